@@ -34,6 +34,8 @@ export interface AdminApi {
    * Rejects when the first attempts fail at all servers, or one refuses; with the signal's reason when it aborts.
    */
   monitor(request: MonitorRequest, listener: MonitorListener): Promise<never>;
+  /** host:port of all servers. */
+  readonly servers: readonly string[];
   /** Closes the connections to all servers. */
   close(): void;
 }
@@ -245,6 +247,7 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
 
   return {
     monitor,
+    servers: addresses,
     // Prefer the instance that publishes: the state of the other one is not that of the cluster.
     status: () =>
       ask(

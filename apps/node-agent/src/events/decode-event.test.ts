@@ -31,7 +31,7 @@ const EVENT: PacketEvent = {
 
 function decode(event: Partial<PacketEvent> = {}, more = 0) {
   const bytes = PacketEvent.encode({ ...EVENT, ...event });
-  return decodeEvent(bytes, { at: 0, length: bytes.length + more }, 1_000_000, pods);
+  return decodeEvent(new DataView(bytes.buffer), { at: 0, length: bytes.length + more }, 1_000_000, pods);
 }
 
 const text = (end: FlowEnd | undefined) =>

@@ -73,12 +73,11 @@ export function startEventFeed(modules: EventFeedModules): EventFeed {
   }
 
   function takeBatch(batch: RingBatch): void {
-    const bytes = batch.records;
     const offsetMicros = clock.wallMicros() - monotonicMicros();
     counts.late += batch.lost;
     for (const subscriber of subscribers) subscriber.late += batch.lost;
-    eachRecord(batch, (_, at, length) => {
-      const event = decodeEvent(bytes, { at, length }, offsetMicros, pods);
+    eachRecord(batch, (view, at, length) => {
+      const event = decodeEvent(view, { at, length }, offsetMicros, pods);
       if (event === undefined) return;
       counts.read++;
       if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) {

@@ -1,6 +1,6 @@
 import { hasStatus } from "@isthmus/kube";
 import { lineText, MeshError } from "@isthmus/model";
-import { type MonitorRequest, type MonitorResponse, MonitorState } from "@isthmus/proto";
+import { type MonitorResponse, MonitorState } from "@isthmus/proto";
 import { openAdmin } from "../../access/admin.js";
 import { type Context, withContexts } from "../../access/context.js";
 import { readKubeconfig } from "../../access/kubeconfig.js";
@@ -35,7 +35,7 @@ export async function run(input: Input, io: Io): Promise<number> {
       const nodes = [...new Set(input.values("node"))];
       const filter = { fromNamespace: pod?.namespace ?? "", fromPod: pod?.name ?? "", dropsOnly: input.flag("drops") };
       try {
-        return await admin.monitor({ filter, nodes }, printer({ filter, nodes }, { context: name, format, io }));
+        return await admin.monitor({ filter, nodes }, printer(nodes, admin.servers, { context: name, format, io }));
       } finally {
         admin.close();
       }
@@ -148,11 +148,14 @@ interface Output {
   readonly io: Io;
 }
 
-/** Prints what servers say. */
-function printer({ nodes: asked }: Pick<MonitorRequest, "nodes" | "filter">, { context, format, io }: Output) {
+/** Prints what servers say: about the nodes first when each has answered or is lost, since each hears other nodes. */
+function printer(asked: readonly string[], servers: readonly string[], { context, format, io }: Output) {
   const heard = createHeardNodes();
+  const awaited = new Set(servers);
 
-  function report(): void {
+  function report(server: string): void {
+    awaited.delete(server);
+    if (awaited.size > 0) return;
     const states = heard.states();
     const unknown = asked.filter((node) => states.get(node)?.state === MonitorState.MONITOR_STATE_UNKNOWN);
     for (const node of unknown)
@@ -175,7 +178,7 @@ function printer({ nodes: asked }: Pick<MonitorRequest, "nodes" | "filter">, { c
     message(server: string, { message }: MonitorResponse): void {
       if (message?.$case === "nodes") {
         heard.report(server, message.value.nodes);
-        report();
+        report(server);
       }
       if (message?.$case !== "events") return;
       const { node, batch } = message.value;
@@ -190,7 +193,7 @@ function printer({ nodes: asked }: Pick<MonitorRequest, "nodes" | "filter">, { c
     lost(server: string, reason: string): void {
       io.err(`No answer of server ${server}: ${lineText(reason)}; asking it again\n`);
       heard.lost(server);
-      report();
+      report(server);
     },
   };
 }
