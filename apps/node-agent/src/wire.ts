@@ -15,6 +15,7 @@ import { reconcilePodsCgroups } from "./cgroups/pods-cgroups.js";
 import { nodeName } from "./desired/nodes/nodes.js";
 import { type EventFeed, startEventFeed } from "./events/event-feed.js";
 import { createPodNames } from "./events/pod-names.js";
+import { createSpoofingReport } from "./events/spoofing-report.js";
 import { type Kernel, openKernel } from "./kernel.js";
 import { joinCluster, type LocalCluster, takeWelcome } from "./membership.js";
 import { createMonitoring, type Monitoring } from "./monitoring.js";
@@ -161,8 +162,16 @@ async function startNode(
     complete: state.complete,
   });
   const names = createPodNames();
+  const spoofing = createSpoofingReport({
+    condition: (type, message) => reports.conditions.set(type, message),
+    ...{ clock, log: log.child("events"), signal },
+  });
   const events: EventFeed | undefined =
-    port.packets && startEventFeed({ ...{ events: port.packets.events, pods: names }, clock, monotonicMicros, signal });
+    port.packets &&
+    startEventFeed({
+      ...{ events: port.packets.events, pods: names, clock, monotonicMicros, signal },
+      dropped: spoofing.take,
+    });
   const client = createSyncClient({
     connect,
     connected: (connection, over) =>

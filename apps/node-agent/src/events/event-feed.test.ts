@@ -48,6 +48,15 @@ test("each subscriber gets what its filter lets pass", () => {
   assert.equal(feed.counts.read, 3);
 });
 
+test("drops are given to whoever looks at all of them, also without a subscriber", () => {
+  const { write, dropped } = startFakeFeed();
+  write([{ sourcePort: 1 }, { ...DROP, sourcePort: 2, ifindex: 12 }]);
+  assert.deepEqual(
+    dropped.map(({ dropReason, source }) => [dropReason, source?.port, source?.pod]),
+    [["spoofed_source", 2, "b"]],
+  );
+});
+
 test("who subscribes gets the latest drops first, at most 100", () => {
   const { feed, write } = startFakeFeed();
   write([{ sourcePort: 9 }, ...Array.from({ length: 150 }, (_, i) => ({ ...DROP, sourcePort: i + 1 }))]);

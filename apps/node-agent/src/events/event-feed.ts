@@ -26,6 +26,8 @@ export interface EventFeedModules {
   readonly monotonicMicros: () => number;
   /** Ends the reading; programs write no events then. */
   readonly signal: AbortSignal;
+  /** Gets every drop that was read. */
+  readonly dropped?: (event: FlowEvent) => void;
 }
 
 export interface EventSubscription {
@@ -61,7 +63,7 @@ const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed];
 
 /** Reads from now on, until the signal aborts. */
 export function startEventFeed(modules: EventFeedModules): EventFeed {
-  const { events, pods, clock, monotonicMicros, signal } = modules;
+  const { events, pods, clock, monotonicMicros, signal, dropped } = modules;
   const subscribers = new Set<Subscriber>();
   const recent: FlowEvent[] = [];
   const counts = { read: 0, late: 0 };
@@ -83,6 +85,7 @@ export function startEventFeed(modules: EventFeedModules): EventFeed {
       if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) {
         recent.push(event);
         if (recent.length > RECENT_DROPS) recent.shift();
+        dropped?.(event);
       }
       for (const subscriber of subscribers) if (passes(event, subscriber.filter)) offer(subscriber, event);
     });

@@ -9,6 +9,7 @@ import {
   Verdict,
 } from "@isthmus/bpf";
 import { parseAddress } from "@isthmus/model";
+import type { FlowEvent } from "@isthmus/proto";
 import { createFakeClock } from "@isthmus/testing";
 import { startEventFeed } from "../event-feed.js";
 import { createPodNames } from "../pod-names.js";
@@ -36,9 +37,15 @@ export function startFakeFeed(signal: AbortSignal = new AbortController().signal
     },
     counts: () => ({ ...counts }),
   };
-  const feed = startEventFeed({ events, pods, clock, monotonicMicros: () => clock.now() * 1000, signal });
+  const dropped: FlowEvent[] = [];
+  const feed = startEventFeed({
+    ...{ events, pods, clock, monotonicMicros: () => clock.now() * 1000, signal },
+    dropped: (event) => void dropped.push(event),
+  });
   return {
     feed,
+    /** What the feed gave to `dropped`. */
+    dropped,
     clock,
     counts,
     wanted: () => wanted,
