@@ -61,7 +61,10 @@ test("--map-sizes takes sizes by name; each mistake is named with what to write"
   for (const [text, sentence] of [
     ["524288", /^.*--map-sizes has "524288", write it like "backends=524288"/],
     ["backends=1e6", /has "backends=1e6", write it like/],
-    ["backend=1000", /has "backend=1000", choose the name from frontends, services, backends, nodes, udp/],
+    [
+      "backend=1000",
+      /has "backend=1000", choose the name from frontends, services, backends, nodes, udp, flows, pods, ranges/,
+    ],
     ["udp=1000,udp=2000", /has "udp=2000", name "udp" once/],
     ["nodes=1", /has "nodes=1", write a number from 16 to 16777216/],
     ["backends=16777217", /write a number from 16 to 16777216/],

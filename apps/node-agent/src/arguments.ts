@@ -68,7 +68,8 @@ Stopping it removes nothing: programs, maps, routes and pods' interfaces stay, a
                        EHOSTUNREACH, or is passed to the network (refuse)
   --bpffs DIR          folder of the pins (/sys/fs/bpf/isthmus)
   --map-sizes LIST     entries of the maps, NAME=NUMBER[,NAME=NUMBER]; maps of a running node grow while traffic runs,
-                       and never shrink (frontends=65536,services=65536,backends=262144,nodes=32768,udp=65536)
+                       and never shrink (frontends=65536,services=65536,backends=262144,nodes=32768,udp=65536; in mode
+                       packets flows=524288,pods=4096,ranges=65536)
   --datapath-mode sockets|packets
                        sockets: Services when a pod connects, packets by plain routing; packets, a preview: programs on
                        devices also deliver packets between pods of the mesh past the node's stack (sockets)

@@ -42,7 +42,8 @@ export async function openKernel(options: KernelOptions, log: Logger): Promise<K
   });
   for (const [name, wanted] of Object.entries(options.mapSizes)) {
     const entries = port.sizes[name as keyof MapSizes];
-    if (entries > wanted) log.info("Maps keep their larger size, they do not shrink", { name, entries, wanted });
+    if (entries !== undefined && entries > wanted)
+      log.info("Maps keep their larger size, they do not shrink", { name, entries, wanted });
   }
   if (port.refusal === "EPERM") {
     log.warn("Connects to a Service without backends fail with EPERM, not ECONNREFUSED: the kernel is older than 5.18");

@@ -54,7 +54,7 @@ export interface Datapath extends DatapathPort {
   /** The programs as the kernel loaded them, by name. */
   readonly programs: ReadonlyMap<string, ProgramInfo>;
   /** The entries of the maps: at least those of the options, since maps of a running node do not shrink. */
-  readonly sizes: MapSizes;
+  readonly sizes: Partial<MapSizes>;
   /** Undefined in mode `sockets`. */
   readonly packets: PacketPath | undefined;
   /** Counters by name, summed over the CPUs. */
@@ -127,7 +127,9 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
     serviceRanges: createServiceRanges(maps.map(MAP_NAMES.serviceRanges), maps.innerSpec(MAP_NAMES.serviceRanges)),
     gracePeriod,
     refusal: native().probeHelper(PROGRAM_TYPE_SOCK_ADDR, HELPER_SET_RETVAL) ? "ECONNREFUSED" : "EPERM",
-    sizes: sizesOf((name) => native().mapInfo(maps.map(name)).maxEntries),
+    sizes: sizesOf((name) =>
+      packets === undefined && PACKET_MAPS.includes(name) ? undefined : native().mapInfo(maps.map(name)).maxEntries,
+    ),
     packets,
     programs: new Map([...programs, ...(packets?.programs ?? [])].map(({ name, info }) => [name, info])),
     metrics: () => readMetrics(maps.map(MAP_NAMES.metrics)),
@@ -151,7 +153,7 @@ async function leavePackets({ bpffs, netns }: DatapathOptions): Promise<void> {
 /** The settings of flows, for programs that know none. */
 const NO_FLOWS = { flowSeed: 0n, flowSets: 0n };
 
-const PACKET_MAPS = [
+const PACKET_MAPS: readonly string[] = [
   MAP_NAMES.endpointIndex,
   MAP_NAMES.endpoints,
   MAP_NAMES.podRanges,

@@ -6,9 +6,9 @@ import { fileURLToPath } from "node:url";
 import { parseAddress, prefixMask } from "@isthmus/model";
 import {
   BackendFlag,
-  backendId,
   BackendId,
   BackendRow,
+  backendId,
   DatapathConfig,
   DropReason,
   EndpointKey,

@@ -5,12 +5,14 @@
 import { join } from "node:path";
 import { openIfThere } from "./attach/pins.js";
 import {
+  beginsEmpty,
   checkLayout,
   isWrittenByPrograms,
   type MapSizes,
   mapsOfSize,
   type OlderLayout,
   olderLayout,
+  roomOf,
   SIZE_NAMES,
   sizeOf,
 } from "./layout.js";
@@ -53,7 +55,7 @@ export async function growMaps({ pinFolder, objects, sizes }: GrowOptions): Prom
     const grown = neverSmaller(sizes, pinned);
     const replacements = Object.entries(declared).flatMap(([name, spec]): Replacement[] => {
       const wanted = { ...spec, maxEntries: sizeOf(name, grown) ?? spec.maxEntries };
-      const common = { name, spec: wanted, writtenByPrograms: isWrittenByPrograms(name) };
+      const common = { name, spec: wanted, writtenByPrograms: isWrittenByPrograms(name), empty: beginsEmpty(name) };
       const before = older.get(name);
       if (before !== undefined) return [{ ...common, old: before, convert: olderLayout(name)?.convert }];
       const old = pinned.get(name);
@@ -81,11 +83,13 @@ function olderSpec(spec: MapSpec, { valueSize }: OlderLayout): MapSpec {
 /** Maps of a running node do not shrink. */
 function neverSmaller(sizes: Partial<MapSizes>, pinned: ReadonlyMap<string, Fd>): Partial<MapSizes> {
   const larger = SIZE_NAMES.flatMap((size) => {
-    const maps = mapsOfSize(size).flatMap((name) => pinned.get(name) ?? []);
-    const entries = maps.map((map) => native().mapInfo(map).maxEntries);
+    const rooms = mapsOfSize(size).flatMap((name) => {
+      const map = pinned.get(name);
+      return map === undefined ? [] : [roomOf(name, native().mapInfo(map).maxEntries)];
+    });
     const configured = sizes[size];
-    if (configured !== undefined) entries.push(configured);
-    return entries.length === 0 ? [] : [[size, Math.max(...entries)]];
+    if (configured !== undefined) rooms.push(configured);
+    return rooms.length === 0 ? [] : [[size, Math.max(...rooms)]];
   });
   return Object.fromEntries(larger);
 }

@@ -5,7 +5,7 @@
 import { MeshError } from "@isthmus/model";
 import type { DatapathError } from "./errors.js";
 import { convertFloor } from "./floor.js";
-import { FloorRowV1, MAP_NAMES } from "./gen/index.js";
+import { FloorRowV1, Limit, MAP_NAMES } from "./gen/index.js";
 import type { MapInfo, MapSpec } from "./native.js";
 
 /**
@@ -23,6 +23,12 @@ export interface MapSizes {
   readonly nodes: number;
   /** Rows for unconnected UDP sockets, per (socket, VIP) and per (socket, backend). */
   readonly udp: number;
+  /** Mode `packets`: rows for flows, in whole sets. Flows of a node whose table grows are picked up anew. */
+  readonly flows: number;
+  /** Mode `packets`: addresses of pods on the node; row 0 stays empty. */
+  readonly pods: number;
+  /** Mode `packets`: pod ranges of all nodes of all clusters. */
+  readonly ranges: number;
 }
 
 /** The maps whose size is configurable, and so not part of the layout. */
@@ -34,7 +40,17 @@ const SIZED: ReadonlyMap<string, keyof MapSizes> = new Map([
   [MAP_NAMES.nodes, "nodes"],
   [MAP_NAMES.udpSticky, "udp"],
   [MAP_NAMES.udpReverse, "udp"],
+  [MAP_NAMES.conntrack, "flows"],
+  [MAP_NAMES.endpoints, "pods"],
+  [MAP_NAMES.endpointIndex, "pods"],
+  [MAP_NAMES.podRanges, "ranges"],
 ]);
+
+/** Maps of which an entry has room for several of what the size counts. */
+const PER_ENTRY: ReadonlyMap<string, number> = new Map([[MAP_NAMES.conntrack, Limit.FlowSet]]);
+
+/** Maps that begin empty when they grow: what stands where depends on the size, and is made again as packets come. */
+const NOT_COPIED: ReadonlySet<string> = new Set([MAP_NAMES.conntrack]);
 
 /** Sized maps to which programs write too. */
 const WRITTEN_BY_PROGRAMS: ReadonlySet<string> = new Set([MAP_NAMES.udpSticky, MAP_NAMES.udpReverse]);
@@ -95,16 +111,33 @@ export function mapsOfSize(size: keyof MapSizes): readonly string[] {
   return [...SIZED].flatMap(([name, of]) => (of === size ? [name] : []));
 }
 
-/** The sizes of maps, of which this many entries have each. */
-export function sizesOf(entriesOf: (map: string) => number): MapSizes {
-  const sizes = SIZE_NAMES.map((size) => [size, Math.min(...mapsOfSize(size).map(entriesOf))]);
-  return Object.fromEntries(sizes) as MapSizes;
+/** The sizes that maps of so many entries have; `entriesOf` undefined: there is no such map. */
+export function sizesOf(entriesOf: (map: string) => number | undefined): Partial<MapSizes> {
+  const sizes = SIZE_NAMES.flatMap((size) => {
+    const rooms = mapsOfSize(size).flatMap((name) => {
+      const entries = entriesOf(name);
+      return entries === undefined ? [] : [roomOf(name, entries)];
+    });
+    return rooms.length === 0 ? [] : [[size, Math.min(...rooms)]];
+  });
+  return Object.fromEntries(sizes);
+}
+
+/** How many of what its size counts are in a map of so many entries. */
+export function roomOf(name: string, entries: number): number {
+  return entries * (PER_ENTRY.get(name) ?? 1);
 }
 
 /** The configured number of entries of the map of this name, or undefined. */
 export function sizeOf(name: string, sizes: Partial<MapSizes>): number | undefined {
   const size = SIZED.get(name);
-  return size && sizes[size];
+  const room = size && sizes[size];
+  return room === undefined ? undefined : Math.ceil(room / (PER_ENTRY.get(name) ?? 1));
+}
+
+/** Does the map begin empty when it grows? */
+export function beginsEmpty(name: string): boolean {
+  return NOT_COPIED.has(name);
 }
 
 /** Throws `MAP_LAYOUT` when a map that is pinned at this path differs from what this version would create. */

@@ -48,6 +48,8 @@ export interface Replacement {
   readonly spec: MapShape;
   /** Programs write its rows too, which `finish()` copies. */
   readonly writtenByPrograms: boolean;
+  /** Nothing is copied. */
+  readonly empty?: boolean;
   /** Makes a row of the new layout from one of the old layout; absent: the layouts are equal. For arrays. */
   readonly convert?: ((row: Uint8Array) => Uint8Array) | undefined;
 }
@@ -127,7 +129,8 @@ function create(name: string, spec: MapShape): Fd {
 }
 
 /** Copies all entries into an empty map. Returns the rows of a hash; none for an array. */
-async function copyMap({ name, old, convert }: Replacement, made: Fd): Promise<Rows> {
+async function copyMap({ name, old, convert, empty }: Replacement, made: Fd): Promise<Rows> {
+  if (empty === true) return new Map();
   if (native().mapInfo(old).type === MapType.Array) {
     await (convert === undefined ? copyArray(old, made) : convertArray(name, old, made, convert));
     return new Map();
