@@ -461,7 +461,7 @@ struct datapath_config {
 	__u32 flags;	    /* reserved, 0 */
 	__u64 netns_cookie; /* reserved: cookie of the node's network namespace */
 	__u64 flow_seed;    /* random number of the node, so that no pod can tell which flows share a set of mesh_conntrack */
-	__u64 flow_sets;    /* entries of mesh_conntrack */
+	__u64 flow_sets;    /* entries of mesh_conntrack, a power of two */
 };
 
 /** What a program decides about a connect, a datagram or a packet. */

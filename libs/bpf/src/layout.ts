@@ -23,7 +23,7 @@ export interface MapSizes {
   readonly nodes: number;
   /** Rows for unconnected UDP sockets, per (socket, VIP) and per (socket, backend). */
   readonly udp: number;
-  /** Mode `packets`: rows for flows, in whole sets. Flows of a node whose table grows are picked up anew. */
+  /** Mode `packets`: rows for flows, a power of two at least. Flows of a node whose table grows are picked up anew. */
   readonly flows: number;
   /** Mode `packets`: addresses of pods on the node; row 0 stays empty. */
   readonly pods: number;
@@ -46,7 +46,7 @@ const SIZED: ReadonlyMap<string, keyof MapSizes> = new Map([
   [MAP_NAMES.podRanges, "ranges"],
 ]);
 
-/** Maps of which an entry has room for several of what the size counts. */
+/** Maps of which an entry has room for several of what the size counts; their number of entries is a power of two. */
 const PER_ENTRY: ReadonlyMap<string, number> = new Map([[MAP_NAMES.conntrack, Limit.FlowSet]]);
 
 /** Maps that begin empty when they grow: what stands where depends on the size, and is made again as packets come. */
@@ -132,7 +132,8 @@ export function roomOf(name: string, entries: number): number {
 export function sizeOf(name: string, sizes: Partial<MapSizes>): number | undefined {
   const size = SIZED.get(name);
   const room = size && sizes[size];
-  return room === undefined ? undefined : Math.ceil(room / (PER_ENTRY.get(name) ?? 1));
+  const perEntry = PER_ENTRY.get(name);
+  return room === undefined || perEntry === undefined ? room : 2 ** Math.ceil(Math.log2(room / perEntry));
 }
 
 /** Does the map begin empty when it grows? */

@@ -12,7 +12,7 @@ const CONNECTS = 200;
 const CLOSED = 9;
 
 /**
- * Floods the server, at a port that is open and at one that is not, until twice as many flows were seen as the table has
+ * Floods the server, at a port that is open and at one that is not, until more flows were seen than the table has
  * rows. Meanwhile the client uses its connections, TCP and UDP, and makes new ones.
  */
 async function flooded(t: TestContext, flows: number, from: "pod" | "network"): Promise<void> {
@@ -56,7 +56,7 @@ async function flooded(t: TestContext, flows: number, from: "pod" | "network"): 
   const since = (name: string) => (node.counts()[name] ?? 0) - (before[name] ?? 0);
   let connects = 0;
   const began = performance.now();
-  while (since("flow_new") < 2 * flows || connects < CONNECTS) {
+  while (since("flow_new") <= flows || connects < CONNECTS) {
     assert.deepEqual(await client.sockets.dial(SERVER, port, 10, 4), { server: 10 });
     connects += 10;
     await exchange(`during ${connects}`);
@@ -70,7 +70,7 @@ async function flooded(t: TestContext, flows: number, from: "pod" | "network"): 
       `${since("flow_picked_up")} flows of ${since("flow_new")} picked up, ${since("flow_evicted")} evicted`,
   );
   assert.equal(since("flow_evicted"), 0);
-  assert.ok(since("flow_new") >= 2 * flows);
+  assert.ok(since("flow_new") > flows);
 }
 
 for (const from of ["pod", "network"] as const)

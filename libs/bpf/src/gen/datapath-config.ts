@@ -11,7 +11,7 @@ export interface DatapathConfig {
   readonly netnsCookie: bigint;
   /** random number of the node, so that no pod can tell which flows share a set of mesh_conntrack */
   readonly flowSeed: bigint;
-  /** entries of mesh_conntrack */
+  /** entries of mesh_conntrack, a power of two */
   readonly flowSets: bigint;
 }
 
