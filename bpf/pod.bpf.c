@@ -48,18 +48,18 @@ int from_pod(struct __sk_buff *skb)
 	const struct endpoint_row *from, *to;
 	struct packet packet = {.ifindex = skb->ifindex, .point = EVENT_POINT_FROM_POD};
 	struct tracked flow = {};
+	enum parsed parsed = parse(skb, &packet);
 
-	switch (parse(skb, &packet)) {
-	case PARSED_OTHER:
+	if (parsed == PARSED_OTHER)
 		return pass(&packet);
-	case PARSED_MALFORMED:
+	if (parsed == PARSED_MALFORMED)
 		return finish(&packet, DROP(DROP_MALFORMED), 0);
-	case PARSED_OK:
-		break;
-	}
 	from = find_endpoint(packet.source);
 	if (!from || from->ifindex != skb->ifindex || __builtin_memcmp(from->mac, packet.source_mac, ETH_ALEN))
 		return finish(&packet, DROP(DROP_SPOOFED_SOURCE), 0);
+	/* The stack takes one of VLAN 0 for an untagged frame. */
+	if (parsed == PARSED_TAGGED)
+		return pass(&packet);
 	to = find_endpoint(packet.target);
 	if (!find_mesh_flow(&packet, &flow, true, to != NULL))
 		return pass(&packet);

@@ -28,8 +28,9 @@
 
 enum parsed {
 	PARSED_OK,
-	PARSED_OTHER,	  /* not IPv4, or of a VLAN */
-	PARSED_MALFORMED, /* no whole IPv4 header */
+	PARSED_OTHER,	  /* not IPv4 */
+	PARSED_TAGGED,	  /* IPv4 in a frame of a VLAN: only addresses and MAC are read */
+	PARSED_MALFORMED, /* no whole IPv4 header, or it is behind a second tag of a VLAN */
 };
 
 struct packet {
@@ -212,7 +213,13 @@ static __always_inline bool read_error(struct __sk_buff *skb, struct packet *pac
 	return true;
 }
 
-/* Reads the packet; the fields count only for PARSED_OK. */
+/* Of a frame whose first tag the kernel took out: what follows it is another one. */
+static __always_inline bool is_tag(__be16 protocol)
+{
+	return protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD);
+}
+
+/* Reads the packet; the fields count only for PARSED_OK, and some for PARSED_TAGGED. */
 static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *packet)
 {
 	__be16 sport = 0, dport = 0, fragment;
@@ -220,9 +227,8 @@ static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *p
 	__u8 proto;
 
 	packet->l4_length = sizeof(struct ports);
-	/* The kernel takes a VLAN's tag out of the frame: redirected, the packet would have it again. */
-	if (skb->vlan_present || skb->protocol != bpf_htons(ETH_P_IP))
-		return PARSED_OTHER;
+	if (skb->protocol != bpf_htons(ETH_P_IP))
+		return is_tag(skb->protocol) ? PARSED_MALFORMED : PARSED_OTHER;
 	pull_headers(skb);
 	head = in_place(skb, sizeof(*head));
 	if (!head || head->ip.version != 4 || head->ip.ihl < 5)
@@ -230,6 +236,9 @@ static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *p
 	__builtin_memcpy(packet->source_mac, head->eth.h_source, ETH_ALEN);
 	map_address(packet->source, head->ip.saddr);
 	map_address(packet->target, head->ip.daddr);
+	/* The kernel took the tag out of the frame: redirected, the packet would have it again. */
+	if (skb->vlan_present)
+		return PARSED_TAGGED;
 	packet->length = head->ip.tot_len;
 	packet->tos = head->ip.tos;
 	proto = head->ip.protocol;

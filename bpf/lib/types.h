@@ -480,7 +480,7 @@ enum drop_reason {
 	DROP_UNKNOWN_PORT = 2,	  /* the VIP has no such port or protocol */
 	DROP_UNKNOWN_SERVICE = 3, /* the address is a ClusterIP that belongs to no Service */
 	DROP_SPOOFED_SOURCE = 4,  /* a pod sent a packet whose source address or MAC is not the pod's */
-	DROP_MALFORMED = 5,	  /* a packet has no whole IPv4 header */
+	DROP_MALFORMED = 5,	  /* a packet has no whole IPv4 header, or two tags of VLANs before it */
 };
 
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
@@ -499,7 +499,7 @@ enum metric {
 	METRIC_CHECK_MISMATCH = 11,	/* a lookup returned the value of another key; treated as a miss */
 	METRIC_UNKNOWN_SERVICE = 12,	/* refused: a ClusterIP that belongs to no Service */
 	METRIC_SPOOFED_SOURCE = 13,	/* dropped: a pod sent a packet whose source address or MAC is not the pod's */
-	METRIC_MALFORMED = 14,		/* dropped: a packet has no whole IPv4 header */
+	METRIC_MALFORMED = 14,		/* dropped: a packet has no whole IPv4 header, or two tags of VLANs before it */
 	METRIC_DELIVER = 15,		/* packet delivered to a pod of this node */
 	METRIC_FORWARD = 16,		/* packet forwarded to another node */
 	METRIC_TO_STACK = 17,		/* packet between pods of the mesh left to the node's network stack */

@@ -108,16 +108,23 @@ for (const [what, fields, context] of [
   });
 }
 
-test("a packet whose IPv4 header is none is dropped when a pod sends it, and left alone elsewhere", async (t) => {
-  const node = setUp(t);
-  const packet = makePacket({ source: A.address, target: B.address, sourceMac: A.mac });
-  packet[14] = 0x44;
-  const actions = [];
-  for (const program of ["from_pod", "from_network", "to_pod", "to_network"] as const)
-    actions.push((await node.program(program, packet)).action);
-  assert.deepEqual(actions, [TcAction.Drop, TcAction.Unspecified, TcAction.Unspecified, TcAction.Unspecified]);
-  assert.deepEqual(node.counts(), { malformed: 1 });
-});
+for (const [what, spoil] of [
+  ["whose IPv4 header is none", (packet) => void packet.writeUInt8(0x44, 14)],
+  // A test run takes no tag out, so this one is where a second tag is.
+  ["behind two tags of VLANs", (packet) => void packet.writeUInt16BE(0x8100, 12)],
+  ["behind a VLAN's and a provider's tag", (packet) => void packet.writeUInt16BE(0x88a8, 12)],
+] as const satisfies readonly (readonly [string, (packet: Buffer) => void])[]) {
+  test(`a packet ${what} is dropped when a pod sends it, and left alone elsewhere`, async (t) => {
+    const node = setUp(t);
+    const packet = makePacket({ source: A.address, target: B.address, sourceMac: A.mac });
+    spoil(packet);
+    const actions = [];
+    for (const program of ["from_pod", "from_network", "to_pod", "to_network"] as const)
+      actions.push((await node.program(program, packet)).action);
+    assert.deepEqual(actions, [TcAction.Drop, TcAction.Unspecified, TcAction.Unspecified, TcAction.Unspecified]);
+    assert.deepEqual(node.counts(), { malformed: 1 });
+  });
+}
 
 test("what is not between pods of the mesh goes to the stack unchanged and leaves no entry", async (t) => {
   const node = setUp(t);

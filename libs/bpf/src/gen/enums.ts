@@ -329,7 +329,7 @@ export const DropReason = {
   UnknownService: 3,
   /** a pod sent a packet whose source address or MAC is not the pod's */
   SpoofedSource: 4,
-  /** a packet has no whole IPv4 header */
+  /** a packet has no whole IPv4 header, or two tags of VLANs before it */
   Malformed: 5,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
@@ -340,7 +340,7 @@ export const DropReasonHelp: ReadonlyMap<number, { readonly name: string; readon
   [2, { name: "unknown_port", text: "the VIP has no such port or protocol" }],
   [3, { name: "unknown_service", text: "the address is a ClusterIP that belongs to no Service" }],
   [4, { name: "spoofed_source", text: "a pod sent a packet whose source address or MAC is not the pod's" }],
-  [5, { name: "malformed", text: "a packet has no whole IPv4 header" }],
+  [5, { name: "malformed", text: "a packet has no whole IPv4 header, or two tags of VLANs before it" }],
 ]);
 
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
@@ -373,7 +373,7 @@ export const Metric = {
   UnknownService: 12,
   /** dropped: a pod sent a packet whose source address or MAC is not the pod's */
   SpoofedSource: 13,
-  /** dropped: a packet has no whole IPv4 header */
+  /** dropped: a packet has no whole IPv4 header, or two tags of VLANs before it */
   Malformed: 14,
   /** packet delivered to a pod of this node */
   Deliver: 15,
@@ -411,7 +411,7 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [11, { name: "check_mismatch", text: "a lookup returned the value of another key; treated as a miss" }],
   [12, { name: "unknown_service", text: "refused: a ClusterIP that belongs to no Service" }],
   [13, { name: "spoofed_source", text: "dropped: a pod sent a packet whose source address or MAC is not the pod's" }],
-  [14, { name: "malformed", text: "dropped: a packet has no whole IPv4 header" }],
+  [14, { name: "malformed", text: "dropped: a packet has no whole IPv4 header, or two tags of VLANs before it" }],
   [15, { name: "deliver", text: "packet delivered to a pod of this node" }],
   [16, { name: "forward", text: "packet forwarded to another node" }],
   [17, { name: "to_stack", text: "packet between pods of the mesh left to the node's network stack" }],
