@@ -1,26 +1,29 @@
-/** Agents in mode `packets`: pods on two nodes of a lab of its own, by Kubernetes' own means. */
+/** Agents in mode `packets`: pods of two clusters in a lab of its own, by Kubernetes' own means. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { DEPLOYMENTS, NAMESPACES, PODS, SERVICES } from "@isthmus/kube";
 import { type LabHandle, loadImage, openLab } from "@isthmus/lab";
 import { type KeptLab, keepLab } from "@isthmus/lab/testing";
+import { eventsOn } from "./e2e/agents.js";
 import { type Cluster, openCluster, PROBER } from "./e2e/cluster.js";
 import { connects } from "./e2e/connects.js";
 import { eventually } from "./e2e/eventually.js";
 import { NAMESPACE, namespace, prober, servers, service } from "./e2e/objects.js";
+import { openPacketPods, type PacketPods } from "./e2e/packet-pods.js";
 import { probeImage } from "./e2e/probe-image.js";
-import { run } from "./e2e/run.js";
-import { MANAGER } from "./e2e/world.js";
+import { packetFaultTests } from "./e2e/suites/packet-faults.js";
+import { packetPathTests } from "./e2e/suites/packet-paths.js";
+import { packetSpoofingTests } from "./e2e/suites/packet-spoofing.js";
+import { MANAGER, meshOf } from "./e2e/world.js";
 
 const NAME = `packets-${process.pid}`;
-const MESH = fileURLToPath(new URL("../../apps/mesh/bin/mesh.js", import.meta.url));
 
 let kept: KeptLab;
 let lab: LabHandle;
 let solo: Cluster;
+let pods: PacketPods | undefined;
 before(async () => {
-  kept = await keepLab({ name: NAME, clusters: ["solo"], nodes: 2, bare: false, datapathMode: "packets" });
+  kept = await keepLab({ name: NAME, clusters: ["solo", "other"], nodes: 2, bare: false, datapathMode: "packets" });
   lab = await openLab(NAME);
   const [plan] = lab.plan.clusters;
   if (plan === undefined) throw new Error("Cannot test without a cluster");
@@ -32,19 +35,13 @@ before(async () => {
   await solo.client.apply(DEPLOYMENTS, servers("web", "solo", 4), MANAGER);
   const waited = await solo.kubectl("wait", `pod/${PROBER}`, "--for=condition=Ready", "--timeout=60s");
   assert.equal(waited.code, 0, waited.err);
+  pods = await openPacketPods(lab, solo);
 });
 after(async () => {
+  pods?.close();
   solo.close();
   await kept.release();
 });
-
-/** Counters of the programs of a node, by event. */
-async function countsOn(node: string): Promise<Readonly<Record<string, number>>> {
-  const row = (await lab.client.rows()).find((each) => each.role === "node-agent" && each.node === node);
-  const { out } = await run("nsenter", ["-t", `${row?.pid}`, "-n", "curl", "-s", "http://127.0.0.1:7500/metrics"]);
-  const lines = [...out.matchAll(/^mesh_datapath_events\{event="(\w+)"\} (\d+)$/gm)];
-  return Object.fromEntries(lines.map(([, event, count]) => [event, Number(count)]));
-}
 
 test("pods of both nodes answer, past the stack of both; probes of the kubelets go through it", async () => {
   const target = await solo.frontend("web");
@@ -54,7 +51,7 @@ test("pods of both nodes answer, past the stack of both; probes of the kubelets 
     ({ answers }) => new Set(answers).size === 4,
     60_000,
   );
-  const counts = await Promise.all((lab.plan.clusters[0]?.nodes ?? []).map(({ name }) => countsOn(name)));
+  const counts = await Promise.all((lab.plan.clusters[0]?.nodes ?? []).map((node) => eventsOn(lab, node)));
   for (const { deliver = 0, forward = 0, spoofed_source, malformed } of counts) {
     assert.ok(deliver > 0 && forward > 0, JSON.stringify(counts));
     assert.deepEqual([spoofed_source, malformed], [0, 0]);
@@ -62,8 +59,7 @@ test("pods of both nodes answer, past the stack of both; probes of the kubelets 
 });
 
 /** The CLI as a user of the lab runs it. */
-const mesh = (...args: readonly string[]) =>
-  run(process.execPath, [MESH, ...args], { KUBECONFIG: lab.kubeconfig, MESH_STORE: lab.storeFile });
+const mesh = (...args: readonly string[]) => meshOf(lab)(...args);
 
 interface MonitorLine {
   readonly nodes?: readonly { readonly node: string; readonly heard: boolean }[];
@@ -117,3 +113,12 @@ test("a rollout of the pods loses their rows, and the new ones answer", async ()
   const { outcomes } = await connects(solo, await solo.frontend("web"));
   assert.deepEqual(outcomes, { open: 20 });
 });
+
+const at = (): PacketPods => {
+  if (pods === undefined) throw new Error("Cannot test: the pods did not start");
+  return pods;
+};
+
+packetSpoofingTests(at);
+packetPathTests(at);
+packetFaultTests(at);

@@ -20,12 +20,17 @@ export interface LoadOptions {
   readonly node: string;
   readonly target: string;
   readonly durationMs: number;
+  /** New connections a second; 100 when absent. */
+  readonly rate?: number;
 }
 
-/** Starts 100 new connections a second; resolves when the first ones have been made. */
-export async function startLoad(cluster: Cluster, { node, target, durationMs }: LoadOptions): Promise<Load> {
+/** Starts to make new connections; resolves when the first ones have been made. */
+export async function startLoad(
+  cluster: Cluster,
+  { node, target, durationMs, rate = 100 }: LoadOptions,
+): Promise<Load> {
   const name = `load-${crypto.randomUUID().slice(0, 8)}`;
-  await cluster.client.create(PODS, loader(name, node, target, 100, durationMs));
+  await cluster.client.create(PODS, loader(name, node, target, rate, durationMs));
   const phase = async () => {
     const pod = await cluster.client.get(PODS, name, { namespace: NAMESPACE });
     return (pod as { status?: { phase?: string } } | undefined)?.status?.phase ?? "";

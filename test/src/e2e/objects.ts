@@ -6,6 +6,8 @@ import { PROBE_TAG } from "./probe-image.js";
 export const NAMESPACE = "e2e";
 export const HTTP_PORT = 8080;
 export const UDP_PORT = 5353;
+/** Where `paths serve` echoes, by TCP and UDP. */
+export const ECHO_PORT = 7000;
 
 export const namespace: KubeObject = { metadata: { name: NAMESPACE } };
 
@@ -57,6 +59,13 @@ export function withHostPort(name: string, node: string, hostPort: number): Kube
   return pod(name, node, { ...container(PROBE_TAG, ["idle"]), ports });
 }
 
+/** A pod that serves HTTP on HTTP_PORT and echoes on ECHO_PORT. */
+export function echoServer(name: string, node: string, cluster: string): KubeObject {
+  const echo = { ...container(PROBE_TAG, ["serve", String(ECHO_PORT)]), command: ["/paths"] };
+  const http = { ...container(DEMO_TAG, ["httpd", "--port", String(HTTP_PORT), "--cluster", cluster]), name: "http" };
+  return pod(name, node, echo, http);
+}
+
 /** An open-loop client: `rate` new connections a second for `durationMs`. */
 export function loader(name: string, node: string, target: string, rate: number, durationMs: number): KubeObject {
   const args = ["load", "--target", target, "--rate", String(rate), "--duration-ms", String(durationMs)];
@@ -67,8 +76,8 @@ function container(image: string, args: readonly string[]) {
   return { name: "main", image, imagePullPolicy: "Never", args };
 }
 
-function pod(name: string, nodeName: string, main: object): KubeObject {
-  const spec = { ...podSpec(main), nodeName, restartPolicy: "Never" };
+function pod(name: string, nodeName: string, ...containers: readonly object[]): KubeObject {
+  const spec = { ...podSpec(...containers), nodeName, restartPolicy: "Never" };
   return { metadata: { name, namespace: NAMESPACE }, spec } as KubeObject;
 }
 
@@ -83,6 +92,6 @@ function deployment(name: string, replicas: number, main: object) {
   };
 }
 
-function podSpec(main: object) {
-  return { automountServiceAccountToken: false, terminationGracePeriodSeconds: 4, containers: [main] };
+function podSpec(...containers: readonly object[]) {
+  return { automountServiceAccountToken: false, terminationGracePeriodSeconds: 4, containers };
 }

@@ -1,4 +1,4 @@
-/** Builds the image of the tests' pods: `image/probe.c`, compiled statically on this machine. */
+/** Builds the image of the tests' pods: the programs in `image/`, compiled statically on this machine. */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,16 +9,22 @@ import { buildImage } from "@isthmus/lab";
 
 export const PROBE_TAG = "lab.isthmus.io/probe:1";
 
-const SOURCE = fileURLToPath(new URL("../../src/e2e/image/probe.c", import.meta.url));
+/** What the file of each program says how to use; the first is the image's entrypoint. */
+const PROGRAMS = ["probe", "paths"];
 
 /** Path of the archive, for `loadImage`. */
 export async function probeImage(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "isthmus-probe-"));
   try {
-    const binary = join(folder, "probe");
-    await promisify(execFile)("cc", ["-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", binary, SOURCE]);
-    const files = [{ path: "/probe", source: binary, mode: 0o755 }];
-    return await buildImage({ tag: PROBE_TAG, files, entrypoint: ["/probe"] });
+    const files = await Promise.all(
+      PROGRAMS.map(async (name) => {
+        const binary = join(folder, name);
+        const source = fileURLToPath(new URL(`../../src/e2e/image/${name}.c`, import.meta.url));
+        await promisify(execFile)("cc", ["-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", binary, source]);
+        return { path: `/${name}`, source: binary, mode: 0o755 };
+      }),
+    );
+    return await buildImage({ tag: PROBE_TAG, files, entrypoint: [`/${PROGRAMS[0]}`] });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { NAMESPACES, PODS } from "@isthmus/kube";
-import { loadImage } from "@isthmus/lab";
+import { type LabHandle, loadImage } from "@isthmus/lab";
 import { removeNamespace, type TestLab, testLab, unconnect } from "@isthmus/lab/testing";
 import { type Cluster, openCluster, PROBER } from "./cluster.js";
 import { NAMESPACE, namespace, prober } from "./objects.js";
@@ -30,8 +30,13 @@ export async function openWorld(): Promise<TestClusters> {
   await unconnect(lab);
   await loadImage(lab.plan.name, await probeImage());
   await Promise.all([east, west].map(prepare));
+  return { lab, east, west, mesh: meshOf(lab) };
+}
+
+/** The CLI with the lab's environment. */
+export function meshOf(lab: LabHandle): (...args: readonly string[]) => Promise<Ran> {
   const env = { KUBECONFIG: lab.kubeconfig, MESH_STORE: lab.storeFile };
-  return { lab, east, west, mesh: (...args) => run(process.execPath, [MESH, ...args], env) };
+  return (...args) => run(process.execPath, [MESH, ...args], env);
 }
 
 async function prepare(cluster: Cluster): Promise<void> {

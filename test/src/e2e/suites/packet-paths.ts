@@ -1,0 +1,75 @@
+/** Packets between pods that the programs leave to the stacks of the nodes: fragments, the end of a TTL, too big for the path. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { eventsOn, onNode } from "../agents.js";
+import type { PacketPod, PacketPods } from "../packet-pods.js";
+
+/** The largest that IPv4 can carry. */
+const LARGEST_DATAGRAM = 65_507;
+const SMALLER_MTU = 1400;
+const IP_AND_UDP = 28;
+const STREAM_BYTES = 8_000_000;
+
+export function packetPathTests(at: () => PacketPods): void {
+  const servers = ({ near, far, abroad }: PacketPods) => [near, far, abroad];
+
+  describe("What needs the stack", () => {
+    test(`a datagram of ${LARGEST_DATAGRAM} bytes is echoed whole, on one node, between nodes and between clusters`, async () => {
+      for (const { where, echo } of servers(at())) {
+        const answer = await at().paths("datagram", echo, String(LARGEST_DATAGRAM));
+        assert.deepEqual(answer, [`echoed ${LARGEST_DATAGRAM}`], where);
+      }
+    });
+
+    test("traceroute shows the node, the other node, and the pod", async () => {
+      const { lab, node, paths } = at();
+      const addressesOf = async (each: PacketPod["node"]) =>
+        new Set(
+          [...(await onNode(lab, each, "ip", "-4", "-o", "address")).matchAll(/inet ([\d.]+)\//g)].map(([, a]) => a),
+        );
+      const own = await addressesOf(node);
+      for (const server of servers(at())) {
+        const hops = (await paths("trace", server.address, "8")).map((line) => line.split(" "));
+        const there = await addressesOf(server.node);
+        const described = hops.map(([ttl, outcome, from = ""]) => {
+          const whose =
+            from === server.address ? "pod" : own.has(from) ? "node" : there.has(from) ? "other node" : from;
+          return `${ttl} ${outcome} ${whose}`;
+        });
+        const between = server.node.name === node.name ? [] : ["2 exceeded other node"];
+        const end = `${2 + between.length} refused pod`;
+        assert.deepEqual(described, ["1 exceeded node", ...between, end], server.where);
+      }
+    });
+
+    test("a packet that is too big for the route is answered with the route's MTU, and streams keep to it", async () => {
+      const { lab, node, far, abroad, paths } = at();
+      for (const server of [far, abroad]) {
+        const { echo, where } = server;
+        const probe = (bytes: number) => paths("probe", echo, String(bytes - IP_AND_UDP));
+        assert.deepEqual(await probe(1500), [`echoed ${1500 - IP_AND_UDP}`], where);
+        await onNode(lab, node, "ip", "route", "add", ...smallerRoute(server));
+        try {
+          const [answer = ""] = await probe(1500);
+          assert.match(answer, new RegExp(`^too-big [\\d.]+ ${SMALLER_MTU}$`), where);
+          assert.deepEqual(await probe(SMALLER_MTU), [`echoed ${SMALLER_MTU - IP_AND_UDP}`], where);
+          const before = await eventsOn(lab, node);
+          const streamed = await paths("stream", echo, String(STREAM_BYTES));
+          assert.deepEqual(streamed, [`whole ${STREAM_BYTES} ${SMALLER_MTU}`], where);
+          const after = await eventsOn(lab, node);
+          assert.ok((after["forward"] ?? 0) - (before["forward"] ?? 0) > 100, "The stream does not go past the stack");
+        } finally {
+          await onNode(lab, node, "ip", "route", "del", ...smallerRoute(server));
+        }
+      }
+    });
+  });
+}
+
+/**
+ * A route to this pod alone, as of a path whose next link carries less. The agent keeps those of whole nodes. Locked: the
+ * kernel tells programs of no other MTU of a route.
+ */
+function smallerRoute({ address, node }: PacketPod): readonly string[] {
+  return [`${address}/32`, "via", node.address, "mtu", "lock", String(SMALLER_MTU)];
+}

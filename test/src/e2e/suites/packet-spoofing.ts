@@ -1,0 +1,62 @@
+/** A pod that sends frames with what is not its own. Its containers have CAP_NET_RAW, as containerd gives it by default. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { eventsOn } from "../agents.js";
+import { eventually } from "../eventually.js";
+import type { PacketPods } from "../packet-pods.js";
+import type { PodCommand } from "../pod-command.js";
+
+const PORT = 7001;
+
+export function packetSpoofingTests(at: () => PacketPods): void {
+  describe("A pod that forges what it sends", () => {
+    test("with another pod's address, or another MAC, reaches nobody, and each frame is counted", async () => {
+      const { lab, node, near, far, abroad, paths, pathsIn, start } = at();
+      for (const server of [near, far, abroad]) {
+        const { where, address } = server;
+        const listener = start(server, "listen", String(PORT));
+        await eventually(
+          `a listener on ${where}`,
+          () => listener.lines.length,
+          (count) => count === 1,
+        );
+        const send = (source: string, mac: string, vlan: string, text: string) =>
+          paths("forge", source, mac, vlan, `${address}:${PORT}`, text);
+        const dropped = async () => {
+          const { spoofed_source = 0, malformed = 0 } = await eventsOn(lab, node);
+          return { spoofed_source, malformed };
+        };
+        const before = await dropped();
+        const lies: readonly (readonly [source: string, mac: string, vlan: string])[] = [
+          [near.address, "own", "none"],
+          [far.address, "own", "none"],
+          [abroad.address, "own", "none"],
+          [node.address, "own", "none"],
+          ["192.0.2.1", "own", "none"],
+          ["own", "02:00:00:00:00:01", "none"],
+          // The stack takes a frame of VLAN 0 for an untagged one, also behind a second tag.
+          [near.address, "own", "0"],
+          ["own", "02:00:00:00:00:01", "0"],
+        ];
+        for (const lie of lies) await send(...lie, lie.join());
+        await send(near.address, "own", "0,0", "two tags");
+        const after = await dropped();
+        const rose = { spoofed_source: before.spoofed_source + lies.length, malformed: before.malformed + 1 };
+        assert.deepEqual(after, rose, where);
+        await send("own", "own", "none", "honest");
+        await hears(listener, "honest");
+        assert.match((await listener.end()).slice(1).join(), /^[\d.]+ honest$/, where);
+      }
+      assert.deepEqual(await paths("connect", near.echo), [`open ${near.name}`]);
+      assert.deepEqual(await pathsIn(far, "connect", near.echo), [`open ${near.name}`]);
+    });
+  });
+}
+
+async function hears({ lines }: PodCommand, text: string): Promise<void> {
+  await eventually(
+    `the datagram "${text}"`,
+    () => lines.join("; "),
+    (seen) => seen.includes(text),
+  );
+}
