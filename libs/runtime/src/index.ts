@@ -4,6 +4,7 @@ export * from "./emitter.js";
 export * from "./error-codes.js";
 export * from "./pace.js";
 export * from "./retry-loop.js";
+export * from "./retry-timer.js";
 export * from "./sleep.js";
 export * from "./turns.js";
 export * from "./version.js";

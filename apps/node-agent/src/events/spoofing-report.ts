@@ -6,7 +6,7 @@ import { DropReason, DropReasonHelp } from "@isthmus/bpf";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { FlowEvent } from "@isthmus/proto";
-import { createRetryTimer } from "../retry-timer.js";
+import { createRetryTimer } from "@isthmus/runtime";
 
 export interface SpoofingReportModules {
   /** Sets the condition, or removes it (undefined). */

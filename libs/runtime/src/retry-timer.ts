@@ -1,4 +1,4 @@
-/** One timer for the failed object that is due next. */
+/** One timer for what is due next, such as a failed object. */
 import type { Clock } from "@isthmus/model";
 
 export interface RetryTimerModules {
