@@ -2,16 +2,19 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventsOn } from "../agents.js";
+import { PROBER } from "../cluster.js";
 import { eventually } from "../eventually.js";
+import { NAMESPACE } from "../objects.js";
 import type { PacketPods } from "../packet-pods.js";
 import type { PodCommand } from "../pod-command.js";
+import { meshOf } from "../world.js";
 
 const PORT = 7001;
 
 export function packetSpoofingTests(at: () => PacketPods): void {
   describe("A pod that forges what it sends", () => {
     test("with another pod's address, or another MAC, reaches nobody, and each frame is counted", async () => {
-      const { lab, node, near, far, abroad, paths, pathsIn, start } = at();
+      const { lab, solo, node, near, far, abroad, paths, pathsIn, start } = at();
       for (const server of [near, far, abroad]) {
         const { where, address } = server;
         const listener = start(server, "listen", String(PORT));
@@ -47,6 +50,11 @@ export function packetSpoofingTests(at: () => PacketPods): void {
         await hears(listener, "honest");
         assert.match((await listener.end()).slice(1).join(), /^[\d.]+ honest$/, where);
       }
+      await eventually(
+        "the pod to be named in the status",
+        async () => (await meshOf(lab)("status", "--context", solo.plan.name)).out,
+        (out) => out.includes(`packets of "${NAMESPACE}/${PROBER}" were dropped`),
+      );
       assert.deepEqual(await paths("connect", near.echo), [`open ${near.name}`]);
       assert.deepEqual(await pathsIn(far, "connect", near.echo), [`open ${near.name}`]);
     });
