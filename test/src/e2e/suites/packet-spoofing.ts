@@ -52,8 +52,8 @@ export function packetSpoofingTests(at: () => PacketPods): void {
       }
       await eventually(
         "the pod to be named in the status",
-        async () => (await meshOf(lab)("status", "--context", solo.plan.name)).out,
-        (out) => out.includes(`packets of "${NAMESPACE}/${PROBER}" were dropped`),
+        async () => (await meshOf(lab)("status", "--context", solo.plan.name)).err,
+        (findings) => findings.includes(`packets of "${NAMESPACE}/${PROBER}" were dropped`),
       );
       assert.deepEqual(await paths("connect", near.echo), [`open ${near.name}`]);
       assert.deepEqual(await pathsIn(far, "connect", near.echo), [`open ${near.name}`]);
