@@ -19,14 +19,17 @@
 #include "lib/deliver.h"
 
 /*
- * The row of the packet's flow; false when it is not between pods of the mesh, by row or by addresses. `source` and
- * `target`: that address is known to be a pod's, so its range is not looked up.
+ * The row of the packet's flow; false when it is not between pods of the mesh, by row or by both addresses. Every program
+ * asks the ranges alone, also about pods of this node: if one knew a flow of the mesh earlier than another, the agent's
+ * start would have a time in which answers pass the stack by that another proxy must translate. `first`: the address
+ * that is more likely to be none of a pod.
  */
-static __always_inline bool find_mesh_flow(const struct packet *packet, struct tracked *flow, bool source, bool target)
+static __always_inline bool find_mesh_flow(const struct packet *packet, struct tracked *flow, const __u8 *first,
+					   const __u8 *second)
 {
 	if (packet->has_ports || packet->is_error)
 		find_flow(packet, flow);
-	return flow->row || ((source || is_pod_address(packet->source)) && (target || is_pod_address(packet->target)));
+	return flow->row || (is_pod_address(first) && is_pod_address(second));
 }
 
 /*
@@ -61,7 +64,7 @@ int from_pod(struct __sk_buff *skb)
 	if (parsed == PARSED_TAGGED)
 		return pass(&packet);
 	to = find_endpoint(packet.target);
-	if (!find_mesh_flow(&packet, &flow, true, to != NULL))
+	if (!find_mesh_flow(&packet, &flow, packet.target, packet.source))
 		return pass(&packet);
 	if (needs_stack(&packet, &flow))
 		return pass_to_stack(&packet);
@@ -80,7 +83,7 @@ int from_network(struct __sk_buff *skb)
 		return pass(&packet);
 	to = find_endpoint(packet.target);
 	/* No pod of this node sends from there: the stack judges what says so. */
-	if (!to || find_endpoint(packet.source) || !find_mesh_flow(&packet, &flow, false, true))
+	if (!to || find_endpoint(packet.source) || !find_mesh_flow(&packet, &flow, packet.source, packet.target))
 		return pass(&packet);
 	packet.ifindex = to->ifindex;
 	return needs_stack(&packet, &flow) ? pass_to_stack(&packet) : deliver_local(skb, &packet, to);
@@ -94,7 +97,8 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 
 	if (skb->mark == MARK_FORWARDED)
 		return pass(&packet);
-	if (parse(skb, &packet) == PARSED_OK && packet.has_ports && find_mesh_flow(&packet, &flow, false, false))
+	if (parse(skb, &packet) == PARSED_OK && packet.has_ports &&
+	    find_mesh_flow(&packet, &flow, packet.source, packet.target))
 		track(&packet, &flow, true);
 	return pass(&packet);
 }

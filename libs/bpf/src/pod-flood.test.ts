@@ -17,7 +17,6 @@ const CLOSED = 9;
  */
 async function flooded(t: TestContext, flows: number, from: "pod" | "network"): Promise<void> {
   const node = makePodNode(t, "clsact", flows);
-  node.addRange("10.1.0.0/16", 1);
   const [client, server, flooder] = [
     await node.addLivePod(CLIENT),
     await node.addLivePod(SERVER),

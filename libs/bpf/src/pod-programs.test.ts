@@ -23,7 +23,7 @@ const SYN_ACK = TcpFlag.Syn | TcpFlag.Ack;
 const FIN_ACK = TcpFlag.Fin | TcpFlag.Ack;
 
 /** A node with the pods A and B, an uplink, and a route to the pods of other nodes. */
-function setUp(t: TestContext) {
+function setUp(t: TestContext, ranges: readonly string[] = ["10.1.0.0/16", "10.2.0.0/16"]) {
   const netns = makeNetns(t);
   for (const [i, name] of ["a", "b", "up"].entries()) makeVeth(netns, `${name}0`, `${name}1`, A.ifindex + i);
   netns.ip("addr", "add", "192.168.9.1/24", "dev", "up0");
@@ -33,8 +33,7 @@ function setUp(t: TestContext) {
   const programs = loadPodPrograms(t);
   programs.addPod(A);
   programs.addPod(B);
-  programs.addRange("10.1.0.0/16", 1);
-  programs.addRange("10.2.0.0/16", 2);
+  for (const range of ranges) programs.addRange(range, 1);
 
   /** Runs a program on a packet from A to B, as far as `fields` say nothing else. */
   async function run(program: PodProgram, fields: Partial<PacketFields> = {}, context: object = {}) {
@@ -134,6 +133,18 @@ test("what is not between pods of the mesh goes to the stack unchanged and leave
     await node.run("to_pod", { source: WORLD }),
     await node.run("to_network", { target: WORLD }),
     await node.run("from_network", { source: FAR, target: "10.1.0.99" }),
+  ];
+  for (const { action, isChanged } of seen) assert.deepEqual([action, isChanged], [TcAction.Unspecified, false]);
+  assert.deepEqual([node.flows(), node.counts()], [[], {}]);
+});
+
+test("without a range nothing is of the mesh, also between pods of this node, whichever program sees it", async (t) => {
+  const node = setUp(t, []);
+  const seen = [
+    await node.run("to_pod", { protocol: UDP }),
+    await node.answer("from_pod", { protocol: UDP }),
+    await node.answer("from_pod"),
+    await node.run("from_network", { source: FAR }),
   ];
   for (const { action, isChanged } of seen) assert.deepEqual([action, isChanged], [TcAction.Unspecified, false]);
   assert.deepEqual([node.flows(), node.counts()], [[], {}]);

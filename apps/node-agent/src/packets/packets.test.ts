@@ -17,7 +17,7 @@ test("pods that are attached reach each other past the stack; one that is detach
   const datapath = await node.start("packets");
   const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
   const { devices } = node.packets();
-  await devices.adopt([]);
+  await node.adopt([]);
   for (const { attachment } of [a, b]) await devices.attach(attachment);
   const port = await b.sockets.server("tcp", 4, B, "b");
   assert.deepEqual(await a.sockets.dial(B, port, 20, 4), { b: 20 });
@@ -42,7 +42,7 @@ test("flows of pods and what a pod forges are events with the pods' names, while
   const datapath = await node.start("packets");
   const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
   for (const { attachment } of [a, b]) await node.packets().devices.attach(attachment);
-  await node.packets().devices.adopt([a.attachment, b.attachment]);
+  await node.adopt([a.attachment, b.attachment]);
   assert.ok(datapath.packets);
   const stop = new AbortController();
   const feed = startEventFeed({
@@ -113,7 +113,7 @@ test("a connection lives through both changes of the mode and a restart of the a
   await works("sockets");
   for (const what of ["packets", "packets again"]) {
     const datapath = await node.start("packets");
-    await node.packets().devices.adopt(pods);
+    await node.adopt(pods);
     const before = datapath.metrics().get("deliver") ?? 0;
     await works(what);
     assert.ok((datapath.metrics().get("deliver") ?? 0) > before + 20, what);
@@ -212,6 +212,7 @@ test("a device that refuses programs keeps none from the others, and an adopted 
 
 test("pod ranges follow the nodes of all clusters, and those of an earlier agent that no node has go", async (t) => {
   const node = makePacketNode(t);
+  node.nodes.clear();
   const datapath = await node.start("packets");
   const set = (name: string, cidr: string) =>
     node.nodes.set(nodeName(2, name), Node.decode(makeNode(name, "172.18.0.2", cidr).value));

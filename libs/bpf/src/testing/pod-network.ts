@@ -24,9 +24,10 @@ export interface LivePod {
   readonly hostMac: string;
 }
 
-/** Pods have devices `pod1`, `pod2`, … on the node. */
+/** Pods have devices `pod1`, `pod2`, … on the node, and addresses of its range 10.1.0.0/16. */
 export function makePodNode(t: TestContext, mechanism: MechanismName, flows?: number) {
   const programs = loadPodPrograms(t, flows);
+  programs.addRange("10.1.0.0/16", 1);
   const node = makeNetns(t);
   node.sysctl("net.ipv4.ip_forward=1");
   const pinFolder = join("/sys/fs/bpf", uniqueName("pods"));

@@ -13,8 +13,10 @@ import {
 import { makeNetns, OBJECTS, type Sockets, startSockets, type TestNetns, uniqueName } from "@isthmus/bpf/testing";
 import { formatAddress, parseAddress, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
-import type { Node } from "@isthmus/proto";
-import type { NodeName } from "../../desired/nodes/nodes.js";
+import { Node } from "@isthmus/proto";
+import { waitFor } from "@isthmus/runtime";
+import { makeNode } from "@isthmus/testing";
+import { type NodeName, nodeName } from "../../desired/nodes/nodes.js";
 import { createPodNames, type PodNames } from "../../events/pod-names.js";
 import type { NetworkListener } from "../../network/network-changes.js";
 import { deviceMacs, hostDeviceName } from "../../pods/device-name.js";
@@ -33,7 +35,9 @@ export interface PacketNode {
   packets(): Packets;
   /** The maps of the agent that runs, in mode `packets`. */
   path(): PacketPath;
-  /** What the mesh knows of nodes. */
+  /** Attaches to these pods, and resolves when packets between pods of the node are of the mesh. */
+  adopt(pods: readonly PodAttachment[]): Promise<void>;
+  /** What the mesh knows of nodes; at first the node itself, with 10.1.0.0/24. */
   readonly nodes: Map<NodeName, Node>;
   /** Pins of programs on devices, as `from_pod@12`. */
   attached(): readonly string[];
@@ -53,7 +57,8 @@ export interface TestPod {
 
 export function makePacketNode(t: TestContext): PacketNode {
   const bpffs = join("/sys/fs/bpf", uniqueName("packets"));
-  const nodes = new Map<NodeName, Node>();
+  const own = Node.decode(makeNode("n1", "172.18.0.1", "10.1.0.0/24").value);
+  const nodes = new Map<NodeName, Node>([[nodeName(1, "n1"), own]]);
   const listeners: NetworkListener[] = [];
   const refusing = new Set<number>();
   const names = createPodNames();
@@ -101,6 +106,12 @@ export function makePacketNode(t: TestContext): PacketNode {
     packets() {
       if (packets === undefined) throw new Error("The agent is not in mode packets");
       return packets;
+    },
+    async adopt(pods) {
+      await packets?.devices.adopt(pods);
+      packets?.update(nodes.keys());
+      const known = async () => ((await datapath?.packets?.podRanges.load())?.size ?? 0) > 0;
+      await waitFor("the node's range", known, { timeoutMs: 10_000 });
     },
     path() {
       if (datapath?.packets === undefined) throw new Error("The agent is not in mode packets");
