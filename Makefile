@@ -4,7 +4,7 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down
+.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy
 
 help:
 	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
@@ -14,6 +14,7 @@ help:
 	@echo 'make bench     the figures'
 	@echo 'make kernels   the program tests on Linux 6.1, 6.12 and the newest, emulated: about 15 minutes'
 	@echo 'make kind      deploy/kind with podman and images made on the spot: two kind clusters, demo, down'
+	@echo 'make kube-proxy  the real kube-proxy beside agents in mode packets, in a lab; needs iptables and nft'
 	@echo 'make explore   tests of random histories, twenty times as far: about 10 minutes'
 	@echo 'make generate  code from proto/ and from the headers of bpf/, and docs/reference from the code'
 	@echo 'make setup     Debian packages, npm ci, builds, Kubernetes; skips what is done'
@@ -43,6 +44,10 @@ kind-images: setup
 
 kind-down:
 	@$(NODE) tools/kind/run.mjs down
+
+kube-proxy: setup
+	@$(NODE) rig/lab/dist/kube-binaries/main.js kube-proxy
+	$(NODE) --test --test-timeout 600000 test/dist/kube-proxy.manual.js
 
 down:
 	@$(NODE) rig/lab/dist/main.js down --all

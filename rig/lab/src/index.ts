@@ -10,7 +10,7 @@ export { preflight } from "./host/preflight.js";
 export { identify, isAlive, type ProcessIdentity } from "./host/process.js";
 export { buildArchive, buildImage, type ImageFile, type ImageSpec } from "./images/build-image.js";
 export { DEMO_TAG } from "./images/lab-images.js";
-export { type KubeBinaries, resolveKubeBinaries } from "./kube-binaries/resolve.js";
+export { type KubeBinaries, resolveKubeBinaries, resolveKubeProxy } from "./kube-binaries/resolve.js";
 export { type DownOptions, downLab } from "./life/down.js";
 export { type LabHandle, openLab } from "./life/handle.js";
 export { remainsOf } from "./life/remains.js";

@@ -43,6 +43,12 @@ export function udpServer(name: string): KubeObject & { readonly spec: object } 
   return deployment(name, 1, container(PROBE_TAG, ["udp-echo", String(UDP_PORT)]));
 }
 
+/** A pod that a Service of its name selects; it answers TCP and UDP on that port with its name and what it heard. */
+export function answerer(name: string, node: string, port: number): KubeObject {
+  const { metadata, ...rest } = pod(name, node, container(PROBE_TAG, ["echo", String(port)]));
+  return { ...rest, metadata: { ...metadata, labels: { app: name } } };
+}
+
 /** A pod that idles, so that tests can run commands in it by exec. */
 export function prober(name: string, node: string): KubeObject {
   return pod(name, node, container(PROBE_TAG, ["idle"]));

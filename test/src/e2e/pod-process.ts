@@ -28,8 +28,8 @@ export async function startInPod(ofNode: number, address: string, argv: readonly
   };
 }
 
-/** Finds the network namespace on that node that has the address. */
-async function networkOf(ofNode: number, address: string): Promise<string> {
+/** Path of the network namespace on that node that has the address. */
+export async function networkOf(ofNode: number, address: string): Promise<string> {
   const folder = `/proc/${ofNode}/root/run/netns`;
   for (const name of await readdir(folder)) {
     const path = `${folder}/${name}`;

@@ -45,7 +45,8 @@ export async function buildKubeBinaries(
   }
 }
 
-async function build(
+/** Builds one program into a folder. */
+export async function build(
   go: string,
   into: string,
   program: KubeProgram,

@@ -9,8 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { MeshError } from "@isthmus/model";
+import { cacheRoot } from "../plan/paths.js";
 import { checksumOf } from "./download.js";
-import { missingFrom, resolveKubeBinaries } from "./resolve.js";
+import { missingFrom, resolveKubeBinaries, resolveKubeProxy } from "./resolve.js";
 import { KUBE_MODULE, KUBE_PROGRAMS, readKubeVersions } from "./versions.js";
 
 const ARCH = process.arch === "x64" ? "amd64" : process.arch;
@@ -111,4 +112,14 @@ test("without any way to get the binaries, the error names the ways", async (t) 
 test("the checksum is that of the line with exactly that name", () => {
   assert.equal(checksumOf("aa  x.tar.gz\nbb *y.tar.gz\n", "y.tar.gz"), "bb");
   assert.throws(() => checksumOf("aa  x.tar.gz.asc\n", "x.tar.gz"), /Cannot find/);
+});
+
+test("kube-proxy is taken from the cache, and without it and without go the error says what to install", async (t) => {
+  const env = await without(t);
+  await assert.rejects(resolveKubeProxy({ env }), /^MeshError: Cannot build kube-proxy: install go 1\.21 or newer/);
+  const { key } = await readKubeVersions();
+  const at = join(cacheRoot(env), `${key}-kube-proxy`);
+  await mkdir(at, { recursive: true });
+  await writeFile(join(at, "kube-proxy"), "program");
+  assert.equal(await resolveKubeProxy({ env }), join(at, "kube-proxy"));
 });

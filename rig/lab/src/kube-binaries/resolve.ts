@@ -11,9 +11,16 @@ import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
 import { labError } from "../plan/errors.js";
 import { cacheRoot } from "../plan/paths.js";
-import { buildKubeBinaries, usableGo } from "./build.js";
+import { build, buildKubeBinaries, usableGo } from "./build.js";
 import { downloadKubeBinaries } from "./download.js";
-import { KUBE_MODULE, KUBE_PROGRAMS, type KubeVersions, readKubeVersions } from "./versions.js";
+import {
+  KUBE_MODULE,
+  KUBE_PROGRAMS,
+  KUBE_PROXY,
+  type KubeProgram,
+  type KubeVersions,
+  readKubeVersions,
+} from "./versions.js";
 
 export interface KubeBinaries {
   readonly directory: string;
@@ -39,9 +46,25 @@ export async function resolveKubeBinaries(options: ResolveOptions = {}): Promise
   return await make(cached, versions, { ...options, env, module });
 }
 
+/** Path of kube-proxy, of the lab's version and in the lab's cache; built through Go modules when it is not there. */
+export async function resolveKubeProxy(options: ResolveOptions = {}): Promise<string> {
+  const env = options.env ?? process.env;
+  const module = options.module ?? KUBE_MODULE;
+  const versions = await readKubeVersions(module);
+  const target = join(cacheRoot(env), `${versions.key}-kube-proxy`);
+  const program = join(target, KUBE_PROXY.name);
+  if (existsSync(program)) return program;
+  const go = await usableGo(env);
+  if (go === undefined)
+    throw labError("UNFIT", `Cannot build ${KUBE_PROXY.name}: install go 1.21 or newer, or set MESH_GO to one`);
+  options.onProgress?.(`Building ${KUBE_PROXY.name} ${versions.kubernetes} through Go modules, once`);
+  await intoPlace(target, [KUBE_PROXY], (into) => build(go, into, KUBE_PROXY, versions, { ...options, env, module }));
+  return program;
+}
+
 /** Programs that the folder lacks. */
-export function missingFrom(directory: string): string[] {
-  return KUBE_PROGRAMS.map(({ name }) => name).filter((name) => !existsSync(join(directory, name)));
+export function missingFrom(directory: string, programs: readonly KubeProgram[] = KUBE_PROGRAMS): string[] {
+  return programs.map(({ name }) => name).filter((name) => !existsSync(join(directory, name)));
 }
 
 function checkGiven(directory: string): string {
@@ -65,7 +88,7 @@ async function make(target: string, versions: KubeVersions, options: MakeOptions
   else ways.unshift(["build", (into) => buildKubeBinaries(go, into, versions, options)]);
   for (const [source, way] of ways) {
     try {
-      await intoPlace(target, way);
+      await intoPlace(target, KUBE_PROGRAMS, way);
       return { directory: target, source };
     } catch (error) {
       options.signal?.throwIfAborted();
@@ -80,12 +103,16 @@ async function make(target: string, versions: KubeVersions, options: MakeOptions
 }
 
 /** Works in a folder beside the target and renames it at the end, so that a partial cache is never visible. */
-async function intoPlace(target: string, work: (into: string) => Promise<void>): Promise<void> {
+async function intoPlace(
+  target: string,
+  programs: readonly KubeProgram[],
+  work: (into: string) => Promise<void>,
+): Promise<void> {
   await mkdir(join(target, ".."), { recursive: true });
   const temporary = await mkdtemp(`${target}.`);
   try {
     await work(temporary);
-    const missing = missingFrom(temporary);
+    const missing = missingFrom(temporary, programs);
     if (missing.length > 0) throw labError("STEP_FAILED", `${missing.join(", ")} did not come out of it`);
     await rm(target, { recursive: true, force: true });
     await rename(temporary, target);

@@ -29,6 +29,9 @@ export const KUBE_PROGRAMS: readonly KubeProgram[] = [
   { name: "etcdctl", package: "go.etcd.io/etcd/etcdctl/v3", from: "etcd" },
 ];
 
+/** No lab runs it: `make kube-proxy` builds it, beside the others. */
+export const KUBE_PROXY: KubeProgram = kubernetes("kube-proxy");
+
 export interface KubeVersions {
   /** "v1.34.4" */
   readonly kubernetes: string;

@@ -3,8 +3,11 @@
 //
 //   probe idle                      waits, so that other commands can be run by exec
 //   probe udp-echo PORT             answers each datagram with "<host name> <datagram>"
+//   probe echo PORT                 the same, and each piece of a TCP connection too, which ends after a GET
 //   probe tcp IP:PORT [COUNT]       COUNT new connections, one after another: a line each, OUTCOME MICROSECONDS [ANSWER]
 //   probe udp IP:PORT               one datagram from a connected socket, one from an unconnected one
+//   probe mtu IP:PORT SIZE          datagrams that must not be split, until one is too big for the way: what the kernel learned of it
+//   probe talk tcp|udp IP:PORT      sends each line of its input from one connected socket: a line each, OUTCOME ANSWER
 //
 // OUTCOME: open, refused, unreachable, reset, timeout (1 s), denied, other. A server that accepts but does not answer a GET within
 // the second is still open.
@@ -104,6 +107,25 @@ static void datagram(const char *name, struct sockaddr_in address, int connected
   close(fd);
 }
 
+static int mtu(const char *target, size_t size) {
+  struct sockaddr_in address = parse(target);
+  int fd = open_socket(SOCK_DGRAM), must = IP_PMTUDISC_DO, learned = 0;
+  socklen_t length = sizeof(learned);
+  char *piece = calloc(1, size), answer[65536];
+  setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &must, sizeof(must));
+  if (!piece || connect(fd, (struct sockaddr *)&address, sizeof(address))) return 1;
+  for (int i = 0; i < 5; i++) {
+    if (send(fd, piece, size, 0) < 0 && errno == EMSGSIZE) {
+      getsockopt(fd, IPPROTO_IP, IP_MTU, &learned, &length);
+      break;
+    }
+    // An error about what was sent ends the wait; the next datagram meets what was learned.
+    if (recv(fd, answer, sizeof(answer), 0) < 0 && errno == EMSGSIZE) continue;
+  }
+  printf("%d\n", learned);
+  return 0;
+}
+
 static int udp_echo(int port) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
   char host[64] = "", in[256], out[512];
@@ -121,6 +143,51 @@ static int udp_echo(int port) {
   }
 }
 
+// Answers TCP from a process per connection, and UDP from this one.
+static int echo(int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+  int listening = socket(AF_INET, SOCK_STREAM, 0);
+  if (bind(listening, (struct sockaddr *)&address, sizeof(address)) || listen(listening, 128)) return 1;
+  if (fork() == 0) return udp_echo(port);
+  signal(SIGCHLD, SIG_IGN);
+  for (;;) {
+    int fd = accept(listening, NULL, NULL);
+    if (fd >= 0 && fork() == 0) {
+      char host[64] = "", in[256], out[512];
+      ssize_t n;
+      gethostname(host, sizeof(host) - 1);
+      while ((n = recv(fd, in, sizeof(in) - 1, 0)) > 0) {
+        in[n] = 0;
+        int size = snprintf(out, sizeof(out), "%s %s", host, in);
+        if (send(fd, out, size, MSG_NOSIGNAL) != size || !strncmp(in, "GET ", 4)) break;
+      }
+      _exit(0);
+    }
+    close(fd);
+  }
+}
+
+// One socket for all lines, so that the caller decides how long it is silent between two.
+static int talk(const char *kind, const char *target) {
+  struct sockaddr_in address = parse(target);
+  char line[128], answer[512];
+  int fd = open_socket(strcmp(kind, "udp") ? SOCK_STREAM : SOCK_DGRAM);
+  if (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+    printf("%s \n", outcome(errno));
+    return 0;
+  }
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  while (fgets(line, sizeof(line), stdin)) {
+    line[strcspn(line, "\n")] = 0;
+    ssize_t n = send(fd, line, strlen(line), MSG_NOSIGNAL);
+    if (n >= 0) n = recv(fd, answer, sizeof(answer) - 1, 0);
+    int error = n < 0 ? errno : n == 0 ? ECONNRESET : 0;
+    answer[n < 0 ? 0 : n] = 0;
+    printf("%s %s\n", outcome(error), answer);
+  }
+  return 0;
+}
+
 static void leave(int signal) {
   (void)signal;
   _exit(0);
@@ -131,12 +198,15 @@ int main(int argc, char **argv) {
   signal(SIGTERM, leave);
   if (!strcmp(what, "idle")) for (;;) pause();
   if (!strcmp(what, "udp-echo") && argc == 3) return udp_echo(atoi(argv[2]));
+  if (!strcmp(what, "echo") && argc == 3) return echo(atoi(argv[2]));
+  if (!strcmp(what, "mtu") && argc == 4) return mtu(argv[2], strtoul(argv[3], NULL, 10));
+  if (!strcmp(what, "talk") && argc == 4) return talk(argv[2], argv[3]);
   if (!strcmp(what, "tcp") && argc >= 3) return tcp(argv[2], argc > 3 ? atoi(argv[3]) : 1);
   if (!strcmp(what, "udp") && argc == 3) {
     datagram("connected", parse(argv[2]), 1);
     datagram("unconnected", parse(argv[2]), 0);
     return 0;
   }
-  fputs("probe idle | udp-echo PORT | tcp IP:PORT [COUNT] | udp IP:PORT\n", stderr);
+  fputs("probe idle | udp-echo PORT | echo PORT | tcp IP:PORT [COUNT] | udp IP:PORT | mtu IP:PORT SIZE | talk tcp|udp IP:PORT\n", stderr);
   return 2;
 }
