@@ -1,6 +1,8 @@
-/** Reads mesh_conntrack: which rows have a flow, and whether it has ended (bpf/lib/conntrack.h). */
+/** Reads mesh_conntrack: which rows have a flow, and what is known of it (bpf/lib/conntrack.h). */
 import type { ArrayPort } from "@isthmus/reconcile";
-import { FlowGen, FlowRow, FlowSent, Limit } from "./gen/index.js";
+import { hash64, mixHash, multiply, ROW_CHECK, rowCheck } from "./check.js";
+import { viewOf } from "./codec.js";
+import { FlowFlag, FlowGen, FlowKey, FlowRow, FlowSent, FlowWord, Limit } from "./gen/index.js";
 
 const SETS_PER_READ = 256;
 const PROTO_TCP = 6;
@@ -8,7 +10,7 @@ const PROTO_TCP = 6;
 const IDLE = 128;
 const IDLE_TCP = 20_480;
 
-const { key, gen, seen, sent } = FlowRow.offsets;
+const { word, key, gen, seen, sent } = FlowRow.offsets;
 const PROTO = key + 36;
 
 /** Rows of the table. */
@@ -38,4 +40,101 @@ function hasEnded(view: DataView, at: number, now: number): boolean {
   if (view.getUint8(at + PROTO) !== PROTO_TCP) return idle > IDLE;
   const [a, b] = [view.getUint8(at + sent), view.getUint8(at + sent + 1)];
   return ((a | b) & FlowSent.Rst) !== 0 || (a & b & FlowSent.Fin) !== 0 || idle > IDLE_TCP;
+}
+
+/** The table of flows, and the number by which programs name a flow's set. */
+export interface FlowTable extends Pick<ArrayPort, "read" | "maxEntries"> {
+  /** `datapath_config.flow_seed`. */
+  readonly seed: bigint;
+}
+
+/** What a row of the table is. `unused`: it was never used. `busy`: a program gives it to a flow just now. `invalid`: a word of it is not of its key. */
+export type FlowRowState = Flow | "unused" | "busy" | "invalid";
+
+/** A flow, from the end that sent the first packet that was seen. */
+export interface Flow {
+  /** Its address, 16 bytes. */
+  readonly source: Uint8Array;
+  /** The address of the other end. */
+  readonly destination: Uint8Array;
+  /** Of an ICMP echo its id. */
+  readonly sourcePort: number;
+  /** Of the other end. */
+  readonly destinationPort: number;
+  /** IP protocol. */
+  readonly protocol: number;
+  /**
+   * `unanswered`: only one end was heard, or no more than SYNs. `closing`: of TCP, one end has sent RST, or both FIN.
+   * `ended`: it was silent for so long that its row is free for others.
+   */
+  readonly state: "unanswered" | "established" | "closing" | "ended";
+  /** Units of 2^30 ns since its last packet; after 19 hours it is 0 again. */
+  readonly age: number;
+  /** `FlowFlag` bits of the packets from the source. */
+  readonly flags: number;
+  /** Of those from the destination. */
+  readonly answerFlags: number;
+}
+
+/** Time as `flow_row.seen` counts it. `nowNs`: of the monotonic clock. */
+export function flowTime(nowNs: bigint): number {
+  return Number((nowNs >> 30n) & 0xffffn);
+}
+
+/** Returns what reads the row at `at`, which was copied before `now` (`flowTime`). `seed`: of the table. */
+export function createFlowReader(seed: bigint): (bytes: Uint8Array, at: number, now: number) => FlowRowState {
+  const check = createFlowCheck(seed);
+  return (bytes, at, now) => {
+    const view = viewOf(bytes, 0, bytes.length);
+    const generation = view.getUint32(at + gen, true);
+    if (generation === FlowGen.Unused) return "unused";
+    if (generation < FlowGen.First) return "busy";
+    const a = FlowWord.fromWord(view.getBigUint64(at + word, true));
+    const b = FlowWord.fromWord(view.getBigUint64(at + word + 8, true));
+    const expected = check(view, at + key, generation);
+    if (a.check !== expected || b.check !== expected) return "invalid";
+    const flow = FlowKey.decode(bytes, at + key);
+    const isFromA = (a.flags & FlowFlag.Initiator) !== 0;
+    const age = (now - view.getUint16(at + seen, true)) & 0xffff;
+    return {
+      source: isFromA ? flow.a : flow.b,
+      destination: isFromA ? flow.b : flow.a,
+      sourcePort: isFromA ? flow.pa : flow.pb,
+      destinationPort: isFromA ? flow.pb : flow.pa,
+      protocol: flow.proto,
+      state: stateOf(flow.proto, age, view.getUint8(at + sent), view.getUint8(at + sent + 1)),
+      age,
+      flags: isFromA ? a.flags : b.flags,
+      answerFlags: isFromA ? b.flags : a.flags,
+    };
+  };
+}
+
+/** As `use_of()`. */
+function stateOf(proto: number, age: number, a: number, b: number): Flow["state"] {
+  if (age > (proto === PROTO_TCP ? IDLE_TCP : IDLE)) return "ended";
+  if (proto === PROTO_TCP && (((a | b) & FlowSent.Rst) !== 0 || (a & b & FlowSent.Fin) !== 0)) return "closing";
+  return a === 0 || b === 0 || ((a | b) & FlowSent.Data) === 0 ? "unanswered" : "established";
+}
+
+/** `flow_word.check` of a row with this encoded key and `gen`. */
+export function flowRowCheck(flowKey: Uint8Array, generation: number, seed: bigint): number {
+  return createFlowCheck(seed)(viewOf(flowKey, 0, FlowKey.size), 0, generation);
+}
+
+/** Words of a key with the addresses; ports and protocol are in one more. */
+const ADDRESS_WORDS = 4;
+
+/** Returns flow_check() of the hash that place_of() sets, of the key at `at`. */
+function createFlowCheck(seed: bigint): (row: DataView, at: number, generation: number) => number {
+  const [begin, factor, hash] = [hash64(ROW_CHECK ^ seed), hash64(ROW_CHECK), { low: 0, high: 0 }];
+  return (row, at, generation) => {
+    Object.assign(hash, begin);
+    rowCheck(hash, row, at, ADDRESS_WORDS);
+    rowCheck(hash, row, at + ADDRESS_WORDS * 8, 1);
+    mixHash(hash);
+    hash.low = (hash.low ^ generation) >>> 0;
+    multiply(hash, factor);
+    return hash.high >>> 16;
+  };
 }

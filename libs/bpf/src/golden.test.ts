@@ -53,6 +53,9 @@ import {
   UdpStickyKey,
   UdpStickyRow,
   Verdict,
+  hash64,
+  ROW_CHECK,
+  rowCheck as wordsCheck,
 } from "./index.js";
 
 const BPF = fileURLToPath(new URL("../../../bpf", import.meta.url));
@@ -82,22 +85,11 @@ const RECENT = TcpOrigDstRow.encode({
   check: 0x0123456789abcdefn,
 });
 
-const ODD = [
-  0x63e5e0265696cce1n,
-  0xd2d54450e318365bn,
-  0x3652811dd4e105d1n,
-  0x2fd33a77b80b0121n,
-  0x3bb2399cebae0881n,
-  0x02daf4f6e1c18637n,
-  0x81bb7836d53cb581n,
-];
-
-/** Same as row_check() of bpf/lib/hash.h. Only programs use it, and programs of two versions must agree on it. */
+/** The check of a row, as bytes. */
 function rowCheck(row: Uint8Array): Uint8Array {
-  const begin = 0x9e3779b97f4a7c15n;
-  const words = [...new BigUint64Array(row.slice().buffer)];
-  const hash = words.reduce((sum, word, i) => sum + word * (ODD[i] ?? 0n), (begin ^ (begin >> 32n)) * begin);
-  return new Uint8Array(BigUint64Array.of(BigInt.asUintN(64, hash)).buffer);
+  const hash = hash64(ROW_CHECK);
+  wordsCheck(hash, new DataView(row.buffer, row.byteOffset, row.byteLength), 0, row.length / 8);
+  return new Uint8Array(Uint32Array.of(hash.low, hash.high).buffer);
 }
 
 /** The values of golden_test.c, built with the codecs. */

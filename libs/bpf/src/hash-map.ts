@@ -3,7 +3,7 @@
  * event loop runs between them.
  */
 import { bytesKey, keyBytes } from "@isthmus/model";
-import type { BatchResult, HashPort } from "@isthmus/reconcile";
+import type { BatchResult, HashEntry, HashPort } from "@isthmus/reconcile";
 import { nextTurn } from "@isthmus/runtime";
 import { mapError } from "./errors.js";
 import { Errno, UpdateFlag } from "./kernel-constants.js";
@@ -27,6 +27,20 @@ export function createHashMap(name: string, map: Fd): HashPort {
       end = dump.end;
     }
     return entries;
+  }
+
+  function* parts(): Generator<readonly HashEntry[], void> {
+    let left = maxEntries;
+    for (let cursor: Uint8Array | undefined, end = false; !end && left > 0; ) {
+      const { keys, values, count, ...dump } = native().mapDump(map, cursor, CHUNK);
+      yield Array.from({ length: count }, (_, i): HashEntry => {
+        return [keys.subarray(i * keySize, (i + 1) * keySize), values.subarray(i * valueSize, (i + 1) * valueSize)];
+      });
+      // A map without batches begins anew when the entry of its cursor is deleted: the bound ends that.
+      left -= count;
+      cursor = dump.cursor;
+      end = dump.end;
+    }
   }
 
   /**
@@ -58,6 +72,7 @@ export function createHashMap(name: string, map: Fd): HashPort {
     valueSize,
     maxEntries,
     load,
+    parts,
     insert: (entries) =>
       each([...entries.keys()], "add an entry to", (keys, chunk) => {
         const values = Buffer.concat(chunk.map((key) => entries.get(key) ?? new Uint8Array(0)));

@@ -8,7 +8,7 @@ import { createMappedArray } from "./array-map.js";
 import { type DeviceLinks, openDeviceLinks } from "./attach/device-links.js";
 import type { DeviceProgram } from "./attach/device-mechanism.js";
 import { type FlowConfig, readFlowConfig } from "./flow-config.js";
-import { countFlows, flowCapacity } from "./flows.js";
+import { countFlows, type FlowTable, flowCapacity } from "./flows.js";
 import { DatapathConfig, MAP_NAMES } from "./gen/index.js";
 import { createHashMap } from "./hash-map.js";
 import type { MapSet } from "./map-set.js";
@@ -26,6 +26,8 @@ export interface PacketPath {
   readonly conntrack: string;
   /** Rows for flows: those in use, and all. Reads the whole table, which takes some milliseconds. */
   flowFill(): { readonly used: number; readonly capacity: number };
+  /** The rows of flows, for showing them. */
+  readonly flows: FlowTable;
   /** What the programs report of flows and drops. */
   readonly events: PacketEvents;
   /** Attaches programs to the devices of the node. */
@@ -79,6 +81,7 @@ export function openPacketPath(
     podRanges: createHashMap(MAP_NAMES.podRanges, maps.map(MAP_NAMES.podRanges)),
     conntrack: MAP_NAMES.conntrack,
     flowFill: () => ({ used: countFlows(conntrack), capacity: flowCapacity(conntrack) }),
+    flows: { read: conntrack.read, maxEntries: conntrack.maxEntries, seed: flows.flowSeed },
     events,
     links: openDeviceLinks({ pinFolder: bpffs, ...(netns === undefined ? {} : { netns }) }),
     podPrograms: [program("from_pod", "ingress"), program("to_pod", "egress")],

@@ -31,18 +31,21 @@ export function createServiceRanges(outer: Fd, shape: MapShape): RangesPort {
     }
   }
 
+  function read(): readonly Prefix[] {
+    const list = innerMap(outer, 0);
+    if (list === undefined) return [];
+    try {
+      return readList(list);
+    } finally {
+      list.close();
+    }
+  }
+
   return {
     name,
     maxEntries: Limit.ServiceRanges,
-    async load() {
-      const list = innerMap(outer, 0);
-      if (list === undefined) return [];
-      try {
-        return readList(list);
-      } finally {
-        list.close();
-      }
-    },
+    load: async () => read(),
+    read,
     async replace(ranges) {
       await replace(ranges).catch((cause: unknown) => {
         if (cause instanceof MeshError) throw cause;

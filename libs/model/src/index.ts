@@ -4,6 +4,7 @@ export * from "./bytes.js";
 export * from "./clock.js";
 export * from "./cluster.js";
 export * from "./errors.js";
+export * from "./node-maps.js";
 export * from "./prefix.js";
 export * from "./printable.js";
 export * from "./protocol.js";

@@ -15,6 +15,9 @@ export interface BatchResult {
   readonly failed: ReadonlyMap<string, Error>;
 }
 
+/** Key and value of an entry, as bytes. */
+export type HashEntry = readonly [key: Uint8Array, value: Uint8Array];
+
 /** A BPF hash, which maps keys to indexes. Entries are inserted and deleted, never overwritten (commit rule). */
 export interface HashPort {
   /** As in errors: that of the pin. */
@@ -27,6 +30,11 @@ export interface HashPort {
   readonly maxEntries: number;
   /** Reads all entries: key (latin1 of the bytes) to value bytes. */
   load(): Promise<Map<string, Uint8Array>>;
+  /**
+   * Reads the entries a thousand at a time, as they are when each part is taken: one that is added or deleted meanwhile
+   * may be missing, and after a deletion others may come twice. For showing them.
+   */
+  parts(): Generator<readonly HashEntry[], void>;
   /** Inserts new keys (`BPF_NOEXIST`); a key that exists already fails. */
   insert(entries: ReadonlyMap<string, Uint8Array>): Promise<BatchResult>;
   /** Deletes keys; a key that does not exist counts as done. */
@@ -73,6 +81,8 @@ export interface RangesPort {
   readonly maxEntries: number;
   /** Reads the ranges in the order of the list. */
   load(): Promise<readonly Prefix[]>;
+  /** The same at once: a list is short. */
+  read(): readonly Prefix[];
   /** Programs see either the old list or the new one. When it rejects, the old one stays. */
   replace(ranges: readonly Prefix[]): Promise<void>;
 }

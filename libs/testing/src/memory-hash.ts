@@ -1,5 +1,5 @@
 /** A BPF hash in memory: inserting an existing key or into a full map fails, deleting an absent key succeeds. */
-import { MeshError } from "@isthmus/model";
+import { keyBytes, MeshError } from "@isthmus/model";
 import type { BatchResult, HashPort } from "@isthmus/reconcile";
 import { Killed, type Write, type Writer } from "./write-log.js";
 
@@ -50,6 +50,9 @@ export function createMemoryHash(shape: HashShape, memory: HashMemory, writer: W
   return {
     ...shape,
     load: async () => new Map([...memory].map(([key, value]) => [key, Uint8Array.from(value)])),
+    *parts() {
+      yield [...memory].map(([key, value]) => [keyBytes(key), Uint8Array.from(value)] as const);
+    },
     insert: async (entries) =>
       each("insert", entries.keys(), (key) => insertOne(key, entries.get(key) ?? new Uint8Array())),
     delete: async (keys) => each("delete", keys, (key) => void memory.delete(key)),

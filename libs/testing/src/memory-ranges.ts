@@ -17,6 +17,7 @@ export function createMemoryRanges(
   return {
     ...shape,
     load: async () => memory.list,
+    read: () => memory.list,
     async replace(ranges) {
       if (ranges.length > maxEntries) {
         throw new MeshError(

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
 import { type Address, formatAddress, parseAddress, parsePrefix } from "@isthmus/model";
+import type { FlowTable } from "../flows.js";
 import {
   EndpointKey,
   EndpointRow,
@@ -112,6 +113,12 @@ export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024, rin
         .flat()
         .filter(({ row: { gen } }) => gen !== FlowGen.Unused);
     },
+    /** The table as an agent reads it. */
+    flowTable: (): FlowTable => ({
+      maxEntries: sets,
+      seed: SEED,
+      read: (set, count = 1) => Buffer.concat(Array.from({ length: count }, (_, i) => readSet(set + i))),
+    }),
     forgetFlows(): void {
       const empty = new Uint8Array(Limit.FlowSet * FlowRow.size);
       for (let set = 0; set < sets; set++) native().mapUpdate(table, setKey(set), empty, 0);
