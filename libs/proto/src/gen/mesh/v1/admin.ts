@@ -106,6 +106,16 @@ export enum MonitorState {
   UNRECOGNIZED = -1,
 }
 
+export enum MapColumnType {
+  MAP_COLUMN_TYPE_UNSPECIFIED = 0,
+  MAP_COLUMN_TYPE_TEXT = 1,
+  /** MAP_COLUMN_TYPE_NUMBER - decimal, or empty: not known */
+  MAP_COLUMN_TYPE_NUMBER = 2,
+  /** MAP_COLUMN_TYPE_LIST - texts with commas between them; empty: none */
+  MAP_COLUMN_TYPE_LIST = 3,
+  UNRECOGNIZED = -1,
+}
+
 export enum FlowEventKind {
   FLOW_EVENT_KIND_UNSPECIFIED = 0,
   FLOW_EVENT_KIND_NEW = 1,
@@ -359,6 +369,60 @@ export interface NodeEvents {
   batch: EventBatch | undefined;
 }
 
+export interface DumpRequest {
+  node: string;
+  query: MapQuery | undefined;
+}
+
+export interface DumpResponse {
+  message:
+    | //
+    /** the first message. HEARD: rows follow; after rows: why they are not whole */
+    { $case: "node"; value: MonitoredNode }
+    | //
+    /** the last has a summary */
+    { $case: "rows"; value: MapRows }
+    | undefined;
+}
+
+export interface MapQuery {
+  /** noun of the map: libs/model/src/node-maps.ts */
+  map: string;
+  /** at most so many rows */
+  limit: number;
+  /** of conntrack: only flows that one of these addresses began; none: all */
+  sources: Buffer[];
+}
+
+/** Rows of a map. The agent knows the map's layout; others show what it says. */
+export interface MapRows {
+  columns: MapColumn[];
+  rows: MapRow[];
+  /** in the last part */
+  summary: MapSummary | undefined;
+}
+
+export interface MapColumn {
+  name: string;
+  type: MapColumnType;
+}
+
+export interface MapRow {
+  cells: string[];
+}
+
+/** What rows there are beyond those that were sent. */
+export interface MapSummary {
+  /** above the limit */
+  more: number;
+  /** of conntrack: a program was writing the row, or it became another flow's meanwhile */
+  busy: number;
+  /** of conntrack: the row's check is not that of its flow */
+  invalid: number;
+  /** of conntrack: of flows that ended by silence, whose rows wait for other flows */
+  ended: number;
+}
+
 /** What an agent sends. The first message is a hello. */
 export interface AgentMessage {
   message: { $case: "hello"; value: ServeHello } | { $case: "answer"; value: QueryAnswer } | undefined;
@@ -369,13 +433,15 @@ export interface ServeHello {
   version: string;
 }
 
-/** A part of the answer to a query. One without `last` uses up one of the query's credit. */
+/** A part of the answer to a query. One with a `part` uses up one of the query's credit. */
 export interface QueryAnswer {
   id: number;
   last: boolean;
   /** with last: why there is no answer, or no whole one */
   problem: string;
-  part: { $case: "events"; value: EventBatch } | undefined;
+  part: { $case: "events"; value: EventBatch } | //
+  /** with last: has a summary */
+  { $case: "rows"; value: MapRows } | undefined;
 }
 
 export interface QueryMessage {
@@ -397,6 +463,7 @@ export interface Query {
     | //
     /** has no end */
     { $case: "monitor"; value: EventFilter }
+    | { $case: "map"; value: MapQuery }
     | undefined;
 }
 
@@ -2899,6 +2966,529 @@ export const NodeEvents: MessageFns<NodeEvents> = {
   },
 };
 
+function createBaseDumpRequest(): DumpRequest {
+  return { node: "", query: undefined };
+}
+
+export const DumpRequest: MessageFns<DumpRequest> = {
+  encode(message: DumpRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.query !== undefined) {
+      MapQuery.encode(message.query, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DumpRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDumpRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.query = MapQuery.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DumpRequest>): DumpRequest {
+    return DumpRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DumpRequest>): DumpRequest {
+    const message = createBaseDumpRequest();
+    message.node = object.node ?? "";
+    message.query = (object.query !== undefined && object.query !== null)
+      ? MapQuery.fromPartial(object.query)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDumpResponse(): DumpResponse {
+  return { message: undefined };
+}
+
+export const DumpResponse: MessageFns<DumpResponse> = {
+  encode(message: DumpResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.message?.$case) {
+      case "node":
+        MonitoredNode.encode(message.message.value, writer.uint32(10).fork()).join();
+        break;
+      case "rows":
+        MapRows.encode(message.message.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DumpResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDumpResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = { $case: "node", value: MonitoredNode.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = { $case: "rows", value: MapRows.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DumpResponse>): DumpResponse {
+    return DumpResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DumpResponse>): DumpResponse {
+    const message = createBaseDumpResponse();
+    switch (object.message?.$case) {
+      case "node": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "node", value: MonitoredNode.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "rows": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "rows", value: MapRows.fromPartial(object.message.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseMapQuery(): MapQuery {
+  return { map: "", limit: 0, sources: [] };
+}
+
+export const MapQuery: MessageFns<MapQuery> = {
+  encode(message: MapQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.map !== "") {
+      writer.uint32(10).string(message.map);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(16).uint32(message.limit);
+    }
+    for (const v of message.sources) {
+      writer.uint32(26).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MapQuery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMapQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.map = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sources.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MapQuery>): MapQuery {
+    return MapQuery.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MapQuery>): MapQuery {
+    const message = createBaseMapQuery();
+    message.map = object.map ?? "";
+    message.limit = object.limit ?? 0;
+    message.sources = object.sources?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseMapRows(): MapRows {
+  return { columns: [], rows: [], summary: undefined };
+}
+
+export const MapRows: MessageFns<MapRows> = {
+  encode(message: MapRows, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.columns) {
+      MapColumn.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.rows) {
+      MapRow.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.summary !== undefined) {
+      MapSummary.encode(message.summary, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MapRows {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMapRows();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.columns.push(MapColumn.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.rows.push(MapRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.summary = MapSummary.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MapRows>): MapRows {
+    return MapRows.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MapRows>): MapRows {
+    const message = createBaseMapRows();
+    message.columns = object.columns?.map((e) => MapColumn.fromPartial(e)) || [];
+    message.rows = object.rows?.map((e) => MapRow.fromPartial(e)) || [];
+    message.summary = (object.summary !== undefined && object.summary !== null)
+      ? MapSummary.fromPartial(object.summary)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseMapColumn(): MapColumn {
+  return { name: "", type: 0 };
+}
+
+export const MapColumn: MessageFns<MapColumn> = {
+  encode(message: MapColumn, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.type !== 0) {
+      writer.uint32(16).int32(message.type);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MapColumn {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMapColumn();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.type = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MapColumn>): MapColumn {
+    return MapColumn.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MapColumn>): MapColumn {
+    const message = createBaseMapColumn();
+    message.name = object.name ?? "";
+    message.type = object.type ?? 0;
+    return message;
+  },
+};
+
+function createBaseMapRow(): MapRow {
+  return { cells: [] };
+}
+
+export const MapRow: MessageFns<MapRow> = {
+  encode(message: MapRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.cells) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MapRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMapRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cells.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MapRow>): MapRow {
+    return MapRow.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MapRow>): MapRow {
+    const message = createBaseMapRow();
+    message.cells = object.cells?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseMapSummary(): MapSummary {
+  return { more: 0, busy: 0, invalid: 0, ended: 0 };
+}
+
+export const MapSummary: MessageFns<MapSummary> = {
+  encode(message: MapSummary, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.more !== 0) {
+      writer.uint32(8).uint32(message.more);
+    }
+    if (message.busy !== 0) {
+      writer.uint32(16).uint32(message.busy);
+    }
+    if (message.invalid !== 0) {
+      writer.uint32(24).uint32(message.invalid);
+    }
+    if (message.ended !== 0) {
+      writer.uint32(32).uint32(message.ended);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MapSummary {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMapSummary();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.more = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.busy = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.invalid = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.ended = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<MapSummary>): MapSummary {
+    return MapSummary.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MapSummary>): MapSummary {
+    const message = createBaseMapSummary();
+    message.more = object.more ?? 0;
+    message.busy = object.busy ?? 0;
+    message.invalid = object.invalid ?? 0;
+    message.ended = object.ended ?? 0;
+    return message;
+  },
+};
+
 function createBaseAgentMessage(): AgentMessage {
   return { message: undefined };
 }
@@ -3066,6 +3656,9 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
       case "events":
         EventBatch.encode(message.part.value, writer.uint32(34).fork()).join();
         break;
+      case "rows":
+        MapRows.encode(message.part.value, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3115,6 +3708,14 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
             message.part = { $case: "events", value: EventBatch.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.part = { $case: "rows", value: MapRows.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3139,6 +3740,12 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
       case "events": {
         if (object.part?.value !== undefined && object.part?.value !== null) {
           message.part = { $case: "events", value: EventBatch.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "rows": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "rows", value: MapRows.fromPartial(object.part.value) };
         }
         break;
       }
@@ -3270,6 +3877,9 @@ export const Query: MessageFns<Query> = {
       case "monitor":
         EventFilter.encode(message.query.value, writer.uint32(18).fork()).join();
         break;
+      case "map":
+        MapQuery.encode(message.query.value, writer.uint32(26).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3303,6 +3913,14 @@ export const Query: MessageFns<Query> = {
             message.query = { $case: "monitor", value: EventFilter.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.query = { $case: "map", value: MapQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3325,6 +3943,12 @@ export const Query: MessageFns<Query> = {
       case "monitor": {
         if (object.query?.value !== undefined && object.query?.value !== null) {
           message.query = { $case: "monitor", value: EventFilter.fromPartial(object.query.value) };
+        }
+        break;
+      }
+      case "map": {
+        if (object.query?.value !== undefined && object.query?.value !== null) {
+          message.query = { $case: "map", value: MapQuery.fromPartial(object.query.value) };
         }
         break;
       }
@@ -3926,6 +4550,16 @@ export const AdminService = {
     responseSerialize: (value: MonitorResponse): Buffer => Buffer.from(MonitorResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): MonitorResponse => MonitorResponse.decode(value),
   },
+  /** Rows of a map of one node's kernel, decoded by its agent. */
+  dump: {
+    path: "/mesh.v1.Admin/Dump" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: DumpRequest): Buffer => Buffer.from(DumpRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DumpRequest => DumpRequest.decode(value),
+    responseSerialize: (value: DumpResponse): Buffer => Buffer.from(DumpResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DumpResponse => DumpResponse.decode(value),
+  },
   /**
    * Queries about a node, which its agent answers. Not for the CLI: an agent holds this stream beside StateSync/Subscribe, on the
    * same connection, and its certificate authorizes it. The server asks, each query with an id of this stream.
@@ -3948,6 +4582,8 @@ export interface AdminServer extends UntypedServiceImplementation {
   checkStore: handleUnaryCall<CheckStoreRequest, CheckStoreResponse>;
   /** Events of the packets of this cluster's pods, live, until the caller ends it. */
   monitor: handleServerStreamingCall<MonitorRequest, MonitorResponse>;
+  /** Rows of a map of one node's kernel, decoded by its agent. */
+  dump: handleServerStreamingCall<DumpRequest, DumpResponse>;
   /**
    * Queries about a node, which its agent answers. Not for the CLI: an agent holds this stream beside StateSync/Subscribe, on the
    * same connection, and its certificate authorizes it. The server asks, each query with an id of this stream.
@@ -4009,6 +4645,9 @@ export interface AdminClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<MonitorResponse>;
+  /** Rows of a map of one node's kernel, decoded by its agent. */
+  dump(request: DumpRequest, options?: Partial<CallOptions>): ClientReadableStream<DumpResponse>;
+  dump(request: DumpRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<DumpResponse>;
   /**
    * Queries about a node, which its agent answers. Not for the CLI: an agent holds this stream beside StateSync/Subscribe, on the
    * same connection, and its certificate authorizes it. The server asks, each query with an id of this stream.
