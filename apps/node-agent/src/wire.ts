@@ -13,6 +13,7 @@ import type { Arguments } from "./arguments.js";
 import { openCgroupRoot } from "./cgroups/cgroup-root.js";
 import { reconcilePodsCgroups } from "./cgroups/pods-cgroups.js";
 import { nodeName } from "./desired/nodes/nodes.js";
+import { createMapQueries } from "./dump/map-queries.js";
 import { type EventFeed, startEventFeed } from "./events/event-feed.js";
 import { createPodNames } from "./events/pod-names.js";
 import { createSpoofingReport } from "./events/spoofing-report.js";
@@ -42,7 +43,8 @@ const MOST_PARTS = 50;
 const WITHOUT_EVENTS = "its agent runs with --datapath-mode sockets, which sees no packets; events need packets";
 
 /** The clock by which programs time events. */
-const monotonicMicros = () => Number(process.hrtime.bigint() / 1000n);
+const monotonicNs = () => process.hrtime.bigint();
+const monotonicMicros = () => Number(monotonicNs() / 1000n);
 
 const WAITING_FOR_WELCOME = "waiting for the Welcome of an apiserver, which names the node's cluster (--servers)";
 
@@ -172,11 +174,13 @@ async function startNode(
       ...{ events: port.packets.events, pods: names, clock, monotonicMicros, signal },
       dropped: spoofing.take,
     });
+  const maps = createMapQueries({ port, pods: names, monotonicNs });
   const client = createSyncClient({
     connect,
     connected: (connection, over) =>
       serveQueries(connection.openQueries, over, {
-        ...{ events: events ?? { problem: WITHOUT_EVENTS }, node, version: VERSION, clock, log: log.child("queries") },
+        ...{ events: events ?? { problem: WITHOUT_EVENTS }, maps, node, version: VERSION, clock },
+        log: log.child("queries"),
       }),
     core: state.core,
     servers,

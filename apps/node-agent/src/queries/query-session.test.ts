@@ -1,25 +1,54 @@
-/** The agent's side of queries: credit, unknown queries, a node without events, bounds. */
+/** The agent's side of queries: credit, unknown queries, a node without events, rows of maps, bounds. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Query, QueryAnswer } from "@isthmus/proto";
-import { createFakeClock } from "@isthmus/testing";
+import { MapRows, type Query, type QueryAnswer } from "@isthmus/proto";
+import { createFakeClock, settle } from "@isthmus/testing";
 import { BATCH_EVENTS } from "../events/event-feed.js";
 import { startFakeFeed } from "../events/testing/fake-events.js";
+import type { MapQueries } from "../dump/map-queries.js";
 import { createQuerySession } from "./query-session.js";
 
 const ALL = { fromNamespace: "", fromPod: "", dropsOnly: false };
 const monitor = (credit: number): Query => ({ credit, query: { $case: "monitor", value: ALL } });
 
-function setUp() {
+const dump = (credit: number): Query => ({
+  credit,
+  query: { $case: "map", value: { map: "services", limit: 100, sources: [] } },
+});
+
+/** Three parts of a row each, and a last one without rows. */
+function fakeMaps(fail?: Error) {
+  const state = { read: 0, opened: [] as string[] };
+  const maps: MapQueries = {
+    open({ map }) {
+      state.opened.push(map);
+      let left = 3;
+      return {
+        async next(signal) {
+          state.read++;
+          await Promise.resolve();
+          signal.throwIfAborted();
+          if (fail !== undefined) throw fail;
+          return MapRows.fromPartial(left-- > 0 ? { rows: [{ cells: [] }] } : { summary: { more: 7 } });
+        },
+      };
+    },
+  };
+  return { maps, state };
+}
+
+function setUp(fail?: Error) {
+  const { maps, state } = fakeMaps(fail);
   const fake = startFakeFeed();
   const sent: QueryAnswer[] = [];
   const session = createQuerySession({
     events: fake.feed,
+    maps,
     send: (answer) => void sent.push(answer),
     clock: fake.clock,
   });
   const start = (id: number, query: Query) => session.receive({ id, message: { $case: "query", value: query } });
-  return { ...fake, session, sent, start };
+  return { ...fake, session, sent, start, state };
 }
 
 const sizes = (sent: readonly QueryAnswer[]) =>
@@ -75,6 +104,7 @@ test("a node without events says why", () => {
   const sent: QueryAnswer[] = [];
   const session = createQuerySession({
     events: { problem: "no packets here" },
+    maps: fakeMaps().maps,
     send: (answer) => void sent.push(answer),
     clock: createFakeClock(),
   });
@@ -90,4 +120,58 @@ test("the end of a stream ends its queries", async () => {
   write(Array.from({ length: BATCH_EVENTS }, () => ({})));
   await clock.advance(3000);
   assert.deepEqual([sent, feed.subscribers], [[], 0]);
+});
+
+const parts = (sent: readonly QueryAnswer[]) =>
+  sent.map(({ id, last, part }) => [id, last, part?.$case === "rows" ? part.value.rows.length : -1]);
+
+test("rows are read only as far as there is credit, and the last part ends the query", async () => {
+  const { session, sent, start, state } = setUp();
+  start(1, dump(2));
+  await settle();
+  assert.deepEqual(
+    [parts(sent), state.read],
+    [
+      [
+        [1, false, 1],
+        [1, false, 1],
+      ],
+      2,
+    ],
+  );
+  session.receive({ id: 1, message: { $case: "credit", value: 1 } });
+  await settle();
+  assert.equal(state.read, 3);
+  session.receive({ id: 1, message: { $case: "credit", value: 9 } });
+  await settle();
+  assert.deepEqual(parts(sent).slice(2), [
+    [1, false, 1],
+    [1, true, 0],
+  ]);
+  session.receive({ id: 1, message: { $case: "credit", value: 9 } });
+  await settle();
+  assert.equal(state.read, 4);
+});
+
+test("a cancelled query for rows reads and sends nothing more", async () => {
+  const { session, sent, start, state } = setUp();
+  start(1, dump(9));
+  session.receive({ id: 1, message: { $case: "cancel", value: {} } });
+  await settle();
+  assert.deepEqual([sent, state.read], [[], 1]);
+});
+
+test("a fifth query for rows at once, and a map that cannot be read, are answered with a problem", async () => {
+  const { sent, start, state, session } = setUp();
+  for (let id = 1; id <= 5; id++) start(id, dump(0));
+  assert.deepEqual([sent.length, sent[0]?.id, state.opened.length], [1, 5, 4]);
+  assert.match(sent[0]?.problem ?? "", /at most 4 maps at once/);
+  session.receive({ id: 2, message: { $case: "cancel", value: {} } });
+  start(6, dump(0));
+  assert.equal(state.opened.length, 5);
+  const broken = setUp(new Error("EPERM"));
+  broken.start(1, dump(1));
+  await settle();
+  assert.deepEqual([broken.sent.length, broken.sent[0]?.last], [1, true]);
+  assert.match(broken.sent[0]?.problem ?? "", /cannot read the map: EPERM/);
 });

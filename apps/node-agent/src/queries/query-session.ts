@@ -2,20 +2,23 @@
  * The queries of one stream: starts, feeds and ends them.
  *
  * ```
- *   query ─► answering ── parts, as far as there is credit ─► … ── cancel, or the stream is over ─► ended
+ *   query ─► answering ── parts, as far as there is credit ─► … ── the last part, cancel, or the stream is over ─► ended
  *      └──── not answered: a last part with a problem
  * ```
  * A part is sent only against credit that the server gave, so a slow reader costs a bounded queue here and nothing on the
  * way.
  */
-import type { Clock } from "@isthmus/model";
-import type { EventFilter, Query, QueryAnswer, QueryMessage } from "@isthmus/proto";
+import { type Clock, MeshError } from "@isthmus/model";
+import type { EventFilter, MapQuery, Query, QueryAnswer, QueryMessage } from "@isthmus/proto";
 import { sleep } from "@isthmus/runtime";
+import type { MapParts, MapQueries } from "../dump/map-queries.js";
 import type { EventFeed, EventSubscription } from "../events/event-feed.js";
 
 export interface QuerySessionModules {
   /** Undefined: this node has no events; the sentence says why. */
   readonly events: EventFeed | { readonly problem: string };
+  /** The rows of this node's maps. */
+  readonly maps: MapQueries;
   /** Sends a part of an answer. */
   readonly send: (answer: QueryAnswer) => void;
   /** Times what is told again and again. */
@@ -31,6 +34,8 @@ export interface QuerySession {
 
 /** Queries of one stream at once: a server has one for each reader that it serves. */
 const MAX_QUERIES = 16;
+/** Of them, those that read maps: one of flows keeps four bytes per row of the table, 2 MB, while it runs. */
+const MAX_DUMPS = 4;
 /** Parts that a server may grant at once. */
 const MAX_CREDIT = 1024;
 /** How often what was not shown is told while no events come. */
@@ -38,13 +43,15 @@ const NOT_SHOWN_MS = 1000;
 
 interface Running {
   credit: number;
+  /** It reads a map. */
+  readonly isDump: boolean;
   /** Sends what there is, as far as the credit goes. */
   readonly pump: () => void;
   readonly close: () => void;
 }
 
 /** Sends nothing before the first query. */
-export function createQuerySession({ events, send, clock }: QuerySessionModules): QuerySession {
+export function createQuerySession({ events, maps, send, clock }: QuerySessionModules): QuerySession {
   const running = new Map<number, Running>();
 
   function refuse(id: number, problem: string): void {
@@ -54,11 +61,57 @@ export function createQuerySession({ events, send, clock }: QuerySessionModules)
   function start(id: number, { credit, query }: Query): void {
     if (running.has(id)) return;
     if (running.size >= MAX_QUERIES) return void refuse(id, `the agent answers at most ${MAX_QUERIES} queries at once`);
-    if (query?.$case !== "monitor")
-      return void refuse(id, "the agent does not know this query: it is of an older version");
-    if ("problem" in events) return void refuse(id, events.problem);
-    running.set(id, monitor(id, events, query.value, Math.min(credit, MAX_CREDIT)));
-    running.get(id)?.pump();
+    const started = answer(id, query, Math.min(credit, MAX_CREDIT));
+    if ("problem" in started) return void refuse(id, started.problem);
+    running.set(id, started);
+    started.pump();
+  }
+
+  function answer(id: number, query: Query["query"], credit: number): Running | { readonly problem: string } {
+    if (query?.$case === "monitor") return "problem" in events ? events : monitor(id, events, query.value, credit);
+    if (query?.$case === "map") return dump(id, query.value, credit);
+    return { problem: "the agent does not know this query: it is of an older version" };
+  }
+
+  function dump(id: number, wanted: MapQuery, credit: number): Running | { readonly problem: string } {
+    if ([...running.values()].filter(({ isDump }) => isDump).length >= MAX_DUMPS)
+      return { problem: `the agent reads at most ${MAX_DUMPS} maps at once: try again when another command has ended` };
+    const parts = maps.open(wanted);
+    if ("problem" in parts) return parts;
+    const life = new AbortController();
+    let isReading = false;
+    const query: Running = {
+      credit,
+      isDump: true,
+      pump() {
+        if (isReading) return;
+        isReading = true;
+        void sendParts(id, query, parts, life.signal).finally(() => {
+          isReading = false;
+        });
+      },
+      close: () => life.abort(),
+    };
+    return query;
+  }
+
+  /** Reads and sends as far as the credit goes; rows that wait for credit are not read yet. */
+  async function sendParts(id: number, query: Running, parts: MapParts, signal: AbortSignal): Promise<void> {
+    try {
+      while (query.credit > 0) {
+        const value = await parts.next(signal);
+        signal.throwIfAborted();
+        query.credit--;
+        const last = value.summary !== undefined;
+        if (last) running.delete(id);
+        send({ id, last, problem: "", part: { $case: "rows", value } });
+        if (last) return;
+      }
+    } catch (thrown) {
+      if (signal.aborted) return;
+      running.delete(id);
+      refuse(id, `the agent cannot read the map: ${MeshError.from(thrown).message}`);
+    }
   }
 
   function monitor(id: number, feed: EventFeed, filter: EventFilter, credit: number): Running {
@@ -66,6 +119,7 @@ export function createQuerySession({ events, send, clock }: QuerySessionModules)
     const life = new AbortController();
     const query: Running = {
       credit,
+      isDump: false,
       pump() {
         while (query.credit > 0) {
           const batch = subscription.take();

@@ -34,7 +34,10 @@ function setUp() {
     streams.push(stream);
     return stream;
   };
-  serveQueries(open, over.signal, { events: feed, node: "n1", version: "v", clock, log: silentLogger });
+  serveQueries(open, over.signal, {
+    ...{ events: feed, maps: { open: () => ({ problem: "no maps" }) } },
+    ...{ node: "n1", version: "v", clock, log: silentLogger },
+  });
   return { clock, feed, streams, over };
 }
 

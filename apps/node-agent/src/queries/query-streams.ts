@@ -25,7 +25,7 @@ export interface QueryStream {
   cancel(): void;
 }
 
-export interface QueryStreamsModules extends Pick<QuerySessionModules, "events"> {
+export interface QueryStreamsModules extends Pick<QuerySessionModules, "events" | "maps"> {
   /** Name of this node, as in its certificate. */
   readonly node: string;
   /** Version of this agent. */
@@ -40,7 +40,7 @@ export interface QueryStreamsModules extends Pick<QuerySessionModules, "events">
 export function serveQueries(
   open: () => QueryStream,
   over: AbortSignal,
-  { events, node, version, clock, log }: QueryStreamsModules,
+  { events, maps, node, version, clock, log }: QueryStreamsModules,
 ): void {
   const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
 
@@ -50,6 +50,7 @@ export function serveQueries(
       const stream = open();
       const session = createQuerySession({
         events,
+        maps,
         send: (answer) => void stream.write({ message: { $case: "answer", value: answer } }),
         clock,
       });
@@ -81,7 +82,9 @@ export function serveQueries(
       const error = await serve();
       if (over.aborted) return;
       if (error?.code === status.UNIMPLEMENTED) {
-        log.info("This apiserver asks no queries: it is of an older version, so mesh monitor does not hear this node");
+        log.info(
+          "This apiserver asks no queries: it is of an older version, so mesh monitor and mesh bpf do not hear this node",
+        );
         return;
       }
       const reason = error === undefined ? "the server ended it" : MeshError.from(error).message;

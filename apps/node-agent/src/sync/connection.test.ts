@@ -137,7 +137,8 @@ test("queries come on the connection of the records, and end with it", async (t)
   connection.stream.on("error", () => undefined);
   const over = new AbortController();
   serveQueries(connection.openQueries, over.signal, {
-    ...{ events: { problem: "" }, node: "n1", version: "test", clock: systemClock, log: silentLogger },
+    ...{ events: { problem: "" }, maps: { open: () => ({ problem: "" }) } },
+    ...{ node: "n1", version: "test", clock: systemClock, log: silentLogger },
   });
   const soon = { timeoutMs: 10_000 };
   await waitFor("the hello and the answer", () => hellos.length === 2, soon);

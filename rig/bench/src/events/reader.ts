@@ -29,6 +29,7 @@ const feed = startEventFeed({ events, pods, clock: systemClock, monotonicMicros,
 let [sent, notShown] = [0, 0];
 const session = createQuerySession({
   events: feed,
+  maps: { open: () => ({ problem: "not measured" }) },
   clock: systemClock,
   send(answer) {
     AgentMessage.encode({ message: { $case: "answer", value: answer } }).finish();

@@ -1,0 +1,360 @@
+/**
+ * What each map of the datapath holds, decoded: words taken apart, states by name, free rows left out.
+ *
+ * Reserved fields have no column.
+ */
+import {
+  BackendFlagHelp,
+  BackendId,
+  BackendRow,
+  type Datapath,
+  EndpointRow,
+  FloorRow,
+  FrontendFlagHelp,
+  FrontendKey,
+  FrontendRow,
+  FrontendScopeHelp,
+  NodeFlagHelp,
+  NodeRow,
+  type PacketPath,
+  PodRangeKey,
+  PodRangeRow,
+  RankHelp,
+  rankOf,
+  ServiceRow,
+  StateWord,
+  TableLine,
+  TierWord,
+  validFloor,
+} from "@isthmus/bpf";
+import { formatAddress, isV4, type NodeMap, protocolName } from "@isthmus/model";
+import type { ArrayPort, HashPort } from "@isthmus/reconcile";
+import type { PodNames } from "../events/pod-names.js";
+import type { MapTable, Row, RowSteps } from "./map-rows.js";
+
+/** The maps that every node has. */
+export type NodePort = Pick<
+  Datapath,
+  "backends" | "clusterState" | "floors" | "frontends" | "nodeState" | "nodes" | "serviceRanges" | "services" | "tables"
+>;
+
+/** The maps of mode `packets`. */
+export type PacketPort = Pick<PacketPath, "endpointIndex" | "endpoints" | "podRanges">;
+
+/** Rows of an array that are read at once. */
+const CHUNK = 512;
+
+/** Maps that only mode `packets` has. */
+type PacketMap = "endpoints" | "endpoint-index" | "pod-ranges";
+
+/** A table for each map that every node has. */
+export function nodeTables(port: NodePort): Readonly<Record<Exclude<NodeMap, PacketMap>, MapTable>> {
+  return {
+    services: services(port),
+    frontends: hashTable(
+      port.frontends,
+      [
+        ["address", "text"],
+        ["port", "number"],
+        ["protocol", "text"],
+        ["scope", "text"],
+        ["service", "number"],
+        ["flags", "list"],
+      ],
+      (key, value) => {
+        const [{ addr, port: number, proto, scope }, row] = [FrontendKey.decode(key), FrontendRow.decode(value)];
+        const protocol = proto === 0 ? "any" : protocolName(proto);
+        const flags = bitNames(FrontendFlagHelp, row.flags);
+        return [formatAddress(addr), number, protocol, nameOf(FrontendScopeHelp, scope), row.service, flags];
+      },
+    ),
+    backends: arrayTable(
+      port.backends,
+      [
+        ["index", "number"],
+        ["generation", "number"],
+        ["address", "text"],
+        ["port", "number"],
+        ["protocol", "text"],
+        ["state", "text"],
+        ["cluster", "number"],
+        ["node", "number"],
+        ["flags", "list"],
+      ],
+      (bytes, at, index) => {
+        if (isZero(bytes, at + BackendRow.offsets.id, 4)) return undefined;
+        return () => {
+          const { id, addr, port: number, proto, state, cluster, node, flags } = BackendRow.decode(bytes, at);
+          const facts = [formatAddress(addr), number, protocolName(proto), nameOf(RankHelp, state), cluster, node];
+          return [index, BackendId.fromWord(id).generation, ...facts, bitNames(BackendFlagHelp, flags)];
+        };
+      },
+    ),
+    tables: {
+      columns: [
+        ["line", "number"],
+        ["backends", "list"],
+      ],
+      *steps(): RowSteps {
+        for (const [segment, array] of port.tables.segments.entries())
+          yield* arrayRows(array, (bytes, at, index) => {
+            if (isZero(bytes, at, TableLine.size)) return undefined;
+            return () => [segment * port.tables.linesPerSegment + index, TableLine.decode(bytes, at).id.map(idText)];
+          });
+      },
+    },
+    "service-ranges": {
+      columns: [["range", "text"]],
+      *steps(): RowSteps {
+        for (const prefix of port.serviceRanges.read()) yield () => [rangeText(prefix.address, prefix.length)];
+      },
+    },
+    nodes: arrayTable(
+      port.nodes,
+      [
+        ["index", "number"],
+        ["cluster", "number"],
+        ["tunnel", "text"],
+        ["health", "text"],
+        ["flags", "list"],
+      ],
+      (bytes, at, index) => {
+        if (isZero(bytes, at + NodeRow.offsets.id, 4)) return undefined;
+        return () => {
+          const { cluster, tunnel, health, flags } = NodeRow.decode(bytes, at);
+          return [index, cluster, addressText(tunnel), addressText(health), bitNames(NodeFlagHelp, flags)];
+        };
+      },
+    ),
+    "node-state": stateTable(port.nodeState, "node"),
+    "cluster-state": stateTable(port.clusterState, "cluster"),
+    floors: arrayTable(
+      port.floors,
+      [
+        ["cluster", "number"],
+        ["copy", "number"],
+        ["check", "text"],
+        ["store", "text"],
+        ["positions", "list"],
+      ],
+      (bytes, at, index) => {
+        if (isZero(bytes, at + FloorRow.offsets.valid, 4)) return undefined;
+        return () => {
+          const row = FloorRow.decode(bytes, at);
+          const floor = validFloor(row);
+          if (floor === undefined) return [index, row.valid, "no copy is whole", "", []];
+          const named = row.copy[row.valid - 1] === floor;
+          const last = floor.position.findLastIndex((position) => position !== 0n);
+          const positions = floor.position.slice(0, last + 1).map(String);
+          return [index, row.valid, named ? "ok" : "the other copy is whole", hex(floor.store), positions];
+        };
+      },
+    ),
+  };
+}
+
+/** A table for each map of mode `packets`. */
+export function packetTables(
+  path: PacketPort,
+  pods: Pick<PodNames, "byDevice">,
+): Readonly<Record<PacketMap, MapTable>> {
+  return {
+    endpoints: arrayTable(
+      path.endpoints,
+      [
+        ["index", "number"],
+        ["address", "text"],
+        ["pod", "text"],
+        ["ifindex", "number"],
+        ["mac", "text"],
+        ["host-mac", "text"],
+        ["netns-id", "number"],
+      ],
+      (bytes, at, index) => {
+        if (isZero(bytes, at + EndpointRow.offsets.id, 4)) return undefined;
+        return () => {
+          const { addr, ifindex, mac, hostMac, netnsId } = EndpointRow.decode(bytes, at);
+          const pod = pods.byDevice(ifindex);
+          const name = pod === undefined ? "" : `${pod.namespace}/${pod.name}`;
+          return [index, formatAddress(addr), name, ifindex, macText(mac), macText(hostMac), netnsNumber(netnsId)];
+        };
+      },
+    ),
+    "endpoint-index": hashTable(
+      path.endpointIndex,
+      [
+        ["address", "text"],
+        ["endpoint", "number"],
+      ],
+      (key, value) => [formatAddress(key), numberOf(value)],
+    ),
+    "pod-ranges": hashTable(
+      path.podRanges,
+      [
+        ["range", "text"],
+        ["cluster", "number"],
+      ],
+      (key, value) => {
+        const { addr, length } = PodRangeKey.decode(key);
+        return [rangeText(addr, length), PodRangeRow.decode(value).cluster];
+      },
+    ),
+  };
+}
+
+/** A row for each tier. A service without tiers is one that a frontend leads to: else its row is free. */
+function services({ services: array, frontends }: Pick<NodePort, "services" | "frontends">): MapTable {
+  return {
+    columns: [
+      ["service", "number"],
+      ["generation", "number"],
+      ["tier", "number"],
+      ["cluster", "text"],
+      ["slots", "number"],
+      ["line", "number"],
+      ["tries", "number"],
+      ["table", "text"],
+    ],
+    *steps(): RowSteps {
+      const used = new Uint8Array(array.maxEntries);
+      for (const part of frontends.parts()) {
+        for (const [, value] of part) used[FrontendRow.decode(value).service] = 1;
+        yield undefined;
+      }
+      for (const { bytes, at, index } of eachEntry(array)) {
+        if (bytes === undefined) yield undefined;
+        else if (index > 0 && (used[index] === 1 || !isZero(bytes, at, TIERS_BYTES))) yield* tierRows(bytes, at, index);
+      }
+    },
+  };
+}
+
+const TIERS_BYTES = ServiceRow.offsets.flags - ServiceRow.offsets.tier;
+
+function* tierRows(bytes: Uint8Array, at: number, index: number): RowSteps {
+  const { tier, gen } = ServiceRow.decode(bytes, at);
+  const tiers = tier.map(TierWord.fromWord);
+  if (tiers.every(({ slots }) => slots === 0)) yield () => [index, gen, "", "", 0, "", "", "none"];
+  for (const [i, { slots, cluster, line, tries, maglev }] of tiers.entries())
+    if (slots !== 0) {
+      const row: Row = () => {
+        const kind = maglev === 1 ? "maglev" : "slots";
+        return [index, gen, i, cluster === 0 ? "mixed" : String(cluster), slots, line, tries, kind];
+      };
+      yield row;
+    }
+}
+
+/** Rows that report something: the others are up. */
+function stateTable(array: ArrayPort, of: "node" | "cluster"): MapTable {
+  return arrayTable(
+    array,
+    [
+      [of, "number"],
+      ["state", "text"],
+      ["draining", "list"],
+      ["suspect", "list"],
+      ["down", "list"],
+    ],
+    (bytes, at, index) => {
+      if (isZero(bytes, at, StateWord.size)) return undefined;
+      return () => {
+        const word = StateWord.decode(bytes, at);
+        const reporters = [word.draining, word.suspect, word.down].map(bitNumbers);
+        return [index, nameOf(RankHelp, rankOf(StateWord.toWord(word))), ...reporters];
+      };
+    },
+  );
+}
+
+type ReadRow = (bytes: Uint8Array, at: number, index: number) => Row | undefined;
+
+function arrayTable(array: ArrayPort, columns: MapTable["columns"], read: ReadRow): MapTable {
+  return { columns, steps: () => arrayRows(array, read) };
+}
+
+function* arrayRows(array: ArrayPort, read: ReadRow): RowSteps {
+  for (const { bytes, at, index } of eachEntry(array)) yield bytes === undefined ? undefined : read(bytes, at, index);
+}
+
+/** Each entry; without bytes after each chunk. */
+function* eachEntry(array: ArrayPort): Generator<{ bytes: Uint8Array | undefined; at: number; index: number }, void> {
+  for (let first = 0; first < array.maxEntries; first += CHUNK) {
+    const count = Math.min(CHUNK, array.maxEntries - first);
+    const bytes = array.read(first, count);
+    for (let i = 0; i < count; i++) yield { bytes, at: i * array.entrySize, index: first + i };
+    yield { bytes: undefined, at: 0, index: 0 };
+  }
+}
+
+function hashTable(
+  hash: HashPort,
+  columns: MapTable["columns"],
+  decode: (key: Uint8Array, value: Uint8Array) => ReturnType<Row>,
+): MapTable {
+  return {
+    columns,
+    *steps(): RowSteps {
+      for (const part of hash.parts()) {
+        for (const [key, value] of part) yield () => decode(key, value);
+        yield undefined;
+      }
+    },
+  };
+}
+
+type Names = ReadonlyMap<number, { readonly name: string }>;
+
+/** The name of a value of an enum; the number of one that this version does not know. */
+function nameOf(names: Names, value: number): string {
+  return names.get(value)?.name ?? `unknown-${value}`;
+}
+
+/** The names of the bits that are set; `bit-5` for one that this version does not know. */
+export function bitNames(names: Names, bits: number): readonly string[] {
+  return bitNumbers(bits).map((bit) => names.get(1 << Number(bit))?.name ?? `bit-${bit}`);
+}
+
+function bitNumbers(bits: number): readonly string[] {
+  return Array.from({ length: 32 }, (_, bit) => bit)
+    .filter((bit) => ((bits >>> bit) & 1) === 1)
+    .map(String);
+}
+
+function isZero(bytes: Uint8Array, at: number, length: number): boolean {
+  for (let i = at; i < at + length; i++) if (bytes[i] !== 0) return false;
+  return true;
+}
+
+/** Index and generation of a backend's id; "-" for a slot without one. */
+function idText(word: number): string {
+  if (word === 0) return "-";
+  const { index, generation } = BackendId.fromWord(word);
+  return `${index}#${generation}`;
+}
+
+function addressText(address: Uint8Array): string {
+  return isZero(address, 0, address.length) ? "" : formatAddress(address);
+}
+
+function rangeText(address: Uint8Array, length: number): string {
+  return isV4(address) && length >= 96
+    ? `${formatAddress(address)}/${length - 96}`
+    : `${formatAddress(address)}/${length}`;
+}
+
+function macText(mac: Uint8Array): string {
+  return Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+}
+
+function netnsNumber(netnsId: number): number | string {
+  return netnsId === 0 ? "" : netnsId - 1;
+}
+
+function numberOf(value: Uint8Array): number {
+  return new DataView(value.buffer, value.byteOffset, value.byteLength).getUint32(0, true);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
