@@ -11,6 +11,7 @@ import type { Logger, Metrics } from "@isthmus/observe";
 import {
   AdminService,
   type CheckStoreResponse,
+  type DumpResponse,
   type FrontendReport,
   type ListServicesRequest,
   type ListServicesResponse,
@@ -26,6 +27,7 @@ import { adminError, isAdminError } from "./admin-error.js";
 import { listServices } from "./admin-services.js";
 import type { AppliedServices } from "./applied-services.js";
 import { createStoreChecker } from "./check-store.js";
+import { startDump } from "./dump.js";
 import { type MonitorModules, startMonitor } from "./monitor.js";
 import { createRefusedCalls } from "./refused-calls.js";
 
@@ -34,6 +36,9 @@ const MAX_REQUEST_BYTES = 512 << 10;
 
 /** Readers of events at once: each costs every agent a queue. */
 const MAX_MONITORS = 8;
+/** Commands that read a node's maps at once, and how long one may take: its caller's right is reviewed at the start only. */
+const MAX_DUMPS = 8;
+const DUMP_MS = 300_000;
 /** Nodes that a request may name. */
 const MAX_NODES = 1000;
 /** How often the right of a reader is reviewed again. */
@@ -59,7 +64,7 @@ export interface AdminServerModules {
   readonly status: () => StatusResponse;
   /** On how many nodes each Service is applied; undefined while the nodes are not known. */
   readonly applied?: () => AppliedServices | undefined;
-  /** Absent: `Monitor` is refused. */
+  /** Absent: `Monitor` and `Dump` are refused. */
   readonly monitor?: Pick<MonitorModules, "queries" | "nodes">;
   /** Services of this cluster that have no frontend to be merged. */
   readonly withoutClusterIp?: (request: ListServicesRequest) => readonly FrontendReport[];
@@ -140,11 +145,55 @@ export async function startAdminServer(
         call.emit("error", failure(thrown, call.getPath()));
       });
   };
+  /** Ends the streams of commands that read maps. */
+  const dumps = new Set<() => void>();
+  /** The right is that of `Monitor`: both show what a node's pods do. */
+  const dump: handleServerStreamingCall<Buffer, DumpResponse> = (call) => {
+    const life = new AbortController();
+    const end = () => life.abort();
+    for (const event of ["cancelled", "close", "error"]) call.on(event, end);
+    const fail = (thrown: unknown) => {
+      if (life.signal.aborted) return;
+      end();
+      call.emit("error", failure(thrown, call.getPath()));
+    };
+    const begin = () => {
+      if (life.signal.aborted) return;
+      const { monitor: parts } = modules;
+      if (parts === undefined) throw adminError(status.UNIMPLEMENTED, "this server has no agents");
+      if (dumps.size >= MAX_DUMPS)
+        throw adminError(status.RESOURCE_EXHAUSTED, `${MAX_DUMPS} commands already read maps here: end one of them`);
+      const finish = () => {
+        end();
+        call.end();
+      };
+      const running = startDump(ofDump.requestDeserialize(call.request), {
+        ...parts,
+        write: (response) => call.write(response),
+        end: finish,
+      });
+      if (life.signal.aborted) return void running.close();
+      const late = setTimeout(
+        () => fail(adminError(status.DEADLINE_EXCEEDED, `the rows were not taken within ${DUMP_MS / 1000} s`)),
+        DUMP_MS,
+      );
+      dumps.add(finish);
+      call.on("drain", running.drained);
+      life.signal.addEventListener("abort", () => {
+        clearTimeout(late);
+        dumps.delete(finish);
+        running.close();
+      });
+    };
+    auth.check(call.metadata, "monitor", call.getPeer()).then(begin).catch(fail);
+  };
   const stores = createStoreChecker();
   const server = createGrpcServer(MAX_REQUEST_BYTES);
-  const { status: ofStatus, listServices: ofServices, checkStore: ofCheck, monitor: ofMonitor } = AdminService;
+  const { status: ofStatus, listServices: ofServices, checkStore: ofCheck } = AdminService;
+  const { monitor: ofMonitor, dump: ofDump } = AdminService;
   server.addService(undecoded(FOR_CLI), {
     monitor,
+    dump,
     status: answer("read", ofStatus.requestDeserialize, async (): Promise<StatusResponse> => modules.status()),
     listServices: answer("read", ofServices.requestDeserialize, async (request): Promise<ListServicesResponse> => {
       const merged = await listServices({ sources, log, applied: modules.applied?.() }, options.clusterId, request);
@@ -159,7 +208,7 @@ export async function startAdminServer(
     port: running.port,
     close(graceMs) {
       // They have no end of their own: the readers ask the next server.
-      for (const finish of monitors) finish();
+      for (const finish of [...monitors, ...dumps]) finish();
       return running.close(graceMs);
     },
   };

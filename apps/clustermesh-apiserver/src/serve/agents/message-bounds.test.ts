@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Ack, Hello, Kind, ToServer } from "@isthmus/proto";
-import { messageProblem } from "./message-bounds.js";
+import { Ack, AgentMessage, Hello, Kind, MapRows, ToServer } from "@isthmus/proto";
+import { answerProblem, messageProblem } from "./message-bounds.js";
 
 type Message = NonNullable<ToServer["message"]>;
 const encode = (message: Message) => ToServer.encode({ message }).finish();
@@ -56,6 +56,25 @@ test("truncated messages, endless varints and group wire types are malformed", (
 test("a tag of more than 32 bits is malformed, since a decoder would read it as another field", () => {
   // 0x0a with bit 32 set: as 32 bits it is field 1, Hello.
   assert.match(messageProblem(Uint8Array.from([0x8a, 0x80, 0x80, 0x80, 0x10, 0])) ?? "", /malformed/);
+});
+
+test("rows of a map are bounded in their number, their cells and the bytes of each", () => {
+  const rows = (part: Parameters<typeof MapRows.fromPartial>[0]) => {
+    const answer = {
+      id: 1,
+      last: false,
+      problem: "",
+      part: { $case: "rows" as const, value: MapRows.fromPartial(part) },
+    };
+    return answerProblem(AgentMessage.encode({ message: { $case: "answer", value: answer } }).finish());
+  };
+  const cells = (count: number, length = 1) => Array.from({ length: count }, () => "x".repeat(length));
+  assert.equal(rows({ columns: [{ name: "a", type: 1 }], rows: [{ cells: cells(32, 512) }] }), undefined);
+  assert.match(rows({ rows: Array.from({ length: 257 }, () => ({})) }) ?? "", /^answer\.rows\.rows has more than 256/);
+  assert.match(rows({ rows: [{ cells: cells(33) }] }) ?? "", /cells has more than 32 entries/);
+  assert.match(rows({ rows: [{ cells: cells(1, 513) }] }) ?? "", /cells has 513 bytes, more than 512/);
+  assert.match(rows({ columns: Array.from({ length: 33 }, () => ({})) }) ?? "", /columns has more than 32 entries/);
+  assert.match(rows({ columns: [{ name: "x".repeat(65) }] }) ?? "", /columns\.name has 65 bytes/);
 });
 
 test("unpacked versions are counted like packed ones", () => {

@@ -81,6 +81,13 @@ const FLOW_EVENT = bounds({
 });
 /** An agent puts 500 events into a batch. */
 const MAX_EVENTS = 1000;
+/** An agent puts 200 rows into a part; the longest cell is that of a floor, with sixteen numbers. */
+export const MAX_PART_ROWS = 256;
+const MAX_COLUMNS = 32;
+const MAP_ROWS = bounds({
+  1: message("columns", MAX_COLUMNS, bounds({ 1: once("name", 64) })),
+  2: message("rows", MAX_PART_ROWS, bounds({ 1: { name: "cells", most: MAX_COLUMNS, bytes: 512 } })),
+});
 const AGENT_MESSAGE = bounds({
   1: message("hello", 1, bounds({ 1: once("node", 253), 2: once("version", 128) })),
   2: message(
@@ -89,6 +96,7 @@ const AGENT_MESSAGE = bounds({
     bounds({
       3: once("problem", 1024),
       4: message("events", 1, bounds({ 1: message("events", MAX_EVENTS, FLOW_EVENT) })),
+      5: message("rows", 1, MAP_ROWS),
     }),
   ),
 });
