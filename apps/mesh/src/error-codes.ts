@@ -28,6 +28,11 @@ export type MeshCommandErrorCode =
    */
   | "NO_POD"
   /**
+   * A node's agent gives no rows of a map, or did not give all. Fix: do what the sentence says; `mesh status` shows which agents
+   * are connected, and of which version.
+   */
+  | "NO_ROWS"
+  /**
    * The file of the store (--store or MESH_STORE) cannot be used; exit code 2. Fix: correct what the sentence names. It is JSON with
    * "endpoints", "ca", "cert", "key" and "caKey", paths relative to the file.
    */

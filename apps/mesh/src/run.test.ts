@@ -15,7 +15,15 @@ test("--help prints the help on stdout; no command is a usage error that prints 
 });
 
 test("the help of every command has examples", async () => {
-  for (const [name, ...words] of [["connect"], ["status"], ["service-list"], ["monitor"], ["version"]] as const) {
+  for (const [name, ...words] of [
+    ["connect"],
+    ["status"],
+    ["service-list"],
+    ["monitor"],
+    ["bpf-dump"],
+    ["bpf-conntrack"],
+    ["version"],
+  ] as const) {
     const path = name === undefined ? words : name.split("-");
     const help = await runForTest([...path, "--help"]);
     assert.equal(help.code, 0);
@@ -45,6 +53,23 @@ test("an invalid argument is named in the error, with exit code 2", async () => 
     ],
     [["monitor", "-n", "c"], /Cannot use --namespace without --from/],
     [["monitor", "--for", "soon"], /Cannot use "soon" for --for/],
+    [
+      ["bpf", "dump", "--node", "w1"],
+      /^Cannot tell which map to show: name one of services, frontends, .*, pod-ranges$/m,
+    ],
+    [["bpf", "dump", "servces", "--node", "w1"], /^Cannot show map "servces": choose from services, frontends, .*$/m],
+    [["bpf", "dump", "conntrack"], /flows have a command of their own, mesh bpf conntrack; maps are services/],
+    [["bpf", "dump", "nodes", "floors"], /Cannot show "floors" too: name one map/],
+    [["bpf", "dump", "nodes"], /Cannot tell which node to ask: use --node/],
+    [
+      ["bpf", "dump", "nodes", "--node", "w1", "--limit", "0"],
+      /Cannot use "0" for --limit: write a number from 1 to 100000/,
+    ],
+    [["bpf", "dump", "nodes", "--node", "w1", "--limit", "1e3"], /Cannot use "1e3" for --limit/],
+    [["bpf", "conntrack", "w1"], /Cannot use "w1": mesh bpf conntrack takes no arguments/],
+    [["bpf", "conntrack", "--node", "w1", "-n", "shop"], /Cannot use --namespace without --from/],
+    [["bpf", "conntrack", "--node", "w1", "--from", "cart"], /Cannot use "cart" for --from without its namespace/],
+    [["bpf", "conntrack", "--from", "10.1.0.1", "-n", "shop"], /Cannot use --namespace with --from "10.1.0.1"/],
     [["connect", "east"], /fewer than two clusters/],
     [["connect", "east", "east"], /Cannot connect "east" with itself: name each context once/],
     [["connect", "east", "west", "east"], /Cannot connect "east" with itself/],

@@ -12,10 +12,15 @@ import {
   AdminClient,
   type CheckStoreRequest,
   type CheckStoreResponse,
+  type DumpRequest,
+  type DumpResponse,
   type ListServicesRequest,
   type ListServicesResponse,
+  type MapRows,
+  type MonitoredNode,
   type MonitorRequest,
   type MonitorResponse,
+  MonitorState,
   type StatusResponse,
 } from "@isthmus/proto";
 import { createBackoff, sleep } from "@isthmus/runtime";
@@ -34,6 +39,11 @@ export interface AdminApi {
    * Rejects when the first attempts fail at all servers, or one refuses; with the signal's reason when it aborts.
    */
   monitor(request: MonitorRequest, listener: MonitorListener): Promise<never>;
+  /**
+   * Rows of a map of a node, in parts, the last with a summary, from the server that its agent is connected to. Resolves with
+   * HEARD when all came; otherwise with why not. Rejects with ADMIN when no server answers, or one refuses.
+   */
+  dump(request: DumpRequest, rows: (rows: MapRows) => void): Promise<MonitoredNode>;
   /** host:port of all servers. */
   readonly servers: readonly string[];
   /** Closes the connections to all servers. */
@@ -245,8 +255,65 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
     }
   }
 
+  /** One stream, until it ends; resolves with what was said last of the node, and the error that ended it. */
+  function dumpOnce(
+    client: AdminClient,
+    request: DumpRequest,
+    rows: (rows: MapRows) => void,
+  ): Promise<{ readonly node: MonitoredNode | undefined; readonly error: ServiceError | undefined }> {
+    return new Promise((resolve, reject) => {
+      const call = client.dump(request, metadata);
+      const cancel = () => call.cancel();
+      const silent = setTimeout(cancel, DEADLINE_MS);
+      let [node, isWhole]: [MonitoredNode | undefined, boolean] = [undefined, false];
+      const end = (error: ServiceError | undefined) => {
+        clearTimeout(silent);
+        signal.removeEventListener("abort", cancel);
+        const isBroken = error === undefined && node?.state === HEARD && !isWhole;
+        resolve({ node, error: isBroken ? Object.assign(new Error(request.node), ENDED) : error });
+      };
+      if (signal.aborted) cancel();
+      else signal.addEventListener("abort", cancel, { once: true });
+      call.on("data", ({ message }: DumpResponse) => {
+        clearTimeout(silent);
+        try {
+          if (message?.$case === "node") node = message.value;
+          if (message?.$case !== "rows" || isWhole) return;
+          isWhole = message.value.summary !== undefined;
+          rows(message.value);
+        } catch (thrown) {
+          cancel();
+          reject(thrown);
+        }
+      });
+      call.on("error", end);
+      call.on("end", () => end(undefined));
+    });
+  }
+
+  async function dump(request: DumpRequest, rows: (rows: MapRows) => void): Promise<MonitoredNode> {
+    const failures: string[] = [];
+    let best: MonitoredNode | undefined;
+    for (const { address, client } of clients) {
+      const { node, error } = await dumpOnce(client, request, rows);
+      signal.throwIfAborted();
+      if (error !== undefined) {
+        const silent =
+          error.code === grpc.UNAVAILABLE || error.code === grpc.DEADLINE_EXCEEDED || error.code === grpc.CANCELLED;
+        if (!silent) throw refused(name, error);
+        failures.push(`${address} (${plainWords(error.details)})`);
+        // Some rows may have come: another server would give them again.
+        if (node?.state === HEARD) throw noAnswer(name, failures);
+      } else if (node?.state === HEARD || node?.state === MonitorState.MONITOR_STATE_UNAVAILABLE) return node;
+      else if (node !== undefined && (best === undefined || rankOf(node) < rankOf(best))) best = node;
+    }
+    if (best !== undefined) return best;
+    throw noAnswer(name, failures);
+  }
+
   return {
     monitor,
+    dump,
     servers: addresses,
     // Prefer the instance that publishes: the state of the other one is not that of the cluster.
     status: () =>
@@ -267,6 +334,14 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
 
 /** A stream that the server ended in order: it shuts down. */
 const ENDED = { code: grpc.UNAVAILABLE, details: "the server ended the stream", metadata: new Metadata() };
+const HEARD = MonitorState.MONITOR_STATE_HEARD;
+
+/** Of the servers that do not have the node's stream, the one that knows most of it is believed. */
+function rankOf({ state }: MonitoredNode): number {
+  if (state === MonitorState.MONITOR_STATE_NO_QUERIES) return 0;
+  return state === MonitorState.MONITOR_STATE_NOT_CONNECTED ? 1 : 2;
+}
+
 /** Answers that asking again does not change. */
 const REFUSALS: ReadonlySet<number> = new Set([
   grpc.PERMISSION_DENIED,

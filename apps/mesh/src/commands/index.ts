@@ -1,5 +1,7 @@
 /** Every command, in the order of the help. */
 import type { Command } from "../cli/command.js";
+import { bpfConntrack } from "./bpf/conntrack.js";
+import { bpfDump } from "./bpf/dump.js";
 import { version } from "./cli/version.js";
 import { connect } from "./cluster/connect.js";
 import { status } from "./cluster/status.js";
@@ -7,4 +9,13 @@ import { lab } from "./lab/lab.js";
 import { monitor } from "./monitor/monitor.js";
 import { serviceList } from "./service/list.js";
 
-export const COMMANDS: readonly Command[] = [connect, status, serviceList, monitor, lab, version];
+export const COMMANDS: readonly Command[] = [
+  connect,
+  status,
+  serviceList,
+  monitor,
+  bpfDump,
+  bpfConntrack,
+  lab,
+  version,
+];

@@ -33,6 +33,8 @@ import { createAuthority, createKey, createRequest, issue } from "@isthmus/pki";
 import {
   AdminService,
   CheckStoreResponse,
+  type DumpRequest,
+  type DumpResponse,
   ListServicesResponse,
   type MonitorRequest,
   type MonitorResponse,
@@ -52,6 +54,8 @@ export interface Member {
     checkStore: CheckStoreResponse;
     /** Written at the start of each stream of events, which then stays open. */
     monitor: (request: MonitorRequest) => readonly MonitorResponse[];
+    /** Written to each reader of a map, whose stream then ends. */
+    dump: (request: DumpRequest) => readonly DumpResponse[];
   };
   stop(): Promise<void>;
 }
@@ -70,6 +74,7 @@ export async function startTestCluster(name: string, id: number): Promise<Member
       services: ListServicesResponse.fromPartial({}),
       checkStore: CheckStoreResponse.fromPartial({}),
       monitor: (): readonly MonitorResponse[] => [],
+      dump: (): readonly DumpResponse[] => [],
     };
     const authority = await createAuthority(`${name}-mesh-ca`);
     const admin = await serveAdmin(
@@ -153,9 +158,14 @@ async function serveAdmin(
   const monitor = (call: ServerWritableStream<MonitorRequest, MonitorResponse>): void => {
     for (const response of answers.monitor(call.request)) call.write(response);
   };
+  const dump = (call: ServerWritableStream<DumpRequest, DumpResponse>): void => {
+    for (const response of answers.dump(call.request)) call.write(response);
+    call.end();
+  };
   const server = new Server();
   server.addService(AdminService, {
     monitor,
+    dump,
     status: guarded(() => answers.status),
     listServices: guarded(() => answers.services),
     checkStore: guarded(() => answers.checkStore),

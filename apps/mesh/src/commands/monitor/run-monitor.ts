@@ -8,6 +8,7 @@ import { readMeshCluster } from "../../access/mesh-objects.js";
 import type { Input } from "../../cli/command.js";
 import { usageError } from "../../cli/exit.js";
 import { outputFormat, parseDuration } from "../../cli/parse.js";
+import { type PodReference, parsePod } from "../../cli/pod.js";
 import { eventJson } from "../../monitor/event-json.js";
 import { eventLine, notShownLines } from "../../monitor/event-text.js";
 import { createHeardNodes } from "../../monitor/heard-nodes.js";
@@ -46,40 +47,17 @@ export async function run(input: Input, io: Io): Promise<number> {
   }
 }
 
-interface Pod {
-  readonly namespace: string;
-  readonly name: string;
-}
-
-const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-
 /** The pod of `--from`. Throws USAGE when it cannot be the name of one. */
-function podOf(input: Input): Pod | undefined {
+function podOf(input: Input): PodReference | undefined {
   const [text, namespace] = [input.value("from"), input.value("namespace")];
-  if (text === undefined) {
-    if (namespace !== undefined)
-      throw usageError("Cannot use --namespace without --from: it is the namespace of that pod");
-    return undefined;
-  }
-  const parts = text.split("/");
-  const [first = "", second] = parts;
-  const pod = second === undefined ? { namespace, name: first } : { namespace: first, name: second };
-  if (parts.length > 2) throw usageError(`Cannot use "${text}" for --from: write NAMESPACE/POD`);
-  if (pod.namespace === undefined)
-    throw usageError(
-      `Cannot use "${text}" for --from without its namespace: write NAMESPACE/${text}, or add -n NAMESPACE`,
-    );
-  if (second !== undefined && namespace !== undefined && namespace !== first)
-    throw usageError(`Cannot use --from "${text}" with --namespace "${namespace}": they name two namespaces`);
-  if (!LABEL.test(pod.namespace))
-    throw usageError(`Cannot use "${pod.namespace}" as a namespace in --from: it is no name`);
-  if (!SUBDOMAIN.test(pod.name)) throw usageError(`Cannot use "${pod.name}" as a pod in --from: it is no name`);
-  return { namespace: pod.namespace, name: pod.name };
+  if (text !== undefined) return parsePod(text, namespace);
+  if (namespace !== undefined)
+    throw usageError("Cannot use --namespace without --from: it is the namespace of that pod");
+  return undefined;
 }
 
 /** The admin API, once the pod is known to exist. The calls before the first event have a time of their own. */
-async function openMonitored(context: Context, pod: Pod | undefined, io: Io, signal: AbortSignal) {
+async function openMonitored(context: Context, pod: PodReference | undefined, io: Io, signal: AbortSignal) {
   const late = AbortSignal.timeout(START_MS);
   let timer: (() => void) | undefined;
   const timeUp = new Promise<never>((_, reject) => {
@@ -113,7 +91,7 @@ function noMesh(context: string): MeshError {
 }
 
 /** Throws NO_POD for a pod that there is not, or whose packets no program sees. */
-async function checkPod({ name: context, client }: Context, { namespace, name }: Pod, io: Io): Promise<void> {
+async function checkPod({ name: context, client }: Context, { namespace, name }: PodReference, io: Io): Promise<void> {
   const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(name)}`;
   let found: unknown;
   try {

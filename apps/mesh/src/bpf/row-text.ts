@@ -1,0 +1,43 @@
+/** Rows of a node's map for people and for programs (pure). */
+import { table } from "@isthmus/model";
+import { type MapColumn, MapColumnType, type MapRow, type MapRows, type MapSummary } from "@isthmus/proto";
+import { counted } from "../output/units.js";
+
+/** The parts as one table, under the columns of the first. */
+export function rowsTable(parts: readonly MapRows[]): string {
+  const columns = parts[0]?.columns ?? [];
+  const header = columns.map(({ name }) => name.toUpperCase());
+  return table(
+    parts.flatMap(({ rows }) => rows.map(({ cells }) => columns.map((_, i) => cells[i] ?? ""))),
+    header,
+  );
+}
+
+/** `source-port` becomes `sourcePort`; a number that is not known null. */
+export function rowJson(columns: readonly MapColumn[], { cells }: MapRow): object {
+  return Object.fromEntries(
+    columns.map(({ name, type }, i) => [
+      name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+      cellJson(cells[i] ?? "", type),
+    ]),
+  );
+}
+
+function cellJson(cell: string, type: MapColumnType): unknown {
+  if (type === MapColumnType.MAP_COLUMN_TYPE_LIST) return cell === "" ? [] : cell.split(",");
+  if (type !== MapColumnType.MAP_COLUMN_TYPE_NUMBER) return cell;
+  return /^\d{1,20}$/.test(cell) ? BigInt(cell) : null;
+}
+
+/** Sentences about rows that are not shown. */
+export function notShownLines({ more, busy, invalid, ended }: MapSummary): readonly string[] {
+  const reasons: readonly (readonly [number, string])[] = [
+    [busy, "left out: a program was writing there"],
+    [invalid, "left out: the check does not fit"],
+    [ended, "left out: the flow ended by silence"],
+  ];
+  return [
+    ...(more === 0 ? [] : [`${counted(more, "row")} more, use --limit\n`]),
+    ...reasons.flatMap(([count, why]) => (count === 0 ? [] : [`${counted(count, "row")} ${why}\n`])),
+  ];
+}
