@@ -5,25 +5,25 @@
  * mesh-config and from the MeshCluster's status; the server's CA from the ConfigMap. Every failure is an ADMIN error whose
  * sentence says what to check.
  */
-import { type ClientUnaryCall, credentials, status as grpc, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { type ClientUnaryCall, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { ADMIN_AUDIENCE, type KubeClient, type MeshCluster, requestToken } from "@isthmus/kube";
-import { MeshError, systemClock } from "@isthmus/model";
+import { MeshError } from "@isthmus/model";
 import {
   AdminClient,
   type CheckStoreRequest,
   type CheckStoreResponse,
   type DumpRequest,
-  type DumpResponse,
   type ListServicesRequest,
   type ListServicesResponse,
   type MapRows,
   type MonitoredNode,
   type MonitorRequest,
-  type MonitorResponse,
-  MonitorState,
   type StatusResponse,
 } from "@isthmus/proto";
-import { createBackoff, sleep } from "@isthmus/runtime";
+import { dumpFromServers } from "./admin-dump.js";
+import { adminError, isSilence, noAnswer, refused } from "./admin-errors.js";
+import { type MonitorListener, monitorServers } from "./admin-monitor.js";
+import { type AdminConnection, DEADLINE_MS } from "./admin-stream.js";
 import { CLI_ACCOUNT, MESH_NAMESPACE, readMeshConfig } from "./mesh-objects.js";
 import { plainWords } from "./plain-words.js";
 
@@ -50,15 +50,7 @@ export interface AdminApi {
   close(): void;
 }
 
-export interface MonitorListener {
-  /** A message of a server; the first names its nodes. */
-  message(server: string, response: MonitorResponse): void;
-  /** The server does not answer, or does not any more; it is asked again. */
-  lost(server: string, reason: string): void;
-}
-
 const TOKEN_SECONDS = 600;
-const DEADLINE_MS = 5_000;
 const CHECK_DEADLINE_MS = 15_000;
 
 /**
@@ -140,8 +132,7 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
         first ??= answer;
       } catch (thrown) {
         const error = thrown as ServiceError;
-        const silent = signal.aborted || error.code === grpc.UNAVAILABLE || error.code === grpc.DEADLINE_EXCEEDED;
-        if (!silent && first === undefined) throw refused(name, error);
+        if (!signal.aborted && !isSilence(error) && first === undefined) throw refused(name, error);
         failures.push(
           `${address} (${signal.aborted ? MeshError.from(signal.reason).message : plainWords(error.details)})`,
         );
@@ -151,169 +142,10 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
     throw noAnswer(name, failures);
   }
 
-  /** One stream; resolves with the error that ended it. */
-  function monitorOnce(
-    { address, client }: (typeof clients)[number],
-    request: MonitorRequest,
-    heard: (response: MonitorResponse) => void,
-    over: AbortSignal,
-  ): Promise<ServiceError> {
-    return new Promise((resolve) => {
-      const call = client.monitor(request, metadata);
-      const cancel = () => call.cancel();
-      // A server that accepts the connection and says nothing is as one that does not answer.
-      const silent = setTimeout(cancel, DEADLINE_MS);
-      over.addEventListener("abort", cancel, { once: true });
-      const end = (error: ServiceError) => {
-        clearTimeout(silent);
-        over.removeEventListener("abort", cancel);
-        resolve(error);
-      };
-      call.on("data", (response: MonitorResponse) => {
-        clearTimeout(silent);
-        heard(response);
-      });
-      call.on("error", end);
-      call.on("end", () => end(Object.assign(new Error(address), ENDED)));
-    });
-  }
-
-  /** Listens to one server until `over` aborts. Throws what it refuses for. */
-  async function follow(
-    server: (typeof clients)[number],
-    request: MonitorRequest,
-    { message, lost }: MonitorListener,
-    over: AbortSignal,
-  ): Promise<never> {
-    const backoff = createBackoff({ minMs: 500, maxMs: 5000 });
-    /** Its loss was not reported yet. */
-    let isNew = true;
-    let wasDenied = false;
-    for (;;) {
-      const error = await monitorOnce(
-        server,
-        request,
-        (response) => {
-          backoff.reset();
-          [isNew, wasDenied] = [true, false];
-          message(server.address, response);
-        },
-        over,
-      );
-      over.throwIfAborted();
-      const isDenied = error.code === grpc.UNAUTHENTICATED;
-      // Its time may be over: a new one that is denied too is no matter of time.
-      if (REFUSALS.has(error.code) || (isDenied && (wasDenied || renew === undefined))) throw refused(name, error);
-      const problem = isDenied ? await renewToken() : plainWords(error.details);
-      if (problem !== undefined && isNew) lost(server.address, problem);
-      [isNew, wasDenied] = [isNew && problem === undefined, isDenied && problem === undefined];
-      if (problem !== undefined) await sleep(systemClock, backoff.nextMs(), over);
-      over.throwIfAborted();
-    }
-  }
-
-  /** Undefined: calls have another token from now on. Otherwise why there is none. */
-  async function renewToken(): Promise<string | undefined> {
-    try {
-      if (renew !== undefined) metadata.set("authorization", `Bearer ${await renew()}`);
-      return undefined;
-    } catch (thrown) {
-      return MeshError.from(thrown).message;
-    }
-  }
-
-  async function monitor(request: MonitorRequest, listener: MonitorListener): Promise<never> {
-    const failures = new Map<string, string>();
-    const life = new AbortController();
-    const over = AbortSignal.any([signal, life.signal]);
-    let answered = false;
-    try {
-      return await new Promise<never>((_, reject) => {
-        // What a listener throws ends the call, not the process.
-        const attempt = (work: () => void) => {
-          try {
-            if (!over.aborted) work();
-          } catch (thrown) {
-            reject(thrown);
-          }
-        };
-        const heard: MonitorListener = {
-          message(server, response) {
-            answered = true;
-            attempt(() => listener.message(server, response));
-          },
-          lost(server, reason) {
-            failures.set(server, `${server} (${reason})`);
-            if (!answered && failures.size === clients.length) reject(noAnswer(name, [...failures.values()]));
-            else attempt(() => listener.lost(server, reason));
-          },
-        };
-        for (const client of clients) follow(client, request, heard, over).catch(reject);
-      });
-    } finally {
-      life.abort(new MeshError({ code: "ENDED" }, "the command has ended"));
-    }
-  }
-
-  /** One stream, until it ends; resolves with what was said last of the node, and the error that ended it. */
-  function dumpOnce(
-    client: AdminClient,
-    request: DumpRequest,
-    rows: (rows: MapRows) => void,
-  ): Promise<{ readonly node: MonitoredNode | undefined; readonly error: ServiceError | undefined }> {
-    return new Promise((resolve, reject) => {
-      const call = client.dump(request, metadata);
-      const cancel = () => call.cancel();
-      const silent = setTimeout(cancel, DEADLINE_MS);
-      let [node, isWhole]: [MonitoredNode | undefined, boolean] = [undefined, false];
-      const end = (error: ServiceError | undefined) => {
-        clearTimeout(silent);
-        signal.removeEventListener("abort", cancel);
-        const isBroken = error === undefined && node?.state === HEARD && !isWhole;
-        resolve({ node, error: isBroken ? Object.assign(new Error(request.node), ENDED) : error });
-      };
-      if (signal.aborted) cancel();
-      else signal.addEventListener("abort", cancel, { once: true });
-      call.on("data", ({ message }: DumpResponse) => {
-        clearTimeout(silent);
-        try {
-          if (message?.$case === "node") node = message.value;
-          if (message?.$case !== "rows" || isWhole) return;
-          isWhole = message.value.summary !== undefined;
-          rows(message.value);
-        } catch (thrown) {
-          cancel();
-          reject(thrown);
-        }
-      });
-      call.on("error", end);
-      call.on("end", () => end(undefined));
-    });
-  }
-
-  async function dump(request: DumpRequest, rows: (rows: MapRows) => void): Promise<MonitoredNode> {
-    const failures: string[] = [];
-    let best: MonitoredNode | undefined;
-    for (const { address, client } of clients) {
-      const { node, error } = await dumpOnce(client, request, rows);
-      signal.throwIfAborted();
-      if (error !== undefined) {
-        const silent =
-          error.code === grpc.UNAVAILABLE || error.code === grpc.DEADLINE_EXCEEDED || error.code === grpc.CANCELLED;
-        if (!silent) throw refused(name, error);
-        failures.push(`${address} (${plainWords(error.details)})`);
-        // Some rows may have come: another server would give them again.
-        if (node?.state === HEARD) throw noAnswer(name, failures);
-      } else if (node?.state === HEARD || node?.state === MonitorState.MONITOR_STATE_UNAVAILABLE) return node;
-      else if (node !== undefined && (best === undefined || rankOf(node) < rankOf(best))) best = node;
-    }
-    if (best !== undefined) return best;
-    throw noAnswer(name, failures);
-  }
-
+  const connection: AdminConnection = { name, clients, metadata, renew, signal };
   return {
-    monitor,
-    dump,
+    monitor: (request, listener) => monitorServers(connection, request, listener),
+    dump: (request, rows) => dumpFromServers(connection, request, rows),
     servers: addresses,
     // Prefer the instance that publishes: the state of the other one is not that of the cluster.
     status: () =>
@@ -332,31 +164,6 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
   };
 }
 
-/** A stream that the server ended in order: it shuts down. */
-const ENDED = { code: grpc.UNAVAILABLE, details: "the server ended the stream", metadata: new Metadata() };
-const HEARD = MonitorState.MONITOR_STATE_HEARD;
-
-/** Of the servers that do not have the node's stream, the one that knows most of it is believed. */
-function rankOf({ state }: MonitoredNode): number {
-  if (state === MonitorState.MONITOR_STATE_NO_QUERIES) return 0;
-  return state === MonitorState.MONITOR_STATE_NOT_CONNECTED ? 1 : 2;
-}
-
-/** Answers that asking again does not change. */
-const REFUSALS: ReadonlySet<number> = new Set([
-  grpc.PERMISSION_DENIED,
-  grpc.UNIMPLEMENTED,
-  grpc.INVALID_ARGUMENT,
-  grpc.FAILED_PRECONDITION,
-]);
-
-function noAnswer(name: string, failures: readonly string[]): MeshError {
-  return adminError(
-    name,
-    `no server answers: ${failures.join(", ")}. Check that clustermesh-apiserver runs in "${name}" and that its admin port can be reached from here`,
-  );
-}
-
 type Callback<T> = (error: ServiceError | null, answer: T) => void;
 type UnaryCall<T> = (client: AdminClient, deadline: Date, done: Callback<T>) => ClientUnaryCall;
 
@@ -371,25 +178,6 @@ function untilAborted<T>(start: (done: Callback<T>) => ClientUnaryCall, signal: 
     if (signal.aborted) cancel();
     else signal.addEventListener("abort", cancel, { once: true });
   });
-}
-
-function refused(name: string, error: ServiceError): MeshError {
-  const denied = error.code === grpc.UNAUTHENTICATED || error.code === grpc.PERMISSION_DENIED;
-  const hint = denied
-    ? `. Check the ServiceAccount ${MESH_NAMESPACE}/${CLI_ACCOUNT} and its ClusterRole (deploy/base)`
-    : error.code === grpc.UNIMPLEMENTED
-      ? ": its clustermesh-apiserver is of an older version than this command"
-      : "";
-  return adminError(name, `it answers ${grpc[error.code]}, "${error.details}"${hint}`, error, denied);
-}
-
-/** `refused`: the server answered and denied access. */
-function adminError(cluster: string, why: string, cause?: unknown, refused = false): MeshError {
-  return new MeshError(
-    { code: "ADMIN", cluster, refused },
-    `Cannot ask the admin API of cluster "${cluster}": ${why}`,
-    { cause },
-  );
 }
 
 function list(text: string | undefined): readonly string[] {

@@ -7,8 +7,8 @@ import { after, before, test } from "node:test";
 import { PODS, SERVICE_ACCOUNTS } from "@isthmus/kube";
 import { parseAddress } from "@isthmus/model";
 import { FlowEvent, MonitoredNode, MonitorRequest, type MonitorResponse, MonitorState } from "@isthmus/proto";
-import { runForTest } from "../testing/memory-io.js";
 import { type Member, startTestCluster, writeContexts } from "../testing/member.js";
+import { runForTest } from "../testing/memory-io.js";
 
 const folder = mkdtempSync(join(tmpdir(), "isthmus-monitor-"));
 let east: Member;
