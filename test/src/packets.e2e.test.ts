@@ -107,6 +107,28 @@ test("mesh monitor hears both nodes and shows the flows of a pod, their verdicts
   assert.match(nobody.err, /^Cannot monitor pod ".*\/nobody": context "solo" has no such pod; see: kubectl/);
 });
 
+test("mesh bpf shows the pods of a node and the flows between them", async () => {
+  const [node = ""] = solo.plan.nodes.map(({ name }) => name);
+  const at = ["--context", solo.plan.name, "--node", node];
+  await connects(solo, await solo.frontend("web"));
+  const found = await solo.kubectl("get", "pod", PROBER, "-o", "jsonpath={.status.podIP}");
+  const endpoints = await mesh("bpf", "dump", "endpoints", ...at);
+  assert.equal(endpoints.code, 0, endpoints.err);
+  assert.ok(
+    endpoints.out.split("\n").some((line) => line.split(/\s+/).includes(found.out)),
+    endpoints.out,
+  );
+  const flows = await mesh("bpf", "conntrack", ...at, "--from", `${NAMESPACE}/${PROBER}`, "-o", "json");
+  assert.equal(flows.code, 0, flows.err);
+  const lines = flows.out.trimEnd().split("\n");
+  const rows = lines.filter((line) => !("summary" in JSON.parse(line)));
+  assert.equal(rows.length, lines.length - 1, "the last line says what was left out");
+  assert.ok(rows.length >= 4, flows.out);
+  for (const line of rows) assert.ok(line.includes(found.out), line);
+  const unknown = await mesh("bpf", "dump", "flows", ...at);
+  assert.equal(unknown.code, 2, unknown.err);
+});
+
 test("a rollout of the pods loses their rows, and the new ones answer", async () => {
   assert.equal((await solo.kubectl("rollout", "restart", "deployment/web")).code, 0);
   assert.equal((await solo.kubectl("rollout", "status", "deployment/web", "--timeout=60s")).code, 0);
