@@ -11,35 +11,30 @@ const IDLE = 128;
 const IDLE_TCP = 20_480;
 
 const { word, key, gen, seen, sent } = FlowRow.offsets;
-const PROTO = key + 36;
+const PROTO = key + FlowKey.offsets.proto;
 
 /** Rows of the table. */
 export function flowCapacity(table: Pick<ArrayPort, "maxEntries">): number {
   return table.maxEntries * Limit.FlowSet;
 }
 
-/** Number of flows that have not ended. `nowNs`: of the monotonic clock. Takes some milliseconds for 262,144 rows. */
+/** Number of flows that have not ended. `nowNs`: of the monotonic clock. Takes some milliseconds for 524,288 rows. */
 export function countFlows(
   table: Pick<ArrayPort, "read" | "maxEntries">,
   nowNs: bigint = process.hrtime.bigint(),
 ): number {
-  const now = Number((nowNs >> 30n) & 0xffffn);
+  const now = flowTime(nowNs);
   let flows = 0;
   for (let set = 0; set < table.maxEntries; set += SETS_PER_READ) {
     const bytes = table.read(set, Math.min(SETS_PER_READ, table.maxEntries - set));
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    for (let at = 0; at < bytes.length; at += FlowRow.size)
-      if (view.getUint32(at + gen, true) >= FlowGen.First && !hasEnded(view, at, now)) flows++;
+    for (let at = 0; at < bytes.length; at += FlowRow.size) {
+      if (view.getUint32(at + gen, true) < FlowGen.First) continue;
+      const state = stateOf(view, at, ageOf(view, at, now));
+      if (state === "unanswered" || state === "established") flows++;
+    }
   }
   return flows;
-}
-
-/** As `has_ended()` and the age in `use_of()`. */
-function hasEnded(view: DataView, at: number, now: number): boolean {
-  const idle = (now - view.getUint16(at + seen, true)) & 0xffff;
-  if (view.getUint8(at + PROTO) !== PROTO_TCP) return idle > IDLE;
-  const [a, b] = [view.getUint8(at + sent), view.getUint8(at + sent + 1)];
-  return ((a | b) & FlowSent.Rst) !== 0 || (a & b & FlowSent.Fin) !== 0 || idle > IDLE_TCP;
 }
 
 /** The table of flows, and the number by which programs name a flow's set. */
@@ -95,14 +90,14 @@ export function createFlowReader(seed: bigint): (bytes: Uint8Array, at: number, 
     if (a.check !== expected || b.check !== expected) return "invalid";
     const flow = FlowKey.decode(bytes, at + key);
     const isFromA = (a.flags & FlowFlag.Initiator) !== 0;
-    const age = (now - view.getUint16(at + seen, true)) & 0xffff;
+    const age = ageOf(view, at, now);
     return {
       source: isFromA ? flow.a : flow.b,
       destination: isFromA ? flow.b : flow.a,
       sourcePort: isFromA ? flow.pa : flow.pb,
       destinationPort: isFromA ? flow.pb : flow.pa,
       protocol: flow.proto,
-      state: stateOf(flow.proto, age, view.getUint8(at + sent), view.getUint8(at + sent + 1)),
+      state: stateOf(view, at, age),
       age,
       flags: isFromA ? a.flags : b.flags,
       answerFlags: isFromA ? b.flags : a.flags,
@@ -110,10 +105,16 @@ export function createFlowReader(seed: bigint): (bytes: Uint8Array, at: number, 
   };
 }
 
-/** As `use_of()`. */
-function stateOf(proto: number, age: number, a: number, b: number): Flow["state"] {
-  if (age > (proto === PROTO_TCP ? IDLE_TCP : IDLE)) return "ended";
-  if (proto === PROTO_TCP && (((a | b) & FlowSent.Rst) !== 0 || (a & b & FlowSent.Fin) !== 0)) return "closing";
+function ageOf(view: DataView, at: number, now: number): number {
+  return (now - view.getUint16(at + seen, true)) & 0xffff;
+}
+
+/** As `use_of()`, of the row at `at`. */
+function stateOf(view: DataView, at: number, age: number): Flow["state"] {
+  const isTcp = view.getUint8(at + PROTO) === PROTO_TCP;
+  const [a, b] = [view.getUint8(at + sent), view.getUint8(at + sent + 1)];
+  if (age > (isTcp ? IDLE_TCP : IDLE)) return "ended";
+  if (isTcp && (((a | b) & FlowSent.Rst) !== 0 || (a & b & FlowSent.Fin) !== 0)) return "closing";
   return a === 0 || b === 0 || ((a | b) & FlowSent.Data) === 0 ? "unanswered" : "established";
 }
 
