@@ -242,7 +242,7 @@ static __always_inline bool insert_flow(const struct packet *packet, struct trac
 	row->sent[packet->from_b & 1] = sent_bits(packet);
 	row->sent[!(packet->from_b & 1)] = 0;
 	row->seen = flow->now;
-	/* A full barrier: who reads this gen reads what stands above. */
+	/* A full barrier: a program that reads this gen reads what stands above. */
 	__sync_lock_test_and_set(&row->gen, gen);
 	return true;
 }

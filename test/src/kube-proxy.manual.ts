@@ -248,7 +248,7 @@ for (const mode of ["iptables", "nftables"] satisfies ProxyMode[]) {
       await allAnswer(talks, "two");
     });
 
-    test("a pod is told of a closed port of another pod, and of a packet that is too big for the way", async () => {
+    test("a pod learns of a closed port of another pod, and of a packet that is too big for the way", async () => {
       for (const pod of ["near", "far"]) {
         const lines = await solo.probe("udp", `${await podAddress(pod)}:9`);
         assert.match(lines[0] ?? "", /^connected refused/, pod);

@@ -32,6 +32,7 @@ import {
   FrontendKey,
   FrontendRow,
   FrontendScope,
+  hash64,
   keyCheck,
   NodeFlag,
   NodeRow,
@@ -40,6 +41,7 @@ import {
   PodRangeRow,
   Proto,
   Rank,
+  ROW_CHECK,
   ServiceFlag,
   ServiceRangeRow,
   ServiceRow,
@@ -53,8 +55,6 @@ import {
   UdpStickyKey,
   UdpStickyRow,
   Verdict,
-  hash64,
-  ROW_CHECK,
   rowCheck as wordsCheck,
 } from "./index.js";
 

@@ -1,7 +1,7 @@
 /**
  * The events of the programs on devices (bpf/lib/event.h): which kinds they write, and reading them.
  *
- * The setting is in the kernel and outlives the process, as programs do: whoever reads no more asks for nothing.
+ * The setting is in the kernel and outlives the process, as programs do: a reader that ends asks for nothing.
  */
 import { createMappedArray } from "./array-map.js";
 import { EventSettingsRow, MAP_NAMES, Metric } from "./gen/index.js";

@@ -53,7 +53,7 @@ const EVENTS: readonly FlowEvent[] = [
   event({ ...DROP, dropReason: "reason_of_a_newer_agent", destination: end("fd00::1", 80) }),
 ];
 
-test("each event is a line that says who, to whom, what, and why not", () => {
+test("each event is a line with source, destination, what happened, and the drop reason", () => {
   golden("monitor", EVENTS.map((each) => eventLine("w1", each, TODAY)).join(""));
 });
 

@@ -1,5 +1,5 @@
 /**
- * The rows of a map in parts, for whoever looks at a node.
+ * The rows of a map in parts, for the commands that show a node.
  *
  * ```
  *   map ─► row or undefined, a little work each ─► parts of at most 200 rows ─► … ─► the last part, with a summary

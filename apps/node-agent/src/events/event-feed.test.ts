@@ -48,7 +48,7 @@ test("each subscriber gets what its filter lets pass", () => {
   assert.equal(feed.counts.read, 3);
 });
 
-test("drops are given to whoever looks at all of them, also without a subscriber", () => {
+test("every drop is passed to the listener for drops, also without a subscriber", () => {
   const { write, dropped } = startFakeFeed();
   write([{ sourcePort: 1 }, { ...DROP, sourcePort: 2, ifindex: 12 }]);
   assert.deepEqual(
@@ -57,7 +57,7 @@ test("drops are given to whoever looks at all of them, also without a subscriber
   );
 });
 
-test("who subscribes gets the latest drops first, at most 100", () => {
+test("a new subscriber gets the latest drops first, at most 100", () => {
   const { feed, write } = startFakeFeed();
   write([{ sourcePort: 9 }, ...Array.from({ length: 150 }, (_, i) => ({ ...DROP, sourcePort: i + 1 }))]);
   assert.deepEqual(
@@ -85,7 +85,7 @@ test("a full batch is ready at once, fewer events after a while", async () => {
   assert.equal(ready, 2);
 });
 
-test("a slow reader costs a bounded queue, and is told how many events it missed", () => {
+test("a slow reader costs a bounded queue, and gets the number of events that it missed", () => {
   const { feed, write } = startFakeFeed();
   const slow = feed.subscribe(ALL);
   for (let i = 0; i < 10; i++) write(Array.from({ length: 1000 }, (_, j) => ({ sourcePort: i * 1000 + j })));
@@ -104,7 +104,7 @@ test("a slow reader costs a bounded queue, and is told how many events it missed
   );
 });
 
-test("what programs did not write and what the queue lost is told to each subscriber once", () => {
+test("what programs did not write and what the queue lost is reported to each subscriber once", () => {
   const { feed, write, counts } = startFakeFeed();
   counts.limited = 5;
   const subscription = feed.subscribe(ALL);

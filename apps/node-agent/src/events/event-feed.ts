@@ -1,12 +1,12 @@
 /**
- * Reads the events of the packet path, and gives them to whoever subscribed.
+ * Reads the events of the packet path, and passes them to the subscribers.
  *
  * ```
- *   ring buffer ─► thread of the addon ─► this feed ─┬─► the latest drops, for those who subscribe later
+ *   ring buffer ─► thread of the addon ─► this feed ─┬─► the latest drops, for later subscribers
  *                                                    └─► queue of each subscriber ─► batches, a few a second
  * ```
  * Programs write drops always, and flows only while a subscriber wants them. Every queue is bounded; what does not fit
- * is counted and told in the next batch.
+ * is counted and reported in the next batch.
  */
 import { EventKind, eachRecord, type PacketEvents, type RingBatch } from "@isthmus/bpf";
 import type { Clock } from "@isthmus/model";
@@ -54,7 +54,7 @@ export const BATCH_EVENTS = 500;
 const BATCH_MS = 100;
 /** Events that wait for a subscriber: 8 batches. */
 const MAX_QUEUED = 8 * BATCH_EVENTS;
-/** Drops that are kept for those who subscribe later. */
+/** Drops that are kept for later subscribers. */
 const RECENT_DROPS = 100;
 /** Bytes of events between the addon's thread and the event loop: about 30,000 events. */
 const MAX_QUEUED_BYTES = 4 << 20;

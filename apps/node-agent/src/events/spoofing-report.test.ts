@@ -29,8 +29,8 @@ function setUp(t: TestContext) {
   };
 }
 
-const named = (who: string) =>
-  `packets of ${who} were dropped: their source address or MAC is not the pod's; "mesh monitor --drops" shows them`;
+const named = (pods: string) =>
+  `packets of ${pods} were dropped: their source address or MAC is not the pod's; "mesh monitor --drops" shows them`;
 
 test("a pod is named once, however much it sends; other drops and devices without a pod name nobody", (t) => {
   const { drop, said, lines } = setUp(t);

@@ -47,12 +47,12 @@ export function createSpoofingReport({ condition, clock, log, signal }: Spoofing
   function report(): void {
     const [first, ...more] = [...pods.keys()].slice(0, NAMED);
     const others = pods.size > NAMED ? ` and ${pods.size - NAMED} more pods` : "";
-    const who = [first, ...more].map((pod) => `"${pod}"`).join(", ");
+    const named = [first, ...more].map((pod) => `"${pod}"`).join(", ");
     condition(
       TYPE,
       first === undefined
         ? undefined
-        : `packets of ${who}${others} were dropped: their source address or MAC is not the pod's; ` +
+        : `packets of ${named}${others} were dropped: their source address or MAC is not the pod's; ` +
             `"mesh monitor --drops" shows them`,
     );
     setTimer(pods.size === 0 ? undefined : Math.min(...pods.values()) + NAMED_MS);

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MapRows, type Query, type QueryAnswer } from "@isthmus/proto";
 import { createFakeClock, settle } from "@isthmus/testing";
+import type { MapQueries } from "../dump/map-queries.js";
 import { BATCH_EVENTS } from "../events/event-feed.js";
 import { startFakeFeed } from "../events/testing/fake-events.js";
-import type { MapQueries } from "../dump/map-queries.js";
 import { createQuerySession } from "./query-session.js";
 
 const ALL = { fromNamespace: "", fromPod: "", dropsOnly: false };
@@ -77,7 +77,7 @@ test("a cancelled query is over, and its events are not asked for any more", () 
   assert.deepEqual([sent, feed.subscribers], [[], 0]);
 });
 
-test("what was not shown is told every second while no events come", async () => {
+test("what was not shown is reported every second while no events come", async () => {
   const { sent, start, counts, clock } = setUp();
   start(1, monitor(9));
   counts.limited = 3;

@@ -21,7 +21,7 @@ export interface QuerySessionModules {
   readonly maps: MapQueries;
   /** Sends a part of an answer. */
   readonly send: (answer: QueryAnswer) => void;
-  /** Times what is told again and again. */
+  /** Times the reports of what was not shown. */
   readonly clock: Clock;
 }
 
@@ -38,7 +38,7 @@ const MAX_QUERIES = 16;
 const MAX_DUMPS = 4;
 /** Parts that a server may grant at once. */
 const MAX_CREDIT = 1024;
-/** How often what was not shown is told while no events come. */
+/** How often what was not shown is reported while no events come. */
 const NOT_SHOWN_MS = 1000;
 
 interface Running {

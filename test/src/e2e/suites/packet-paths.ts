@@ -68,7 +68,7 @@ export function packetPathTests(at: () => PacketPods): void {
 
 /**
  * A route to this pod alone, as of a path whose next link carries less. The agent keeps those of whole nodes. Locked: the
- * kernel tells programs of no other MTU of a route.
+ * kernel reports no other MTU of a route to programs.
  */
 function smallerRoute({ address, node }: PacketPod): readonly string[] {
   return [`${address}/32`, "via", node.address, "mtu", "lock", String(SMALLER_MTU)];

@@ -133,7 +133,7 @@ test("a caller who may read the mesh's objects gets the status but cannot dial a
   assert.equal(await ask(cli, "checkStore"), status.OK);
 });
 
-test("who may read the mesh's objects does not see flows by that; mesh-cli does", async () => {
+test("the right to read the mesh's objects does not show flows; mesh-cli has the one that does", async () => {
   const [cli, viewer] = [await tokenOf("mesh-cli"), await tokenOf("viewer")];
   assert.equal(await ask(viewer, "monitor"), status.PERMISSION_DENIED);
   assert.equal(await ask(cli, "monitor"), status.OK);
