@@ -141,10 +141,6 @@ static __always_inline __u8 sent_bits(const struct packet *packet)
 	       (packet->tcp & TCP_RST ? FLOW_SENT_RST : 0) | (packet->tcp & (TCP_SYN | TCP_RST) ? 0 : FLOW_SENT_DATA);
 }
 
-/* Units of `seen` after which a flow without connections has ended: 137 s, and a flow of TCP is forgotten: 6 hours. */
-#define FLOW_IDLE 128
-#define FLOW_IDLE_TCP 20480
-
 /* True for a flow of TCP of which one end has sent RST, or both FIN. */
 static __always_inline bool is_closing(const struct flow_row *row)
 {
@@ -158,7 +154,7 @@ static __always_inline bool has_ended(const struct flow_row *row, __u16 now)
 {
 	__u16 idle = now - READ_ONCE(row->seen);
 
-	return row->key.proto == IPPROTO_TCP ? is_closing(row) : idle > FLOW_IDLE;
+	return row->key.proto == IPPROTO_TCP ? is_closing(row) : idle > LIMIT_FLOW_IDLE;
 }
 
 enum flow_use {
@@ -192,7 +188,7 @@ __noinline __u32 use_of(const struct flow_row *row, const struct flow_key *key, 
 		use = FLOW_USE_BUSY;
 	else if (gen == FLOW_GEN_UNUSED)
 		use = FLOW_USE_NONE;
-	else if (has_ended(row, now) || idle > FLOW_IDLE_TCP)
+	else if (has_ended(row, now) || idle > LIMIT_FLOW_IDLE_TCP)
 		use = FLOW_USE_ENDED;
 	else if (!a || !b || !((a | b) & FLOW_SENT_DATA))
 		use = FLOW_USE_UNANSWERED;

@@ -36,6 +36,8 @@ enum limit {
 	LIMIT_FLOOR_POSITIONS = 16,	/* numbers in a copy of a floor */
 	LIMIT_SERVICE_RANGES = 16,	/* ranges of ClusterIPs; a connect that matches no Service compares all of them */
 	LIMIT_FLOW_SET = 4,		/* rows in a set of mesh_conntrack */
+	LIMIT_FLOW_IDLE = 128,		/* units of flow_row.seen after which a flow without connections has ended: 137 s */
+	LIMIT_FLOW_IDLE_TCP = 20480,	/* units of flow_row.seen after which a flow of TCP is forgotten: 6 hours */
 };
 
 /** IP protocol numbers that Services can have. */

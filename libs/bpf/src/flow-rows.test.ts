@@ -13,9 +13,6 @@ const SYN_ACK = TcpFlag.Syn | TcpFlag.Ack;
 const FIN_ACK = TcpFlag.Fin | TcpFlag.Ack;
 /** Flows that fill a set but for one row. */
 const OTHERS = Limit.FlowSet - 1;
-/** Units of `seen` after which UDP has ended (`FLOW_IDLE`), and after which TCP is forgotten (`FLOW_IDLE_TCP`). */
-const IDLE = 128;
-const IDLE_TCP = 20_480;
 /** More than pass while a test runs. */
 const MARGIN = 60;
 
@@ -150,7 +147,7 @@ test("a flow that was silent for hours has ended", async (t) => {
   const node = setUp(t);
   for (const port of range(1001, OTHERS)) await node.make.syn(port);
   await node.make.established(2000);
-  node.age(2000, IDLE_TCP - MARGIN);
+  node.age(2000, Limit.FlowIdleTcp - MARGIN);
   await node.make.syn(3000);
   assert.ok(node.ports().includes(2000), "idle, not longer than allowed");
   node.age(2000, 2 * MARGIN);
@@ -162,12 +159,12 @@ test("a datagram after a long silence begins a flow anew, and a segment does not
   const node = setUp(t);
   await node.make.datagram(1000);
   await node.make.established(1001);
-  node.age(1000, IDLE - MARGIN);
-  node.age(1001, IDLE + MARGIN);
+  node.age(1000, Limit.FlowIdle - MARGIN);
+  node.age(1001, Limit.FlowIdle + MARGIN);
   await node.send(1000, UDP, 0);
   await node.send(1001, TCP, TcpFlag.Ack);
   assert.equal(node.counts()["flow_new"], 2);
-  node.age(1000, IDLE + MARGIN);
+  node.age(1000, Limit.FlowIdle + MARGIN);
   await node.send(1000, UDP, 0);
   assert.equal(node.counts()["flow_new"], 3);
   assert.deepEqual(node.ports(), [1000, 1001]);

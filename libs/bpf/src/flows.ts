@@ -6,9 +6,6 @@ import { FlowFlag, FlowGen, FlowKey, FlowRow, FlowSent, FlowWord, Limit } from "
 
 const SETS_PER_READ = 256;
 const PROTO_TCP = 6;
-/** `FLOW_IDLE` and `FLOW_IDLE_TCP` of bpf/lib/conntrack.h. */
-const IDLE = 128;
-const IDLE_TCP = 20_480;
 
 const { word, key, gen, seen, sent } = FlowRow.offsets;
 const PROTO = key + FlowKey.offsets.proto;
@@ -113,7 +110,7 @@ function ageOf(view: DataView, at: number, now: number): number {
 function stateOf(view: DataView, at: number, age: number): Flow["state"] {
   const isTcp = view.getUint8(at + PROTO) === PROTO_TCP;
   const [a, b] = [view.getUint8(at + sent), view.getUint8(at + sent + 1)];
-  if (age > (isTcp ? IDLE_TCP : IDLE)) return "ended";
+  if (age > (isTcp ? Limit.FlowIdleTcp : Limit.FlowIdle)) return "ended";
   if (isTcp && (((a | b) & FlowSent.Rst) !== 0 || (a & b & FlowSent.Fin) !== 0)) return "closing";
   return a === 0 || b === 0 || ((a | b) & FlowSent.Data) === 0 ? "unanswered" : "established";
 }

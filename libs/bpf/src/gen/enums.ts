@@ -34,6 +34,10 @@ export const Limit = {
   ServiceRanges: 16,
   /** rows in a set of mesh_conntrack */
   FlowSet: 4,
+  /** units of flow_row.seen after which a flow without connections has ended: 137 s */
+  FlowIdle: 128,
+  /** units of flow_row.seen after which a flow of TCP is forgotten: 6 hours */
+  FlowIdleTcp: 20480,
 } as const;
 export type Limit = (typeof Limit)[keyof typeof Limit];
 /** Name and meaning of each value, for tables and metrics. */
@@ -54,6 +58,8 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [16, { name: "floor_positions", text: "numbers in a copy of a floor" }],
   [16, { name: "service_ranges", text: "ranges of ClusterIPs; a connect that matches no Service compares all of them" }],
   [4, { name: "flow_set", text: "rows in a set of mesh_conntrack" }],
+  [128, { name: "flow_idle", text: "units of flow_row.seen after which a flow without connections has ended: 137 s" }],
+  [20480, { name: "flow_idle_tcp", text: "units of flow_row.seen after which a flow of TCP is forgotten: 6 hours" }],
 ]);
 
 /** IP protocol numbers that Services can have. */

@@ -51,7 +51,7 @@ const QUESTIONS: Readonly<Record<AdminRight, AccessQuestion>> = {
   read: { verb: "get", group: "mesh.isthmus.io", resource: "meshclusters" },
   // A separate verb: the right to read the mesh's objects must not include the right to make this process dial.
   dial: { verb: "check-store", group: "mesh.isthmus.io", resource: "meshclusters" },
-  // Likewise: who reads the mesh's objects does not see the traffic of all pods by that.
+  // Likewise: the right to read the mesh's objects does not show the traffic of all pods.
   monitor: { verb: "monitor", group: "mesh.isthmus.io", resource: "meshclusters" },
 };
 
