@@ -17,6 +17,7 @@
  * The first packet of a flow, its close and drops are events for the agent (lib/event.h).
  */
 #include "lib/deliver.h"
+#include "lib/dialled.h"
 
 /*
  * The row of the packet's flow; false when it is not between pods of the mesh, by row or by both addresses. Every program
@@ -66,6 +67,8 @@ int from_pod(struct __sk_buff *skb)
 	to = find_endpoint(packet.target);
 	if (!find_mesh_flow(&packet, &flow, packet.target, packet.source))
 		return pass(&packet);
+	if (may_begin(&packet, &flow))
+		note_dialled(skb, &packet, from->netns_id);
 	if (needs_stack(&packet, &flow))
 		return pass_to_stack(&packet);
 	return to ? deliver_local(skb, &packet, to) : forward(skb, &packet);

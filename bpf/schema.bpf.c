@@ -49,6 +49,7 @@ struct pod_range_row pod_range_row;
 struct flow_key flow_key;
 struct flow_word flow_word;
 struct flow_row flow_row;
+struct flow_body flow_body;
 struct event_settings_row event_settings_row;
 struct event_limit_key event_limit_key;
 struct event_limit_row event_limit_row;

@@ -11,6 +11,9 @@
  * needed least (use_of()): one that was never used or whose flow ended, then one whose flow was never answered, then the
  * one that was silent longest. So a flood of SYNs takes rows of its own kind, and what it costs is one set per packet.
  *
+ * What is known of a flow that began at a pod which dialled a Service is in a body (mesh_flow_bodies), at the place of its
+ * row. A body is written only while its row is taken for the flow.
+ *
  * Which flow a row has may change at any time. What changes otherwise is one word per direction; it carries a check of
  * the key and of the row's `gen`, so a word that is stored too late is a miss for the flow that has the row by then, and
  * not believed.
@@ -36,6 +39,19 @@ struct {
 	__type(value, struct flow_set);
 } mesh_conntrack_v2 SEC(".maps");
 
+struct flow_body_set {
+	struct flow_body body[LIMIT_FLOW_SET];
+};
+
+/* set of a flow -> the bodies of its rows */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 131072);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct flow_body_set);
+} mesh_flow_bodies_v1 SEC(".maps");
+
 /* 0 -> CONFIG(flow_seed). For the agent alone, whose versions must load the same number while they share flows. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -50,8 +66,10 @@ struct tracked {
 	struct flow_set *set;
 	struct flow_row *row; /* NULL: no row */
 	__u64 hash;
+	__u32 index; /* of the set */
 	__u32 flags; /* of the packet's direction */
 	__u16 now;   /* as flow_row.seen */
+	__u16 place; /* of the row in its set */
 };
 
 static __always_inline __u64 mix(__u64 hash)
@@ -110,18 +128,18 @@ __noinline int row_of_flow(const struct flow_set *set, const struct flow_key *ke
 static __always_inline void find_flow(const struct packet *packet, struct tracked *flow)
 {
 	struct flow_row *row;
-	__u32 index, gen;
+	__u32 place, gen;
 	__u64 word;
 
-	index = place_of(&packet->flow, &flow->hash);
-	flow->set = bpf_map_lookup_elem(&mesh_conntrack_v2, &index);
+	flow->index = place_of(&packet->flow, &flow->hash);
+	flow->set = bpf_map_lookup_elem(&mesh_conntrack_v2, &flow->index);
 	flow->now = bpf_ktime_get_coarse_ns() >> 30;
 	if (!flow->set)
 		return;
-	index = row_of_flow(flow->set, &packet->flow);
-	if (index >= LIMIT_FLOW_SET)
+	place = row_of_flow(flow->set, &packet->flow);
+	if (place >= LIMIT_FLOW_SET)
 		return;
-	row = &flow->set->row[index];
+	row = &flow->set->row[place];
 	gen = READ_ONCE(row->gen);
 	word = READ_ONCE(row->word[packet->from_b & 1]);
 	if (gen < FLOW_GEN_FIRST)
@@ -131,7 +149,53 @@ static __always_inline void find_flow(const struct packet *packet, struct tracke
 		return;
 	}
 	flow->row = row;
+	flow->place = place;
 	flow->flags = FIELDS(flow_word, word).flags;
+}
+
+#define BODY_WORDS ((int)(sizeof(struct flow_body) / 8) - 1)
+
+static __always_inline __u64 body_check(const struct flow_body *body, __u64 hash, __u32 gen)
+{
+	return row_check(ROW_CHECK ^ hash ^ gen, body, BODY_WORDS);
+}
+
+static __always_inline struct flow_body *body_at(__u32 index, __u32 place)
+{
+	struct flow_body_set *set = bpf_map_lookup_elem(&mesh_flow_bodies_v1, &index);
+
+	return set && place < LIMIT_FLOW_SET ? &set->body[place] : NULL;
+}
+
+/* Reads the body of the flow's row; false when it has none. */
+static __always_inline bool read_body(const struct tracked *flow, struct flow_body *body)
+{
+	const struct flow_body *found = flow->flags & FLOW_SERVICE ? body_at(flow->index, flow->place) : NULL;
+
+	if (!found)
+		return false;
+	copy_once(body, found, BODY_WORDS + 1);
+	return body->check == body_check(body, flow->hash, READ_ONCE(flow->row->gen));
+}
+
+/* Writes what the packet's pod dialled, into the body of a row that is taken for its flow with this gen. */
+static __always_inline bool write_body(const struct packet *packet, const struct tracked *flow, __u32 place, __u32 gen)
+{
+	const struct dialled *dialled = &packet->dialled;
+	struct flow_body body = {
+		.vip_port = dialled->vip_port,
+		.service = dialled->service,
+		.backend = dialled->backend,
+		.isn = packet->flow.proto == IPPROTO_TCP ? packet->seq : 0,
+	};
+	struct flow_body *to = body_at(flow->index, place);
+
+	if (!to)
+		return false;
+	__builtin_memcpy(body.vip, dialled->vip, sizeof(body.vip));
+	body.check = body_check(&body, flow->hash, gen);
+	*to = body;
+	return true;
 }
 
 /* enum flow_sent bits of a packet. */
@@ -220,18 +284,22 @@ __noinline int row_to_take(const struct flow_set *set, const struct flow_key *ke
 /* Gives a row to the packet's flow; false when there is none to be had. */
 static __always_inline bool insert_flow(const struct packet *packet, struct tracked *flow, __u32 flags, __u32 answers)
 {
-	__u32 index = row_to_take(flow->set, &packet->flow, flow->hash, flow->now), gen;
+	__u32 place = row_to_take(flow->set, &packet->flow, flow->hash, flow->now), gen;
 	struct flow_row *row;
 	__u16 check;
 
-	if (!flow->set || index >= LIMIT_FLOW_SET)
+	if (!flow->set || place >= LIMIT_FLOW_SET)
 		return false;
-	row = &flow->set->row[index];
+	row = &flow->set->row[place];
 	gen = READ_ONCE(row->gen);
 	if (gen == FLOW_GEN_BUSY || __sync_val_compare_and_swap(&row->gen, gen, FLOW_GEN_BUSY) != gen)
 		return false;
 	gen = gen + 1 < FLOW_GEN_FIRST ? FLOW_GEN_FIRST : gen + 1;
 	check = flow_check(flow->hash, gen);
+	if (packet->dialled.service && write_body(packet, flow, place, gen)) {
+		flags |= FLOW_SERVICE;
+		answers |= FLOW_SERVICE;
+	}
 	row->key = packet->flow;
 	row->word[packet->from_b & 1] = flow_word(check, flags | FLOW_INITIATOR);
 	row->word[!(packet->from_b & 1)] = flow_word(check, answers);
@@ -249,6 +317,26 @@ static __always_inline bool begins_flow(const struct packet *packet)
 	return packet->flow.proto != IPPROTO_TCP || (packet->tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
+/* True for a packet that asks what its pod dialled: one that begins a flow, or may begin it anew. */
+static __always_inline bool may_begin(const struct packet *packet, const struct tracked *flow)
+{
+	return packet->has_ports && begins_flow(packet) &&
+	       (packet->flow.proto == IPPROTO_TCP || !flow->row || has_ended(flow->row, flow->now));
+}
+
+/* Notes in the packet what the body of its flow says. */
+static __always_inline void take_dialled(const struct tracked *flow, struct packet *packet)
+{
+	struct flow_body body;
+
+	if (!read_body(flow, &body))
+		return;
+	__builtin_memcpy(packet->dialled.vip, body.vip, sizeof(body.vip));
+	packet->dialled.vip_port = body.vip_port;
+	packet->dialled.service = body.service;
+	packet->dialled.backend = body.backend;
+}
+
 /* Sets `packet->event` when a flow of TCP begins to close with it. */
 static __always_inline void note_packet(const struct tracked *flow, struct packet *packet)
 {
@@ -263,6 +351,7 @@ static __always_inline void note_packet(const struct tracked *flow, struct packe
 		if (!was_closing && is_closing(row)) {
 			packet->event = EVENT_FLOW_CLOSED;
 			packet->reply = !(flow->flags & FLOW_INITIATOR);
+			take_dialled(flow, packet);
 		}
 	}
 	if (READ_ONCE(row->seen) != flow->now)
@@ -294,10 +383,23 @@ static __always_inline void answer_via_stack(const struct tracked *flow, const s
 		*(volatile __u64 *)&flow->row->word[!(packet->from_b & 1)] = flow_word(check, flags | FLOW_VIA_STACK);
 }
 
+/*
+ * True for a SYN of another connect than the one that the row's body tells of: its pod used the port again and nobody saw
+ * the end of the connection before.
+ */
+static __always_inline bool is_other_connect(const struct packet *packet, const struct tracked *flow)
+{
+	struct flow_body body;
+
+	if (packet->flow.proto != IPPROTO_TCP || !(flow->flags & FLOW_INITIATOR))
+		return false;
+	return read_body(flow, &body) ? body.isn != packet->seq : packet->dialled.service != 0;
+}
+
 /* True when the packet begins a flow anew although `flow` has a row. */
 static __always_inline bool begins_anew(const struct packet *packet, const struct tracked *flow, bool via_stack)
 {
-	if (has_ended(flow->row, flow->now))
+	if (has_ended(flow->row, flow->now) || is_other_connect(packet, flow))
 		return true;
 	return packet->flow.proto == IPPROTO_TCP && !via_stack && !(flow->flags & FLOW_VIA_STACK) &&
 	       answers_via_stack(flow, packet);

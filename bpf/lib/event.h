@@ -116,13 +116,17 @@ __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decisi
 	__builtin_memcpy(event->target, packet->target, sizeof(event->target));
 	if (packet->has_ports) {
 		event->proto = packet->flow.proto;
-		event->source_port = packet->from_b ? packet->flow.pb : packet->flow.pa;
-		event->target_port = packet->from_b ? packet->flow.pa : packet->flow.pb;
+		event->source_port = source_port(packet);
+		event->target_port = target_port(packet);
 		event->icmp_type = packet->icmp_type;
 		event->icmp_code = packet->icmp_code;
 		event->tcp = packet->tcp;
 		if (packet->tcp & TCP_SYN)
 			event->isn = packet->seq;
+		__builtin_memcpy(event->vip, packet->dialled.vip, sizeof(event->vip));
+		event->vip_port = packet->dialled.vip_port;
+		event->service = packet->dialled.service;
+		event->backend = packet->dialled.backend;
 	}
 	bpf_ringbuf_submit(event, 0);
 	return 0;

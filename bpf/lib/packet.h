@@ -33,8 +33,18 @@ enum parsed {
 	PARSED_MALFORMED, /* no whole IPv4 header, or it is behind a second tag of a VLAN */
 };
 
+/* The Service that a packet's pod dialled. */
+struct dialled {
+	__u8 vip[16];
+	__be16 vip_port;
+	__u16 pad;
+	__u32 service; /* 0 = none, or not known */
+	__u32 backend;
+};
+
 struct packet {
 	struct flow_key flow;
+	struct dialled dialled;
 	__u8 source[16];
 	__u8 target[16];
 	__u8 source_mac[ETH_ALEN];
@@ -89,6 +99,17 @@ static __always_inline void set_flow(struct packet *packet, __u8 proto, const __
 	flow->pb = from_a ? dport : sport;
 	flow->proto = proto;
 	packet->from_b = !from_a;
+}
+
+/* Of a packet whose flow is complete. */
+static __always_inline __be16 source_port(const struct packet *packet)
+{
+	return packet->from_b ? packet->flow.pb : packet->flow.pa;
+}
+
+static __always_inline __be16 target_port(const struct packet *packet)
+{
+	return packet->from_b ? packet->flow.pa : packet->flow.pb;
 }
 
 /* The headers that programs read and write in place. */

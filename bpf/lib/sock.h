@@ -5,7 +5,7 @@
  *
  * State: a connected UDP socket keeps its original destination in socket storage (mesh_sock), which is deleted when
  * the socket connects to an address that is no Service. For few TCP sockets getpeername() is ever called, and storage
- * costs 6 % of a connect: their original destination is in a ring (tcp_orig_dst.h), and the first getpeername() copies
+ * costs 6 % of a connect: their original destination is in a ring (orig_dst.h), and the first getpeername() copies
  * it to storage. An unconnected UDP socket keeps one backend per VIP and one VIP per backend (udp.h). An AF_INET6
  * socket that uses v4-mapped addresses runs hooks of both families on one datagram, so the hooks share this state.
  */
@@ -14,16 +14,8 @@
 
 #include "decision.h"
 #include "frontend.h"
-#include "tcp_orig_dst.h"
+#include "orig_dst.h"
 #include "udp.h"
-
-/* socket -> its original destination */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct sock_row);
-} mesh_sock_v1 SEC(".maps");
 
 #define IPPROTO_MPTCP 262
 

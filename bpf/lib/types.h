@@ -329,6 +329,7 @@ enum flow_flag {
 	FLOW_INITIATOR = 1, /* the first packet that was seen had this direction */
 	FLOW_VIA_STACK = 2, /* packets of this direction go through the node's network stack, as the other direction does */
 	FLOW_PICKED_UP = 4, /* the flow is older than its entry */
+	FLOW_SERVICE = 8,   /* the pod at which it began dialled a Service: mesh_flow_bodies says which */
 };
 
 /** What is known of one direction of a flow. One u64, written by one store. */
@@ -364,6 +365,23 @@ struct flow_row {
 	__u32 gen;	     /* enum flow_gen, or a number that the row's flow before did not have */
 	__u16 seen;	     /* 2^30 ns (1.07 s) of the last packet, by the coarse clock; wraps around */
 	__u8 sent[2];	     /* enum flow_sent bits of end a, and of end b */
+};
+
+/**
+ * Row of mesh_flow_bodies (array of sets of rows): what is known, since a flow's first packet, of one that began at a pod
+ * of this node which dialled a Service. Its place is that of the flow's row in mesh_conntrack. Written by programs only,
+ * while they give that row to the flow.
+ */
+struct flow_body {
+	__u8 vip[16];	     /* address that the pod dialled */
+	__be16 vip_port;     /* its port */
+	__be16 proxy_port;   /* reserved: port of the proxy to which the flow goes */
+	__u32 service;	     /* index into mesh_services */
+	__u32 backend;	     /* backend id */
+	__be32 isn;	     /* sequence number of its SYN; 0 if it is not TCP */
+	__u32 identity[2];   /* reserved: identities of end a, and of end b */
+	__u64 spare[2];	     /* 0 */
+	__u64 check;	     /* hash of the fields above, the flow's key and its row's gen (body_check()); another value is a miss */
 };
 
 /** Kinds of events. */
@@ -447,11 +465,11 @@ struct packet_event {
 	__u32 limited;		/* events of this kind, reason and device that were not written since the last one that was */
 	__u32 source_identity;	/* reserved: identity of the source */
 	__u32 target_identity;	/* reserved: identity of the target */
-	__u8 vip[16];		/* reserved: the Service's address that the flow was opened to */
-	__be16 vip_port;	/* reserved: its port */
+	__u8 vip[16];		/* address of the Service that the flow's pod dialled, if that is of this node */
+	__be16 vip_port;	/* its port */
 	__u16 pad;		/* 0 */
-	__u32 service;		/* reserved: index into mesh_services */
-	__u32 backend;		/* reserved: backend id */
+	__u32 service;		/* index into mesh_services; 0 = the pod dialled no Service */
+	__u32 backend;		/* backend id */
 	__u32 rule;		/* reserved: rule of policy that decided */
 	__be32 isn;		/* sequence number of a SYN */
 	__u32 spare[3];		/* 0 */

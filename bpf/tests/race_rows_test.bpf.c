@@ -3,7 +3,7 @@
  * Writes and reads rows of more than one word while other runs reuse their memory: run it on two CPUs at once.
  * Every run writes the row of one cookie and reads that of another. All words of a row follow from its cookie.
  */
-#include "lib/tcp_orig_dst.h"
+#include "lib/orig_dst.h"
 #include "lib/udp.h"
 #include "tests/race.h"
 

@@ -158,6 +158,7 @@ const PACKET_MAPS: readonly string[] = [
   MAP_NAMES.endpoints,
   MAP_NAMES.podRanges,
   MAP_NAMES.conntrack,
+  MAP_NAMES.flowBodies,
   MAP_NAMES.flowSeed,
   MAP_NAMES.events,
   MAP_NAMES.eventSettings,

@@ -41,16 +41,20 @@ const SIZED: ReadonlyMap<string, keyof MapSizes> = new Map([
   [MAP_NAMES.udpSticky, "udp"],
   [MAP_NAMES.udpReverse, "udp"],
   [MAP_NAMES.conntrack, "flows"],
+  [MAP_NAMES.flowBodies, "flows"],
   [MAP_NAMES.endpoints, "pods"],
   [MAP_NAMES.endpointIndex, "pods"],
   [MAP_NAMES.podRanges, "ranges"],
 ]);
 
 /** Maps of which an entry has room for several of what the size counts; their number of entries is a power of two. */
-const PER_ENTRY: ReadonlyMap<string, number> = new Map([[MAP_NAMES.conntrack, Limit.FlowSet]]);
+const PER_ENTRY: ReadonlyMap<string, number> = new Map([
+  [MAP_NAMES.conntrack, Limit.FlowSet],
+  [MAP_NAMES.flowBodies, Limit.FlowSet],
+]);
 
 /** Maps that begin empty when they grow: what stands where depends on the size, and is made again as packets come. */
-const NOT_COPIED: ReadonlySet<string> = new Set([MAP_NAMES.conntrack]);
+const NOT_COPIED: ReadonlySet<string> = new Set([MAP_NAMES.conntrack, MAP_NAMES.flowBodies]);
 
 /** Sized maps to which programs write too. */
 const WRITTEN_BY_PROGRAMS: ReadonlySet<string> = new Set([MAP_NAMES.udpSticky, MAP_NAMES.udpReverse]);

@@ -1,4 +1,4 @@
-/** Programs write rows (bpf/lib/tcp_orig_dst.h, bpf/lib/udp.h, bpf/lib/conntrack.h) while other CPUs read them or reuse their memory. */
+/** Programs write rows (bpf/lib/orig_dst.h, bpf/lib/udp.h, bpf/lib/conntrack.h) while other CPUs read them or reuse their memory. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setImmediate } from "node:timers/promises";

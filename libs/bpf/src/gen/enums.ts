@@ -174,6 +174,8 @@ export const FlowFlag = {
   ViaStack: 2,
   /** the flow is older than its entry */
   PickedUp: 4,
+  /** the pod at which it began dialled a Service: mesh_flow_bodies says which */
+  Service: 8,
 } as const;
 export type FlowFlag = (typeof FlowFlag)[keyof typeof FlowFlag];
 /** Name and meaning of each value, for tables and metrics. */
@@ -181,6 +183,7 @@ export const FlowFlagHelp: ReadonlyMap<number, { readonly name: string; readonly
   [1, { name: "initiator", text: "the first packet that was seen had this direction" }],
   [2, { name: "via_stack", text: "packets of this direction go through the node's network stack, as the other direction does" }],
   [4, { name: "picked_up", text: "the flow is older than its entry" }],
+  [8, { name: "service", text: "the pod at which it began dialled a Service: mesh_flow_bodies says which" }],
 ]);
 
 /** Bits of flow_row.sent: what an end of a flow has sent. */

@@ -28,6 +28,7 @@ export * from "./pod-range-row.js";
 export * from "./flow-key.js";
 export * from "./flow-word.js";
 export * from "./flow-row.js";
+export * from "./flow-body.js";
 export * from "./event-settings-row.js";
 export * from "./event-limit-key.js";
 export * from "./event-limit-row.js";

@@ -11,6 +11,7 @@ export const MAP_NAMES = {
   eventSettings: "mesh_event_settings_v1",
   events: "mesh_events_v1",
   floors: "mesh_floors_v2",
+  flowBodies: "mesh_flow_bodies_v1",
   flowSeed: "mesh_flow_seed_v1",
   frontends: "mesh_frontends_v1",
   metrics: "mesh_metrics_v1",

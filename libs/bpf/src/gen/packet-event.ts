@@ -46,13 +46,13 @@ export interface PacketEvent {
   readonly sourceIdentity: number;
   /** reserved: identity of the target */
   readonly targetIdentity: number;
-  /** reserved: the Service's address that the flow was opened to */
+  /** address of the Service that the flow's pod dialled, if that is of this node */
   readonly vip: Uint8Array;
-  /** reserved: its port */
+  /** its port */
   readonly vipPort: number;
-  /** reserved: index into mesh_services */
+  /** index into mesh_services; 0 = the pod dialled no Service */
   readonly service: number;
-  /** reserved: backend id */
+  /** backend id */
   readonly backend: number;
   /** reserved: rule of policy that decided */
   readonly rule: number;

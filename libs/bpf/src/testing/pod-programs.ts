@@ -50,7 +50,7 @@ const SEED = randomBytes(8).readBigUInt64LE();
 export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024, ringBytes = 1 << 20) {
   const sets = flows / Limit.FlowSet;
   const config = { flowSeed: SEED, flowSets: BigInt(sets) };
-  const loaded = loadTestObject(t, "pod", { [MAP_NAMES.conntrack]: sets, [MAP_NAMES.events]: ringBytes }, config);
+  const loaded = loadTestObject(t, "pod", { [MAP_NAMES.conntrack]: sets, [MAP_NAMES.flowBodies]: sets, [MAP_NAMES.events]: ringBytes }, config);
   const table = loaded.map(MAP_NAMES.conntrack);
   const readSet = (set: number) => native().mapLookup(table, setKey(set)) ?? new Uint8Array();
   const rows = loaded.array(MAP_NAMES.endpoints);

@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains the ring of the latest TCP connects: original destinations by the cookie of the socket. It reads
- * and writes mesh_tcp_recent.
+ * This file contains what connected sockets dialled: in socket storage (mesh_sock), and for TCP in a ring of the latest
+ * connects, by the cookie of the socket (mesh_tcp_recent).
  *
- * The next socket whose cookie has the same low bits overwrites a row, even while another CPU writes or reads it, and
- * on some CPUs stores become visible in any order. There is no lock and no barrier: a row with the cookie of another
- * socket is a miss, and so is a torn row, because its check does not match its content.
+ * In the ring, the next socket whose cookie has the same low bits overwrites a row, even while another CPU writes or
+ * reads it, and on some CPUs stores become visible in any order. There is no lock and no barrier: a row with the cookie
+ * of another socket is a miss, and so is a torn row, because its check does not match its content.
  */
-#ifndef MESH_TCP_ORIG_DST_H
-#define MESH_TCP_ORIG_DST_H
+#ifndef MESH_ORIG_DST_H
+#define MESH_ORIG_DST_H
 
 #include "common.h"
 #include "hash.h"
+
+/* socket -> its original destination */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct sock_row);
+} mesh_sock_v1 SEC(".maps");
 
 /* low bits of a socket's cookie -> its original destination, until another socket overwrites the row */
 struct {
