@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import socket
+import struct
 import sys
 import threading
 
@@ -100,8 +101,8 @@ def cookie(sock):
     return str(int.from_bytes(SOCKETS[sock].getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder))
 
 
-def bind(sock, host):
-    SOCKETS[sock].bind((host, 0))
+def bind(sock, host, port=0):
+    SOCKETS[sock].bind((host, port))
     return SOCKETS[sock].getsockname()[1]
 
 
@@ -111,6 +112,12 @@ def shutdown(sock):
 
 def close(sock):
     SOCKETS.pop(sock).close()
+
+
+def abort(sock):
+    """Closes a TCP socket with RST."""
+    SOCKETS[sock].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    close(sock)
 
 
 def dial(host, port, count, family):
@@ -126,7 +133,7 @@ def dial(host, port, count, family):
 
 
 FUNCTIONS = (server, open_socket, connect, disconnect, sendto, send, receive, peek, peer, cookie, bind, shutdown,
-             close, dial)
+             close, abort, dial)
 OPS = {f.__name__: f for f in FUNCTIONS}
 
 

@@ -1,8 +1,8 @@
 /** Reads mesh_conntrack: which rows have a flow, and what is known of it (bpf/lib/conntrack.h). */
 import type { ArrayPort } from "@isthmus/reconcile";
-import { hash64, mixHash, multiply, ROW_CHECK, rowCheck } from "./check.js";
+import { type Hash64, hash64, mixHash, multiply, ROW_CHECK, rowCheck } from "./check.js";
 import { viewOf } from "./codec.js";
-import { FlowFlag, FlowGen, FlowKey, FlowRow, FlowSent, FlowWord, Limit } from "./gen/index.js";
+import { FlowBody, FlowFlag, FlowGen, FlowKey, FlowRow, FlowSent, FlowWord, Limit } from "./gen/index.js";
 
 const SETS_PER_READ = 256;
 const PROTO_TCP = 6;
@@ -36,6 +36,8 @@ export function countFlows(
 
 /** The table of flows, and the number by which programs name a flow's set. */
 export interface FlowTable extends Pick<ArrayPort, "read" | "maxEntries"> {
+  /** Sets of mesh_flow_bodies, as `read` reads those of mesh_conntrack. */
+  readonly readBodies: ArrayPort["read"];
   /** `datapath_config.flow_seed`. */
   readonly seed: bigint;
 }
@@ -123,16 +125,59 @@ export function flowRowCheck(flowKey: Uint8Array, generation: number, seed: bigi
 /** Words of a key with the addresses; ports and protocol are in one more. */
 const ADDRESS_WORDS = 4;
 
-/** Returns flow_check() of the hash that place_of() sets, of the key at `at`. */
+/** Returns flow_check() of the key at `at`. */
 function createFlowCheck(seed: bigint): (row: DataView, at: number, generation: number) => number {
-  const [begin, factor, hash] = [hash64(ROW_CHECK ^ seed), hash64(ROW_CHECK), { low: 0, high: 0 }];
+  const [hashFlow, factor] = [createFlowHash(seed), hash64(ROW_CHECK)];
   return (row, at, generation) => {
+    const hash = hashFlow(row, at);
+    hash.low = (hash.low ^ generation) >>> 0;
+    multiply(hash, factor);
+    return hash.high >>> 16;
+  };
+}
+
+/** Returns the hash that place_of() sets, of the key at `at`: one object, which the next call changes. */
+function createFlowHash(seed: bigint): (row: DataView, at: number) => Hash64 {
+  const [begin, hash] = [hash64(ROW_CHECK ^ seed), { low: 0, high: 0 }];
+  return (row, at) => {
     Object.assign(hash, begin);
     rowCheck(hash, row, at, ADDRESS_WORDS);
     rowCheck(hash, row, at + ADDRESS_WORDS * 8, 1);
     mixHash(hash);
-    hash.low = (hash.low ^ generation) >>> 0;
-    multiply(hash, factor);
-    return hash.high >>> 16;
+    return hash;
+  };
+}
+
+/** What a pod of this node dialled. */
+export interface DialledService {
+  /** Address of the Service, 16 bytes. */
+  readonly vip: Uint8Array;
+  /** Its port. */
+  readonly vipPort: number;
+  /** Index into mesh_services. */
+  readonly service: number;
+  /** Backend id. */
+  readonly backend: number;
+  /** Sequence number of the SYN; 0 if the flow is not TCP. */
+  readonly isn: number;
+}
+
+/**
+ * Returns what the body of a flow says; undefined: its pod dialled no Service, or row and body are not of one flow.
+ * `row`, `body`: a row of mesh_conntrack and one of mesh_flow_bodies, of the same place.
+ */
+export function createBodyReader(seed: bigint): (row: Uint8Array, body: Uint8Array) => DialledService | undefined {
+  const hashFlow = createFlowHash(seed);
+  const begin = hash64(ROW_CHECK);
+  return (row, body) => {
+    const [rowView, view] = [viewOf(row, 0, FlowRow.size), viewOf(body, 0, FlowBody.size)];
+    const hash = hashFlow(rowView, key);
+    hash.low = (hash.low ^ begin.low ^ rowView.getUint32(gen, true)) >>> 0;
+    hash.high = (hash.high ^ begin.high) >>> 0;
+    const { check } = FlowBody.offsets;
+    rowCheck(hash, view, 0, check / 8);
+    if (view.getUint32(check, true) !== hash.low || view.getUint32(check + 4, true) !== hash.high) return undefined;
+    const { vip, vipPort, service, backend, isn } = FlowBody.decode(body);
+    return { vip, vipPort, service, backend, isn };
   };
 }

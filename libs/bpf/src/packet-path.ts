@@ -68,6 +68,7 @@ export function openPacketPath(
   const programs = loadPrograms(maps, object, { config: DatapathConfig.encode({ ...config, ...flows }) });
   const endpoints = createMappedArray(MAP_NAMES.endpoints, maps.map(MAP_NAMES.endpoints));
   const conntrack = createMappedArray(MAP_NAMES.conntrack, maps.map(MAP_NAMES.conntrack));
+  const bodies = createMappedArray(MAP_NAMES.flowBodies, maps.map(MAP_NAMES.flowBodies));
   const events = openPacketEvents(maps.map);
   const program = (name: string, direction: DeviceProgram["direction"]): DeviceProgram => {
     const loaded = programs.find((each) => each.name === name);
@@ -81,7 +82,9 @@ export function openPacketPath(
     podRanges: createHashMap(MAP_NAMES.podRanges, maps.map(MAP_NAMES.podRanges)),
     conntrack: MAP_NAMES.conntrack,
     flowFill: () => ({ used: countFlows(conntrack), capacity: flowCapacity(conntrack) }),
-    flows: { read: conntrack.read, maxEntries: conntrack.maxEntries, seed: flows.flowSeed },
+    flows: {
+      ...{ read: conntrack.read, readBodies: bodies.read, maxEntries: conntrack.maxEntries, seed: flows.flowSeed },
+    },
     events,
     links: openDeviceLinks({ pinFolder: bpffs, ...(netns === undefined ? {} : { netns }) }),
     podPrograms: [program("from_pod", "ingress"), program("to_pod", "egress")],
@@ -89,6 +92,7 @@ export function openPacketPath(
     close() {
       endpoints.close();
       conntrack.close();
+      bodies.close();
       events.close();
       for (const { fd } of programs) fd.close();
     },

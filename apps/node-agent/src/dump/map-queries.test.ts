@@ -162,7 +162,7 @@ test("pods of the node and ranges of pods, in mode packets", async () => {
       PodRangeKey.encode({ length: 112, addr: parseAddress("10.2.0.0") }),
       PodRangeRow.encode({ cluster: 2, flags: 0 }),
     ]),
-    flows: { read: () => new Uint8Array(), maxEntries: 0, seed: 0n },
+    flows: { read: () => new Uint8Array(), readBodies: () => new Uint8Array(), maxEntries: 0, seed: 0n },
   });
   assert.deepEqual(await rows("endpoints"), [
     {

@@ -6,10 +6,13 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const FRAMES = fileURLToPath(new URL("../../../../bpf/tests/frames.py", import.meta.url));
+const OFFLOAD = fileURLToPath(new URL("../../../../bpf/tests/offload.py", import.meta.url));
 const FOLDER = "/run/netns";
 const PREFIX = "mbpf";
 const NAME = new RegExp(`^${PREFIX}(\\d+)-\\d+$`);
 let counter = 0;
+
+export type Offload = "tso" | "gso" | "gro" | "tx";
 
 export interface TestNetns {
   readonly name: string;
@@ -24,6 +27,8 @@ export interface TestNetns {
   mac(device: string): string;
   /** Sets a sysctl of the namespace: `net.ipv4.ip_forward=1`. */
   sysctl(setting: string): void;
+  /** Switches what the device does for the stack on or off: segments of TCP, their like, checksums. */
+  offload(device: string, feature: Offload, on: boolean): void;
   /** Sends frames through a device; resolves when all are sent. */
   sendFrames(device: string, count: number): Promise<void>;
 }
@@ -44,6 +49,8 @@ export function makeNetns(t: TestContext): TestNetns {
     index: (device) => Number(ip("-o", "link", "show", device).split(":")[0]),
     mac: (device) => /link\/ether (\S+)/.exec(ip("link", "show", device))?.[1] ?? "",
     sysctl: (setting) => void execFileSync("nsenter", [`--net=${path}`, "sysctl", "-qw", setting]),
+    offload: (device, feature, on) =>
+      void execFileSync("nsenter", [`--net=${path}`, "python3", OFFLOAD, device, feature, on ? "1" : "0"]),
     sendFrames: async (device, count) => {
       const child = spawn("nsenter", [`--net=${path}`, "python3", FRAMES, device, `${count}`], {
         stdio: ["ignore", "ignore", "inherit"],

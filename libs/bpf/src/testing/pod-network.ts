@@ -11,9 +11,8 @@ import { native } from "../native.js";
 import { uniqueName } from "./cgroup.js";
 import { makeNetns, type TestNetns } from "./netns.js";
 import { loadPodPrograms, type PodProgram } from "./pod-programs.js";
+import { wirePod } from "./pod-wiring.js";
 import { type Sockets, startSockets } from "./sockets.js";
-
-const GATEWAY = "169.254.1.1";
 
 const FLOOD = fileURLToPath(new URL("../../../../bpf/tests/flood.py", import.meta.url));
 
@@ -85,19 +84,7 @@ export function makePodNode(t: TestContext, mechanism: MechanismName, flows?: nu
     },
     nodeSockets: () => sockets(node),
     async addLivePod(address: string): Promise<LivePod> {
-      const netns = makeNetns(t);
-      const host = `pod${++pods}`;
-      node.ip("link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", netns.name);
-      node.ip("link", "set", host, "up");
-      netns.ip("link", "set", "eth0", "up");
-      netns.ip("addr", "add", `${address}/32`, "dev", "eth0");
-      netns.ip("route", "add", GATEWAY, "dev", "eth0");
-      netns.ip("route", "add", "default", "via", GATEWAY, "dev", "eth0");
-      node.ip("route", "add", `${address}/32`, "dev", host);
-      const [mac, hostMac] = [netns.mac("eth0"), node.mac(host)];
-      netns.ip("neigh", "add", GATEWAY, "lladdr", hostMac, "dev", "eth0", "nud", "permanent");
-      node.ip("neigh", "add", address, "lladdr", mac, "dev", host, "nud", "permanent");
-      const ifindex = node.index(host);
+      const { netns, ifindex, mac, hostMac } = wirePod(t, node, `pod${++pods}`, address);
       programs.addPod({ address, ifindex, mac, hostMac });
       await links.attach(ifindex, [attached("from_pod", "ingress"), attached("to_pod", "egress")]);
       return { netns, sockets: sockets(netns), hostMac };

@@ -16,7 +16,7 @@ import {
   PodRangeRow,
 } from "../gen/index.js";
 import { readMetrics } from "../metrics.js";
-import { native } from "../native.js";
+import { type Fd, native } from "../native.js";
 import { macBytes } from "../netlink/links.js";
 import { openPacketEvents } from "../packet-events.js";
 import { eachRecord } from "../ring-events.js";
@@ -50,9 +50,19 @@ const SEED = randomBytes(8).readBigUInt64LE();
 export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024, ringBytes = 1 << 20) {
   const sets = flows / Limit.FlowSet;
   const config = { flowSeed: SEED, flowSets: BigInt(sets) };
-  const loaded = loadTestObject(t, "pod", { [MAP_NAMES.conntrack]: sets, [MAP_NAMES.flowBodies]: sets, [MAP_NAMES.events]: ringBytes }, config);
+  const loaded = loadTestObject(
+    t,
+    "pod",
+    { [MAP_NAMES.conntrack]: sets, [MAP_NAMES.flowBodies]: sets, [MAP_NAMES.events]: ringBytes },
+    config,
+  );
   const table = loaded.map(MAP_NAMES.conntrack);
+  const bodies = loaded.map(MAP_NAMES.flowBodies);
   const readSet = (set: number) => native().mapLookup(table, setKey(set)) ?? new Uint8Array();
+  const readSets = (map: Fd, set: number, count: number) =>
+    Buffer.concat(
+      Array.from({ length: count }, (_, i) => native().mapLookup(map, setKey(set + i)) ?? new Uint8Array()),
+    );
   const rows = loaded.array(MAP_NAMES.endpoints);
   let next = 1;
   let events: ReturnType<typeof openPacketEvents> | undefined;
@@ -117,7 +127,8 @@ export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024, rin
     flowTable: (): FlowTable => ({
       maxEntries: sets,
       seed: SEED,
-      read: (set, count = 1) => Buffer.concat(Array.from({ length: count }, (_, i) => readSet(set + i))),
+      read: (set, count = 1) => readSets(table, set, count),
+      readBodies: (set, count = 1) => readSets(bodies, set, count),
     }),
     forgetFlows(): void {
       const empty = new Uint8Array(Limit.FlowSet * FlowRow.size);

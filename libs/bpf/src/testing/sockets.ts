@@ -27,11 +27,13 @@ export interface Sockets {
   peer(sock: number): Promise<readonly [string, number]>;
   /** The socket cookie. */
   cookie(sock: number): Promise<bigint>;
-  /** Binds to a free port of this address; resolves to the port. */
-  bind(sock: number, host: string): Promise<number>;
+  /** Binds to this port of the address, by default a free one; resolves to the port. */
+  bind(sock: number, host: string, port?: number): Promise<number>;
   /** Shuts the sending side down. */
   shutdown(sock: number): Promise<null>;
   close(sock: number): Promise<null>;
+  /** Closes a TCP socket with RST. */
+  abort(sock: number): Promise<null>;
   /** Connects `count` times, one after another; resolves to the number of answers by server name. */
   dial(host: string, port: number, count: number, family: 4 | 6): Promise<Readonly<Record<string, number>>>;
   /** Ends the process and waits for it. */
@@ -59,9 +61,10 @@ export function startSockets(cgroup?: string, netns?: string): Sockets {
     peek: (sock) => call({ op: "peek", sock }),
     peer: (sock) => call({ op: "peer", sock }),
     cookie: async (sock) => BigInt(await call<string>({ op: "cookie", sock })),
-    bind: (sock, host) => call({ op: "bind", sock, host }),
+    bind: (sock, host, port = 0) => call({ op: "bind", sock, host, port }),
     shutdown: (sock) => call({ op: "shutdown", sock }),
     close: (sock) => call({ op: "close", sock }),
+    abort: (sock) => call({ op: "abort", sock }),
     dial: (host, port, count, family) => call({ op: "dial", host, port, count, family }),
     end: async () => {
       if (child.exitCode !== null) return;

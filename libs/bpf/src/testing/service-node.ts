@@ -1,0 +1,182 @@
+/** Nodes in network namespaces whose pods dial Services: the datapath in mode `packets`, with the programs at sockets too. */
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { bytesKey, formatAddress, parseAddress, parsePrefix } from "@isthmus/model";
+import type { HashPort } from "@isthmus/reconcile";
+import { type MechanismName, openDeviceLinks } from "../attach/device-links.js";
+import { type Datapath, openDatapath } from "../datapath.js";
+import { createBodyReader, createFlowReader, type DialledService, flowTime } from "../flows.js";
+import {
+  EndpointKey,
+  EndpointRow,
+  FlowBody,
+  FlowRow,
+  FrontendFlag,
+  Limit,
+  PodRangeKey,
+  PodRangeRow,
+  Proto,
+} from "../gen/index.js";
+import { macBytes } from "../netlink/links.js";
+import type { PacketPath } from "../packet-path.js";
+import { makeCgroup, uniqueName } from "./cgroup.js";
+import { makeNetns, type TestNetns } from "./netns.js";
+import { OBJECTS } from "./objects.js";
+import { type WiredPod, wirePod } from "./pod-wiring.js";
+import { type Sockets, startSockets } from "./sockets.js";
+import { createWriter, frontend, insertFrontends, type TestTier, type Writer } from "./writer.js";
+
+export interface ServicePod extends WiredPod {
+  readonly address: string;
+  /** A process of the pod. */
+  readonly sockets: Sockets;
+}
+
+/** A flow of the node that its pod opened to a Service. */
+export interface DialledFlow extends Omit<DialledService, "vip"> {
+  /** Ends as `10.1.0.1:80`, the one that began first. */
+  readonly ends: readonly [source: string, destination: string];
+  readonly vip: string;
+}
+
+export interface ServiceNode {
+  readonly netns: TestNetns;
+  readonly datapath: Datapath;
+  readonly write: Writer;
+  /** Makes a pod and attaches programs to its device. */
+  addPod(address: string): Promise<ServicePod>;
+  /** Adds a Service with these tiers of backends; the others of its VIP's ports are refused. */
+  addService(index: number, vip: string, port: number, proto: Proto, tiers: readonly TestTier[]): Promise<void>;
+  /** Attaches the programs of an uplink. */
+  attachUplink(device: string): Promise<void>;
+  /** From now on pods of the mesh have addresses of this range. */
+  addRange(cidr: string, cluster: number): Promise<void>;
+  /** The flows of which a body tells what was dialled. */
+  dialled(): readonly DialledFlow[];
+  /** Counters that are not 0. */
+  counts(): Readonly<Record<string, number>>;
+}
+
+const FLOWS = 1024;
+
+/** Its pods have addresses of 10.1.0.0/16 unless another range is added. */
+export async function makeServiceNode(
+  t: TestContext,
+  { mechanism, range = "10.1.0.0/16" }: { readonly mechanism?: MechanismName; readonly range?: string } = {},
+): Promise<ServiceNode> {
+  const pods: Sockets[] = [];
+  let opened: Datapath | undefined;
+  const unique = uniqueName("services");
+  const cgroup = makeCgroup(unique);
+  // Before the hook that removes the namespace, whose devices are detached from.
+  t.after(async () => {
+    for (const sockets of pods) await sockets.end();
+    await opened?.destroy();
+    cgroup.remove();
+  });
+  const netns = makeNetns(t);
+  netns.sysctl("net.ipv4.ip_forward=1");
+  const datapath = await openDatapath({
+    ...{ bpffs: join("/sys/fs/bpf", unique), cgroup: cgroup.path, objectDir: OBJECTS, config: { clusterId: 1 } },
+    ...{ mode: "packets", netns: netns.path, sizes: { flows: FLOWS, services: 64, backends: 64 } },
+  });
+  opened = datapath;
+  const packets = packetsOf(datapath);
+  const links =
+    mechanism === undefined
+      ? packets.links
+      : openDeviceLinks({ pinFolder: join("/sys/fs/bpf", unique), netns: netns.path, mechanism });
+  const write = createWriter(datapath);
+  const [readFlow, readBody] = [createFlowReader(packets.flows.seed), createBodyReader(packets.flows.seed)];
+
+  async function addRange(cidr: string, cluster: number): Promise<void> {
+    const { address, length } = parsePrefix(cidr);
+    const value = PodRangeRow.encode({ cluster, flags: 0 });
+    await insert(packets.podRanges, PodRangeKey.encode({ length, addr: address }), value);
+  }
+
+  async function addRow(address: string, { ifindex, mac, hostMac }: WiredPod, netnsId: number): Promise<void> {
+    const addr = parseAddress(address);
+    const row = EndpointRow.decode(new Uint8Array(EndpointRow.size));
+    const macs = { mac: macBytes(mac), hostMac: macBytes(hostMac) };
+    const body = EndpointRow.encode({ ...row, ...macs, ifindex, netnsId, addr });
+    const { ifindex: begin } = EndpointRow.offsets;
+    packets.endpoints.writeBody(pods.length, body.subarray(begin), begin);
+    packets.endpoints.storeWord32(pods.length, EndpointRow.offsets.id, pods.length);
+    await insert(
+      packets.endpointIndex,
+      EndpointKey.encode({ addr }),
+      new Uint8Array(Uint32Array.of(pods.length).buffer),
+    );
+  }
+
+  await addRange(range, 1);
+  return {
+    netns,
+    datapath,
+    write,
+    addRange,
+    async addPod(address) {
+      const host = `pod${pods.length + 1}`;
+      const pod = wirePod(t, netns, host, address);
+      const sockets = startSockets(cgroup.path, pod.netns.path);
+      pods.push(sockets);
+      const { link_netnsid: netnsId } = JSON.parse(netns.ip("-j", "link", "show", host))[0] as { link_netnsid: number };
+      await addRow(address, pod, netnsId + 1);
+      await links.attach(pod.ifindex, packets.podPrograms);
+      return { ...pod, address, sockets };
+    },
+    async addService(index, vip, port, proto, tiers) {
+      write.service(index, tiers);
+      await insertFrontends(datapath.frontends, [
+        frontend(vip, port, proto, index),
+        frontend(vip, 0, Proto.Any, 0, FrontendFlag.Reject),
+      ]);
+    },
+    attachUplink: (device) => links.attach(netns.index(device), packets.uplinkPrograms),
+    dialled() {
+      const { flows } = packets;
+      const [rows, bodies] = [flows.read(0, flows.maxEntries), flows.readBodies(0, flows.maxEntries)];
+      const now = flowTime(process.hrtime.bigint());
+      return Array.from({ length: flows.maxEntries * Limit.FlowSet }, (_, i): DialledFlow[] => {
+        const flow = readFlow(rows, i * FlowRow.size, now);
+        const body = readBody(rows.subarray(i * FlowRow.size), bodies.subarray(i * FlowBody.size));
+        if (typeof flow === "string" || body === undefined) return [];
+        const ends = [
+          `${formatAddress(flow.source)}:${flow.sourcePort}`,
+          `${formatAddress(flow.destination)}:${flow.destinationPort}`,
+        ] as const;
+        return [{ ...body, ends, vip: formatAddress(body.vip) }];
+      }).flat();
+    },
+    counts: () => Object.fromEntries([...datapath.metrics()].filter(([, value]) => value !== 0)),
+  };
+}
+
+/** Joins two nodes by a wire, each with a route to the other's pods. */
+export async function joinNodes(
+  one: ServiceNode,
+  other: ServiceNode,
+  ranges: { readonly one: string; readonly other: string },
+): Promise<void> {
+  one.netns.ip("link", "add", "up0", "type", "veth", "peer", "name", "up0", "netns", other.netns.name);
+  for (const [node, own, next, range] of [
+    [one, "192.168.9.1", "192.168.9.2", ranges.other],
+    [other, "192.168.9.2", "192.168.9.1", ranges.one],
+  ] as const) {
+    node.netns.ip("addr", "add", `${own}/24`, "dev", "up0");
+    node.netns.ip("link", "set", "up0", "up");
+    node.netns.ip("route", "add", range, "via", next);
+    await node.addRange(range, 1);
+    await node.attachUplink("up0");
+  }
+}
+
+function packetsOf({ packets }: Datapath): PacketPath {
+  if (packets === undefined) throw new Error("The datapath is not in mode packets");
+  return packets;
+}
+
+async function insert(port: HashPort, key: Uint8Array, value: Uint8Array): Promise<void> {
+  for (const error of (await port.insert(new Map([[bytesKey(key), value]]))).failed.values()) throw error;
+}
