@@ -18,6 +18,7 @@
  */
 #include "lib/deliver.h"
 #include "lib/dialled.h"
+#include "lib/rescue.h"
 
 /*
  * The row of the packet's flow; false when it is not between pods of the mesh, by row or by both addresses. Every program
@@ -46,6 +47,14 @@ static __always_inline bool needs_stack(struct packet *packet, struct tracked *f
 	return track(packet, flow, false) & FLOW_VIA_STACK;
 }
 
+/* A refusal that became the SYN that it refused, and begins at this device; or is dropped. */
+static __always_inline int move(const struct packet *packet, int device)
+{
+	int action = device == MOVE_WAITS ? TC_ACT_SHOT : bpf_redirect(device, BPF_F_INGRESS);
+
+	return finish(packet, WORD(decision, .verdict = VERDICT_MOVE), action);
+}
+
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
@@ -53,6 +62,8 @@ int from_pod(struct __sk_buff *skb)
 	struct packet packet = {.ifindex = skb->ifindex, .point = EVENT_POINT_FROM_POD};
 	struct tracked flow = {};
 	enum parsed parsed = parse(skb, &packet);
+	enum drop_reason reason;
+	int device;
 
 	if (parsed == PARSED_OTHER)
 		return pass(&packet);
@@ -64,11 +75,24 @@ int from_pod(struct __sk_buff *skb)
 	/* The stack takes one of VLAN 0 for an untagged frame. */
 	if (parsed == PARSED_TAGGED)
 		return pass(&packet);
-	to = find_endpoint(packet.target);
 	if (!find_mesh_flow(&packet, &flow, packet.target, packet.source))
 		return pass(&packet);
-	if (may_begin(&packet, &flow))
+	if (may_begin(&packet, &flow)) {
 		note_dialled(skb, &packet, from->netns_id);
+		if (packet.dialled.service && packet.flow.proto == IPPROTO_TCP && !packet.stack)
+			keep_syn(skb, &packet, flow.hash);
+	}
+	if (may_refuse(&packet, &flow)) {
+		device = rescue(skb, &packet, &flow);
+		if (device)
+			return move(&packet, device);
+	}
+	if (may_be_moved(&packet, &flow)) {
+		reason = translate(skb, &packet, &flow);
+		if (reason)
+			return finish(&packet, DROP(reason), 0);
+	}
+	to = find_endpoint(packet.target);
 	if (needs_stack(&packet, &flow))
 		return pass_to_stack(&packet);
 	return to ? deliver_local(skb, &packet, to) : forward(skb, &packet);
@@ -80,6 +104,8 @@ int from_network(struct __sk_buff *skb)
 	const struct endpoint_row *to;
 	struct packet packet = {.ifindex = skb->ifindex, .point = EVENT_POINT_FROM_NETWORK};
 	struct tracked flow = {};
+	enum drop_reason reason;
+	int device;
 
 	/* What is malformed is not of the mesh here: it may be of any host. */
 	if (parse(skb, &packet) != PARSED_OK)
@@ -89,6 +115,16 @@ int from_network(struct __sk_buff *skb)
 	if (!to || find_endpoint(packet.source) || !find_mesh_flow(&packet, &flow, packet.source, packet.target))
 		return pass(&packet);
 	packet.ifindex = to->ifindex;
+	if (may_refuse(&packet, &flow)) {
+		device = rescue(skb, &packet, &flow);
+		if (device)
+			return move(&packet, device);
+	}
+	if (may_be_moved(&packet, &flow)) {
+		reason = translate(skb, &packet, &flow);
+		if (reason)
+			return finish(&packet, DROP(reason), 0);
+	}
 	return needs_stack(&packet, &flow) ? pass_to_stack(&packet) : deliver_local(skb, &packet, to);
 }
 
@@ -100,9 +136,13 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 
 	if (skb->mark == MARK_FORWARDED)
 		return pass(&packet);
-	if (parse(skb, &packet) == PARSED_OK && packet.has_ports &&
-	    find_mesh_flow(&packet, &flow, packet.source, packet.target))
+	if (parse(skb, &packet) != PARSED_OK || !(packet.has_ports || packet.is_error) ||
+	    !find_mesh_flow(&packet, &flow, packet.source, packet.target))
+		return pass(&packet);
+	if (packet.has_ports)
 		track(&packet, &flow, true);
+	else if (may_be_moved(&packet, &flow))
+		translate(skb, &packet, &flow);
 	return pass(&packet);
 }
 

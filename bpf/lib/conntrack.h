@@ -164,7 +164,7 @@ static __always_inline struct flow_body *body_at(__u32 index, __u32 place)
 {
 	struct flow_body_set *set = bpf_map_lookup_elem(&mesh_flow_bodies_v1, &index);
 
-	return set && place < LIMIT_FLOW_SET ? &set->body[place] : NULL;
+	return set ? &set->body[place & (LIMIT_FLOW_SET - 1)] : NULL;
 }
 
 /* Reads the body of the flow's row; false when it has none. */
@@ -178,24 +178,25 @@ static __always_inline bool read_body(const struct tracked *flow, struct flow_bo
 	return body->check == body_check(body, flow->hash, READ_ONCE(flow->row->gen));
 }
 
-/* Writes what the packet's pod dialled, into the body of a row that is taken for its flow with this gen. */
-static __always_inline bool write_body(const struct packet *packet, const struct tracked *flow, __u32 place, __u32 gen)
+/*
+ * Writes what the packet's pod dialled, into the body of a row that is taken for its flow with this gen; 0 when there is no
+ * such body. A frame of its own, as take_body().
+ */
+__noinline int write_body(const struct packet *packet, __u32 index, __u32 place, __u64 hash, __u32 gen)
 {
-	const struct dialled *dialled = &packet->dialled;
-	struct flow_body body = {
-		.vip_port = dialled->vip_port,
-		.service = dialled->service,
-		.backend = dialled->backend,
-		.isn = packet->flow.proto == IPPROTO_TCP ? packet->seq : 0,
-	};
-	struct flow_body *to = body_at(flow->index, place);
+	struct flow_body *to = body_at(index, place);
+	struct flow_body body = {};
 
-	if (!to)
-		return false;
-	__builtin_memcpy(body.vip, dialled->vip, sizeof(body.vip));
-	body.check = body_check(&body, flow->hash, gen);
+	if (!packet || !to)
+		return 0;
+	__builtin_memcpy(body.vip, packet->dialled.vip, sizeof(body.vip));
+	body.vip_port = packet->dialled.vip_port;
+	body.service = packet->dialled.service;
+	body.backend = packet->dialled.backend;
+	body.isn = packet->flow.proto == IPPROTO_TCP ? packet->seq : 0;
+	body.check = body_check(&body, hash, gen);
 	*to = body;
-	return true;
+	return 1;
 }
 
 /* enum flow_sent bits of a packet. */
@@ -296,7 +297,11 @@ static __always_inline bool insert_flow(const struct packet *packet, struct trac
 		return false;
 	gen = gen + 1 < FLOW_GEN_FIRST ? FLOW_GEN_FIRST : gen + 1;
 	check = flow_check(flow->hash, gen);
-	if (packet->dialled.service && write_body(packet, flow, place, gen)) {
+	if (packet->is_moved) {
+		flags |= FLOW_NAT;
+		answers |= FLOW_NAT;
+	}
+	if (packet->dialled.service && write_body(packet, flow->index, place, flow->hash, gen)) {
 		flags |= FLOW_SERVICE;
 		answers |= FLOW_SERVICE;
 	}
@@ -324,17 +329,35 @@ static __always_inline bool may_begin(const struct packet *packet, const struct 
 	       (packet->flow.proto == IPPROTO_TCP || !flow->row || has_ended(flow->row, flow->now));
 }
 
-/* Notes in the packet what the body of its flow says. */
-static __always_inline void take_dialled(const struct tracked *flow, struct packet *packet)
+/*
+ * Notes in the packet what the body of its flow says, unless the packet is a SYN with another sequence number; 0 when there
+ * is no body, 1 when it is of this connect, -1 when it is of another. The numbers are those of `flow` and its row: the
+ * copy of the body has a frame of its own here, and the caller's has no room for it.
+ */
+__noinline int take_body(struct packet *packet, __u32 index, __u32 place, __u64 hash, __u32 gen)
 {
+	const struct flow_body *found = body_at(index, place);
 	struct flow_body body;
 
-	if (!read_body(flow, &body))
-		return;
+	if (!packet || !found)
+		return 0;
+	copy_once(&body, found, BODY_WORDS + 1);
+	if (body.check != body_check(&body, hash, gen))
+		return 0;
+	if (begins_flow(packet) && packet->flow.proto == IPPROTO_TCP && body.isn != packet->seq)
+		return -1;
 	__builtin_memcpy(packet->dialled.vip, body.vip, sizeof(body.vip));
 	packet->dialled.vip_port = body.vip_port;
 	packet->dialled.service = body.service;
 	packet->dialled.backend = body.backend;
+	return 1;
+}
+
+static __always_inline int take_dialled(const struct tracked *flow, struct packet *packet)
+{
+	if (!(flow->flags & FLOW_SERVICE))
+		return 0;
+	return take_body(packet, flow->index, flow->place, flow->hash, READ_ONCE(flow->row->gen));
 }
 
 /* Sets `packet->event` when a flow of TCP begins to close with it. */
@@ -387,17 +410,19 @@ static __always_inline void answer_via_stack(const struct tracked *flow, const s
  * True for a SYN of another connect than the one that the row's body tells of: its pod used the port again and nobody saw
  * the end of the connection before.
  */
-static __always_inline bool is_other_connect(const struct packet *packet, const struct tracked *flow)
+static __always_inline bool is_other_connect(struct packet *packet, const struct tracked *flow)
 {
-	struct flow_body body;
+	bool is_service = packet->dialled.service;
+	int body;
 
 	if (packet->flow.proto != IPPROTO_TCP || !(flow->flags & FLOW_INITIATOR))
 		return false;
-	return read_body(flow, &body) ? body.isn != packet->seq : packet->dialled.service != 0;
+	body = take_dialled(flow, packet);
+	return body ? body < 0 : is_service;
 }
 
 /* True when the packet begins a flow anew although `flow` has a row. */
-static __always_inline bool begins_anew(const struct packet *packet, const struct tracked *flow, bool via_stack)
+static __always_inline bool begins_anew(struct packet *packet, const struct tracked *flow, bool via_stack)
 {
 	if (has_ended(flow->row, flow->now) || is_other_connect(packet, flow))
 		return true;
@@ -422,10 +447,12 @@ static __always_inline __u32 track(struct packet *packet, struct tracked *flow, 
 		return flow->flags;
 	}
 	count(begins ? METRIC_FLOW_NEW : METRIC_FLOW_PICKED_UP);
+	/* Of a flow that programs translate, the stack knows nothing. */
 	if (!begins)
-		flags = answers = FLOW_VIA_STACK | FLOW_PICKED_UP;
+		flags = answers = packet->is_moved ? FLOW_PICKED_UP : FLOW_VIA_STACK | FLOW_PICKED_UP;
 	if (insert_flow(packet, flow, flags, answers)) {
-		packet->event = begins ? EVENT_FLOW_NEW : EVENT_FLOW_PICKED_UP;
+		if (!packet->is_moved)
+			packet->event = begins ? EVENT_FLOW_NEW : EVENT_FLOW_PICKED_UP;
 		return flags;
 	}
 	count(METRIC_FLOW_FULL);

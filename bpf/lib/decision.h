@@ -39,6 +39,12 @@ static __always_inline void count_drop(enum drop_reason reason)
 	case DROP_MALFORMED:
 		count(METRIC_MALFORMED);
 		break;
+	case DROP_LATE_ANSWER:
+		count(METRIC_LATE_ANSWER);
+		break;
+	case DROP_PORT_TAKEN:
+		count(METRIC_PORT_TAKEN);
+		break;
 	}
 }
 

@@ -35,6 +35,8 @@ static __always_inline int finish(const struct packet *packet, __u64 decision, i
 	case VERDICT_FORWARD:
 		count(METRIC_FORWARD);
 		return action;
+	case VERDICT_MOVE:
+		return action;
 	}
 	return TC_ACT_UNSPEC;
 }
@@ -62,11 +64,17 @@ static __always_inline int deliver_local(struct __sk_buff *skb, const struct pac
 
 /*
  * Sends a packet to another node, by the route that the node has. What the route cannot take as it is goes to the stack,
- * which answers: no route, a packet that is too big.
+ * which answers: no route, a packet that is too big. Not inlined, for the caller's frame has no room.
  */
-static __always_inline int forward(struct __sk_buff *skb, const struct packet *packet)
+__noinline int forward(struct __sk_buff *skb, const struct packet *packet)
 {
-	struct bpf_fib_lookup way = {
+	struct bpf_redir_neigh next = {.nh_family = AF_INET};
+	struct bpf_fib_lookup way;
+	long found;
+
+	if (!packet)
+		return TC_ACT_UNSPEC;
+	way = (struct bpf_fib_lookup){
 		.family = AF_INET,
 		.l4_protocol = packet->flow.proto,
 		.ifindex = skb->ifindex,
@@ -74,8 +82,6 @@ static __always_inline int forward(struct __sk_buff *skb, const struct packet *p
 		.tot_len = skb->gso_size ? skb->gso_size + sizeof(struct iphdr) + packet->l4_length : bpf_ntohs(packet->length),
 		.tos = packet->tos,
 	};
-	struct bpf_redir_neigh next = {.nh_family = AF_INET};
-	long found;
 
 	__builtin_memcpy(&way.ipv4_src, packet->source + 12, sizeof(way.ipv4_src));
 	__builtin_memcpy(&way.ipv4_dst, packet->target + 12, sizeof(way.ipv4_dst));

@@ -125,6 +125,7 @@ __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decisi
 			event->isn = packet->seq;
 		__builtin_memcpy(event->vip, packet->dialled.vip, sizeof(event->vip));
 		event->vip_port = packet->dialled.vip_port;
+		event->wire_port = packet->dialled.wire_port;
 		event->service = packet->dialled.service;
 		event->backend = packet->dialled.backend;
 	}

@@ -16,6 +16,7 @@
 #define L4_OFFSET (IP_OFFSET + sizeof(struct iphdr))
 #define FRAGMENT_OFFSET 0x1fff
 #define MORE_FRAGMENTS 0x2000
+#define DONT_FRAGMENT 0x4000
 #define ICMP_ECHOREPLY 0
 #define ICMP_DEST_UNREACH 3
 #define ICMP_ECHO 8
@@ -37,7 +38,7 @@ enum parsed {
 struct dialled {
 	__u8 vip[16];
 	__be16 vip_port;
-	__u16 pad;
+	__be16 wire_port; /* of a packet that moves its connect: the source port that this has then */
 	__u32 service; /* 0 = none, or not known */
 	__u32 backend;
 };
@@ -59,11 +60,12 @@ struct packet {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	__be32 seq;    /* sequence number of TCP */
+	__be32 ack;    /* acknowledgement number of TCP */
 	__u32 ifindex; /* device of the pod of this node; an uplink where the pod is not known */
 	__u8 point;    /* enum event_point */
 	__u8 event;    /* enum event_kind of what happened to its flow */
 	__u8 reply;    /* with an event: the flow began in the other direction */
-	__u8 pad;      /* 0: on Linux 6.1 write_event() is given no memory that nobody wrote */
+	__u8 is_moved; /* it was translated (nat.h): `flow` is its other tuple */
 };
 
 /* IPv4 as v4-mapped. */
@@ -126,6 +128,7 @@ struct ports {
 	__be16 rest;
 };
 
+#define TCP_ACK_OFFSET 8
 #define TCP_DOFF_OFFSET 12
 #define TCP_FLAGS_OFFSET 13
 #define TCP_LENGTH 20
@@ -163,6 +166,7 @@ static __always_inline bool read_tcp(struct __sk_buff *skb, struct packet *packe
 	*sport = ports->source;
 	*dport = ports->dest;
 	packet->seq = *(const __be32 *)&ports->id;
+	packet->ack = *(const __be32 *)(data + L4_OFFSET + TCP_ACK_OFFSET);
 	packet->tcp = *(const __u8 *)(data + L4_OFFSET + TCP_FLAGS_OFFSET);
 	packet->l4_length = *(const __u8 *)(data + L4_OFFSET + TCP_DOFF_OFFSET) >> 4 << 2;
 	return true;

@@ -94,12 +94,33 @@ static __always_inline __u32 slot_id(__u32 line, __u32 slot)
 	return ids ? READ_ONCE(ids->id[slot % LIMIT_LINE_SLOTS]) : 0;
 }
 
-/* The backend in this slot of the table that begins at this line; PICK_NONE when that backend is gone. */
-__noinline __u64 slot_probe(__u32 line, __u32 slot)
+/*
+ * Up to three backends that are not chosen, by the low bits of their index (a table has 2 million rows at most that differ
+ * in them). One number, as a parameter of global functions. 0 = all may be chosen.
+ */
+struct tried {
+	__u64 first : 21;
+	__u64 second : 21;
+	__u64 third : 21;
+	__u64 spare : 1;
+};
+
+static __always_inline bool is_tried(__u64 tried, __u32 id)
+{
+	struct tried indices = FIELDS(tried, tried);
+	__u32 index = id & ((1 << 21) - 1);
+
+	return index == indices.first || index == indices.second || index == indices.third;
+}
+
+/* The backend in this slot of the table that begins at this line; PICK_NONE when that backend is gone, or was tried. */
+__noinline __u64 slot_probe(__u32 line, __u32 slot, __u64 tried)
 {
 	__u32 id = slot_id(line, slot);
 	const struct backend_row *row = backend_lookup(id);
 
+	if (tried && is_tried(tried, id))
+		return PICK_NONE;
 	if (row)
 		return WORD(pick, .id = id, .slot = slot, .rank = backend_rank(row));
 	count(METRIC_STALE_ID);
@@ -107,14 +128,14 @@ __noinline __u64 slot_probe(__u32 line, __u32 slot)
 }
 
 /* The best of `pick` and of the backends that are probed in this tier; stops at the first that is up. */
-__noinline __u64 tier_probe(__u64 word, __u32 tier, __u32 hash, __u64 pick)
+__noinline __u64 tier_probe(__u64 word, __u32 tier, __u32 hash, __u64 pick, __u64 tried)
 {
 	struct tier_word table = FIELDS(tier_word, word);
 	__u32 slots = table.slots, tries = table.tries, line = table.line;
 	__u32 slot = ((__u64)hash * slots) >> 32, step = tier_step(slots, hash);
 
 	for (__u32 i = 0; i < LIMIT_PROBES && i <= tries; i++) {
-		__u64 other = slot_probe(line, slot);
+		__u64 other = slot_probe(line, slot, tried);
 		__u32 rank = FIELDS(pick, other).rank;
 
 		if (rank < FIELDS(pick, pick).rank) /* of equal ranks, the first */
@@ -151,7 +172,7 @@ static __always_inline __u64 service_choose(const struct service_row *service, _
 			}
 			continue;
 		}
-		pick = tier_probe(word, i, hash, pick);
+		pick = tier_probe(word, i, hash, pick, 0);
 		if (FIELDS(pick, pick).rank == RANK_UP) {
 			if (!first || skipped)
 				count(METRIC_SPILLED);
@@ -160,7 +181,7 @@ static __always_inline __u64 service_choose(const struct service_row *service, _
 		first = false;
 	}
 	if (FIELDS(pick, pick).rank == RANK_NONE && skipped)
-		pick = tier_probe(skipped, skipped_tier, hash, pick);
+		pick = tier_probe(skipped, skipped_tier, hash, pick, 0);
 	if (FIELDS(pick, pick).id)
 		count(METRIC_DEGRADED);
 	return pick;

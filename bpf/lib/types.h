@@ -36,6 +36,8 @@ enum limit {
 	LIMIT_FLOOR_POSITIONS = 16,	/* numbers in a copy of a floor */
 	LIMIT_SERVICE_RANGES = 16,	/* ranges of ClusterIPs; a connect that matches no Service compares all of them */
 	LIMIT_FLOW_SET = 4,		/* rows in a set of mesh_conntrack */
+	LIMIT_MOVES = 3,		/* how often a connect is moved to another backend */
+	LIMIT_SYNS = 16384,		/* SYNs of connects to Services that are kept */
 	LIMIT_FLOW_IDLE = 128,		/* units of flow_row.seen after which a flow without connections has ended: 137 s */
 	LIMIT_FLOW_IDLE_TCP = 20480,	/* units of flow_row.seen after which a flow of TCP is forgotten: 6 hours */
 };
@@ -330,6 +332,7 @@ enum flow_flag {
 	FLOW_VIA_STACK = 2, /* packets of this direction go through the node's network stack, as the other direction does */
 	FLOW_PICKED_UP = 4, /* the flow is older than its entry */
 	FLOW_SERVICE = 8,   /* the pod at which it began dialled a Service: mesh_flow_bodies says which */
+	FLOW_NAT = 16,	    /* its packets are translated: mesh_nat says how */
 };
 
 /** What is known of one direction of a flow. One u64, written by one store. */
@@ -384,6 +387,36 @@ struct flow_body {
 	__u64 check;	     /* hash of the fields above, the flow's key and its row's gen (body_check()); another value is a miss */
 };
 
+/** Bits of nat_row.flags. */
+enum nat_flag {
+	NAT_FRONT = 1,	     /* the key is the flow as its pod sees it; else it is the flow on the wire */
+	NAT_CLIENT_IS_B = 2, /* the pod that began the flow is end b of the key, else end a */
+};
+
+/**
+ * Value of mesh_nat (hash, key = struct flow_key): the other tuple of a flow whose connect was moved to another backend. Each
+ * such flow has two rows, one for either tuple. Rows are inserted and deleted, never rewritten.
+ */
+struct nat_row {
+	__u8 peer[16];	     /* the other end in the other tuple: a backend's address */
+	__be16 peer_port;    /* its port */
+	__be16 client_port;  /* port of the pod that began the flow, in the other tuple */
+	__u8 flags;	     /* enum nat_flag */
+	__u8 moves;	     /* how often the connect was moved */
+	__u8 tier;	     /* index of the tier of the backend */
+	__u8 pad;	     /* 0 */
+	__be32 isn;	     /* sequence number of the flow's SYN */
+	__u32 backend;	     /* the backend that it has now */
+	__u32 before[2];     /* backends that it had before, the last one first; 0 = none */
+	__u64 check;	     /* hash of the key and of the fields above (nat_check()); another value is a miss */
+};
+
+/** Row of mesh_nat_state (mapped array): the only one. */
+struct nat_state_row {
+	__u32 used; /* 1: mesh_nat may have rows. Set by programs, cleared by the agent */
+	__u32 pad;  /* 0 */
+};
+
 /** Kinds of events. */
 enum event_kind {
 	EVENT_NONE = 0,		  /* no event */
@@ -391,6 +424,7 @@ enum event_kind {
 	EVENT_FLOW_PICKED_UP = 2, /* first packet that was seen of a flow that is older than its entry */
 	EVENT_FLOW_CLOSED = 3,	  /* a TCP flow begins to close: one end has sent RST, or both FIN */
 	EVENT_DROP = 4,		  /* a packet was dropped */
+	EVENT_MOVED = 5,	  /* a connect was refused by its backend, and goes to another one of the Service */
 };
 
 /** Where a packet was when its event was written. */
@@ -467,7 +501,7 @@ struct packet_event {
 	__u32 target_identity;	/* reserved: identity of the target */
 	__u8 vip[16];		/* address of the Service that the flow's pod dialled, if that is of this node */
 	__be16 vip_port;	/* its port */
-	__u16 pad;		/* 0 */
+	__be16 wire_port;	/* source port on the wire of a connect that was moved */
 	__u32 service;		/* index into mesh_services; 0 = the pod dialled no Service */
 	__u32 backend;		/* backend id */
 	__u32 rule;		/* reserved: rule of policy that decided */
@@ -491,6 +525,7 @@ enum verdict {
 	VERDICT_DROP = 2,      /* refused: the system call fails, or the packet is dropped */
 	VERDICT_DELIVER = 3,   /* a packet goes to a pod of this node */
 	VERDICT_FORWARD = 4,   /* a packet goes to another node */
+	VERDICT_MOVE = 5,      /* a refusal became the SYN that it refused, for another backend */
 };
 
 /** Why a program drops or refuses. */
@@ -501,6 +536,8 @@ enum drop_reason {
 	DROP_UNKNOWN_SERVICE = 3, /* the address is a ClusterIP that belongs to no Service */
 	DROP_SPOOFED_SOURCE = 4,  /* a pod sent a packet whose source address or MAC is not the pod's */
 	DROP_MALFORMED = 5,	  /* a packet has no whole IPv4 header, or two tags of VLANs before it */
+	DROP_LATE_ANSWER = 6,	  /* a backend answered a connect that was moved to another one */
+	DROP_PORT_TAKEN = 7,	  /* a pod sends from a port that a moved connect of it has on the wire, to the same backend */
 };
 
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
@@ -529,6 +566,11 @@ enum metric {
 	METRIC_FLOW_EVICTED = 21,	/* entry of a flow in use that another flow took, because its set was full */
 	METRIC_EVENT_LIMITED = 22,	/* event not written: its endpoint had as many of its kind and reason as it may have */
 	METRIC_EVENT_LOST = 23,		/* event not written: the ring buffer was full, so the agent is late or does not run */
+	METRIC_LATE_ANSWER = 24,	/* dropped: a backend answered a connect that was moved to another one */
+	METRIC_PORT_TAKEN = 25,		/* dropped: a pod sends from a port that a moved connect of it has on the wire, to the same backend */
+	METRIC_MOVED = 26,		/* connect that its backend refused, moved to another backend */
+	METRIC_MOVE_EXHAUSTED = 27,	/* refused connect that was not moved: no backend is left, or it was moved as often as may be */
+	METRIC_MOVE_FAILED = 28,	/* refused connect that was not moved: no port or no room, or its SYN is no longer known */
 };
 
 #endif

@@ -188,6 +188,22 @@ static void pods(void)
 	CHECK("flow_row", flow_row);
 }
 
+static void moves(void)
+{
+	struct flow_body body = {.vip_port = htons(80), .service = 2, .backend = 1 << 24 | 3, .isn = htonl(0x11223344),
+				 .check = 0x0102030405060708};
+	struct nat_row nat = {.peer_port = htons(8080), .client_port = htons(61000), .flags = NAT_FRONT | NAT_CLIENT_IS_B,
+			      .moves = 2, .tier = 1, .isn = htonl(0x11223344), .backend = 1 << 24 | 3,
+			      .before = {1 << 24 | 2, 1 << 24 | 1}, .check = 0x0102030405060708};
+	struct nat_state_row state = {.used = 1};
+
+	address(body.vip, "::ffff:10.96.0.1");
+	address(nat.peer, "::ffff:10.1.0.2");
+	CHECK("flow_body", body);
+	CHECK("nat_row", nat);
+	CHECK("nat_state_row", state);
+}
+
 static void events(void)
 {
 	struct event_settings_row settings = {.kinds = 1 << EVENT_FLOW_NEW | 1 << EVENT_FLOW_PICKED_UP | 1 << EVENT_DROP};
@@ -198,7 +214,7 @@ static void events(void)
 				     .proto = PROTO_TCP, .tcp = 0x12, .flags = EVENT_REPLY, .source_port = htons(40000),
 				     .target_port = htons(80), .icmp_type = 8, .icmp_code = 3, .length = htons(1500),
 				     .ifindex = 0x01020304, .limited = 7, .source_identity = 8, .target_identity = 9,
-				     .vip_port = htons(443), .service = 10, .backend = 11, .rule = 12,
+				     .vip_port = htons(443), .wire_port = htons(61000), .service = 10, .backend = 11, .rule = 12,
 				     .isn = htonl(0x11223344)};
 
 	address(event.source, "::ffff:10.1.0.1");
@@ -218,6 +234,7 @@ int main(void)
 	floors();
 	sockets();
 	pods();
+	moves();
 	events();
 	if (!failures)
 		printf("ok golden vectors\n");

@@ -31,7 +31,7 @@ def serve_tcp(server, name):
 
 def echo(client):
     with client:
-        while data := client.recv(2048):
+        while data := client.recv(65536):
             client.sendall(data)
 
 
@@ -121,19 +121,33 @@ def abort(sock):
 
 
 def dial(host, port, count, family):
-    """Connects `count` times, one after another; returns how often each server answered."""
+    """Connects `count` times, one after another; returns how often each server answered, or "ended" the connection."""
     answers = {}
     for _ in range(count):
         with socket.socket(FAMILIES[family], socket.SOCK_STREAM) as client:
             client.settimeout(5)
             client.connect((host, port))
-            name = client.recv(100).decode()
+            try:
+                name = client.recv(100).decode() or "ended"
+            except ConnectionResetError:
+                name = "ended"
             answers[name] = answers.get(name, 0) + 1
     return answers
 
 
+def exchange(sock, size):
+    """Sends `size` bytes to a server that echoes, and receives them; returns whether they are the same."""
+    sent, received = os.urandom(size), bytearray()
+    sender = threading.Thread(target=SOCKETS[sock].sendall, args=(sent,))
+    sender.start()
+    while len(received) < size and (data := SOCKETS[sock].recv(65536)):
+        received += data
+    sender.join()
+    return bytes(received) == sent
+
+
 FUNCTIONS = (server, open_socket, connect, disconnect, sendto, send, receive, peek, peer, cookie, bind, shutdown,
-             close, abort, dial)
+             close, abort, dial, exchange)
 OPS = {f.__name__: f for f in FUNCTIONS}
 
 

@@ -25,7 +25,11 @@ import {
   FloorRowV1,
   FlowFlag,
   FlowKey,
+  FlowBody,
   FlowRow,
+  NatFlag,
+  NatRow,
+  NatStateRow,
   FlowSent,
   FlowWord,
   FrontendFlag,
@@ -162,6 +166,16 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
     seen: 0x0506,
     sent: Uint8Array.of(FlowSent.Syn, FlowSent.Fin | FlowSent.Data),
   }),
+  flow_body: FlowBody.encode({
+    ...{ vip: parseAddress("10.96.0.1"), vipPort: 80, proxyPort: 0, service: 2, backend: 0x01000003, isn: 0x11223344 },
+    ...{ identity: [0, 0], spare: [0n, 0n], check: 0x0102030405060708n },
+  }),
+  nat_row: NatRow.encode({
+    ...{ peer: parseAddress("10.1.0.2"), peerPort: 8080, clientPort: 61_000, moves: 2, tier: 1, isn: 0x11223344 },
+    ...{ flags: NatFlag.Front | NatFlag.ClientIsB, backend: 0x01000003, before: [0x01000002, 0x01000001] },
+    check: 0x0102030405060708n,
+  }),
+  nat_state_row: NatStateRow.encode({ used: 1 }),
   datapath_config: DatapathConfig.encode({
     clusterId: 7,
     flags: 0,
@@ -197,6 +211,7 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
     targetIdentity: 9,
     vip: parseAddress("10.96.0.10"),
     vipPort: 443,
+    wirePort: 61_000,
     service: 10,
     backend: 11,
     rule: 12,
@@ -205,6 +220,9 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
 };
 
 const CODECS = {
+  FlowBody,
+  NatRow,
+  NatStateRow,
   BackendId,
   BackendRow,
   DatapathConfig,

@@ -22,6 +22,10 @@ export interface PacketPath {
   readonly endpoints: ArrayPort;
   /** `struct pod_range_key` to `struct pod_range_row`. */
   readonly podRanges: HashPort;
+  /** `struct flow_key` to `struct nat_row`: flows whose connect was moved. Programs insert, the agent deletes. */
+  readonly nat: HashPort;
+  /** `struct nat_state_row`. */
+  readonly natState: ArrayPort;
   /** Name of the map of flows. */
   readonly conntrack: string;
   /** Rows for flows: those in use, and all. Reads the whole table, which takes some milliseconds. */
@@ -69,6 +73,7 @@ export function openPacketPath(
   const endpoints = createMappedArray(MAP_NAMES.endpoints, maps.map(MAP_NAMES.endpoints));
   const conntrack = createMappedArray(MAP_NAMES.conntrack, maps.map(MAP_NAMES.conntrack));
   const bodies = createMappedArray(MAP_NAMES.flowBodies, maps.map(MAP_NAMES.flowBodies));
+  const natState = createMappedArray(MAP_NAMES.natState, maps.map(MAP_NAMES.natState));
   const events = openPacketEvents(maps.map);
   const program = (name: string, direction: DeviceProgram["direction"]): DeviceProgram => {
     const loaded = programs.find((each) => each.name === name);
@@ -80,6 +85,8 @@ export function openPacketPath(
     endpointIndex: createHashMap(MAP_NAMES.endpointIndex, maps.map(MAP_NAMES.endpointIndex)),
     endpoints,
     podRanges: createHashMap(MAP_NAMES.podRanges, maps.map(MAP_NAMES.podRanges)),
+    nat: createHashMap(MAP_NAMES.nat, maps.map(MAP_NAMES.nat)),
+    natState,
     conntrack: MAP_NAMES.conntrack,
     flowFill: () => ({ used: countFlows(conntrack), capacity: flowCapacity(conntrack) }),
     flows: {
@@ -93,6 +100,7 @@ export function openPacketPath(
       endpoints.close();
       conntrack.close();
       bodies.close();
+      natState.close();
       events.close();
       for (const { fd } of programs) fd.close();
     },

@@ -34,6 +34,10 @@ export const Limit = {
   ServiceRanges: 16,
   /** rows in a set of mesh_conntrack */
   FlowSet: 4,
+  /** how often a connect is moved to another backend */
+  Moves: 3,
+  /** SYNs of connects to Services that are kept */
+  Syns: 16384,
   /** units of flow_row.seen after which a flow without connections has ended: 137 s */
   FlowIdle: 128,
   /** units of flow_row.seen after which a flow of TCP is forgotten: 6 hours */
@@ -58,6 +62,8 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [16, { name: "floor_positions", text: "numbers in a copy of a floor" }],
   [16, { name: "service_ranges", text: "ranges of ClusterIPs; a connect that matches no Service compares all of them" }],
   [4, { name: "flow_set", text: "rows in a set of mesh_conntrack" }],
+  [3, { name: "moves", text: "how often a connect is moved to another backend" }],
+  [16384, { name: "syns", text: "SYNs of connects to Services that are kept" }],
   [128, { name: "flow_idle", text: "units of flow_row.seen after which a flow without connections has ended: 137 s" }],
   [20480, { name: "flow_idle_tcp", text: "units of flow_row.seen after which a flow of TCP is forgotten: 6 hours" }],
 ]);
@@ -176,6 +182,8 @@ export const FlowFlag = {
   PickedUp: 4,
   /** the pod at which it began dialled a Service: mesh_flow_bodies says which */
   Service: 8,
+  /** its packets are translated: mesh_nat says how */
+  Nat: 16,
 } as const;
 export type FlowFlag = (typeof FlowFlag)[keyof typeof FlowFlag];
 /** Name and meaning of each value, for tables and metrics. */
@@ -184,6 +192,7 @@ export const FlowFlagHelp: ReadonlyMap<number, { readonly name: string; readonly
   [2, { name: "via_stack", text: "packets of this direction go through the node's network stack, as the other direction does" }],
   [4, { name: "picked_up", text: "the flow is older than its entry" }],
   [8, { name: "service", text: "the pod at which it began dialled a Service: mesh_flow_bodies says which" }],
+  [16, { name: "nat", text: "its packets are translated: mesh_nat says how" }],
 ]);
 
 /** Bits of flow_row.sent: what an end of a flow has sent. */
@@ -223,6 +232,20 @@ export const FlowGenHelp: ReadonlyMap<number, { readonly name: string; readonly 
   [2, { name: "first", text: "the first one of a flow" }],
 ]);
 
+/** Bits of nat_row.flags. */
+export const NatFlag = {
+  /** the key is the flow as its pod sees it; else it is the flow on the wire */
+  Front: 1,
+  /** the pod that began the flow is end b of the key, else end a */
+  ClientIsB: 2,
+} as const;
+export type NatFlag = (typeof NatFlag)[keyof typeof NatFlag];
+/** Name and meaning of each value, for tables and metrics. */
+export const NatFlagHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [1, { name: "front", text: "the key is the flow as its pod sees it; else it is the flow on the wire" }],
+  [2, { name: "client_is_b", text: "the pod that began the flow is end b of the key, else end a" }],
+]);
+
 /** Kinds of events. */
 export const EventKind = {
   /** no event */
@@ -235,6 +258,8 @@ export const EventKind = {
   FlowClosed: 3,
   /** a packet was dropped */
   Drop: 4,
+  /** a connect was refused by its backend, and goes to another one of the Service */
+  Moved: 5,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 /** Name and meaning of each value, for tables and metrics. */
@@ -244,6 +269,7 @@ export const EventKindHelp: ReadonlyMap<number, { readonly name: string; readonl
   [2, { name: "flow_picked_up", text: "first packet that was seen of a flow that is older than its entry" }],
   [3, { name: "flow_closed", text: "a TCP flow begins to close: one end has sent RST, or both FIN" }],
   [4, { name: "drop", text: "a packet was dropped" }],
+  [5, { name: "moved", text: "a connect was refused by its backend, and goes to another one of the Service" }],
 ]);
 
 /** Where a packet was when its event was written. */
@@ -315,6 +341,8 @@ export const Verdict = {
   Deliver: 3,
   /** a packet goes to another node */
   Forward: 4,
+  /** a refusal became the SYN that it refused, for another backend */
+  Move: 5,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 /** Name and meaning of each value, for tables and metrics. */
@@ -324,6 +352,7 @@ export const VerdictHelp: ReadonlyMap<number, { readonly name: string; readonly 
   [2, { name: "drop", text: "refused: the system call fails, or the packet is dropped" }],
   [3, { name: "deliver", text: "a packet goes to a pod of this node" }],
   [4, { name: "forward", text: "a packet goes to another node" }],
+  [5, { name: "move", text: "a refusal became the SYN that it refused, for another backend" }],
 ]);
 
 /** Why a program drops or refuses. */
@@ -340,6 +369,10 @@ export const DropReason = {
   SpoofedSource: 4,
   /** a packet has no whole IPv4 header, or two tags of VLANs before it */
   Malformed: 5,
+  /** a backend answered a connect that was moved to another one */
+  LateAnswer: 6,
+  /** a pod sends from a port that a moved connect of it has on the wire, to the same backend */
+  PortTaken: 7,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 /** Name and meaning of each value, for tables and metrics. */
@@ -350,6 +383,8 @@ export const DropReasonHelp: ReadonlyMap<number, { readonly name: string; readon
   [3, { name: "unknown_service", text: "the address is a ClusterIP that belongs to no Service" }],
   [4, { name: "spoofed_source", text: "a pod sent a packet whose source address or MAC is not the pod's" }],
   [5, { name: "malformed", text: "a packet has no whole IPv4 header, or two tags of VLANs before it" }],
+  [6, { name: "late_answer", text: "a backend answered a connect that was moved to another one" }],
+  [7, { name: "port_taken", text: "a pod sends from a port that a moved connect of it has on the wire, to the same backend" }],
 ]);
 
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
@@ -402,6 +437,16 @@ export const Metric = {
   EventLimited: 22,
   /** event not written: the ring buffer was full, so the agent is late or does not run */
   EventLost: 23,
+  /** dropped: a backend answered a connect that was moved to another one */
+  LateAnswer: 24,
+  /** dropped: a pod sends from a port that a moved connect of it has on the wire, to the same backend */
+  PortTaken: 25,
+  /** connect that its backend refused, moved to another backend */
+  Moved: 26,
+  /** refused connect that was not moved: no backend is left, or it was moved as often as may be */
+  MoveExhausted: 27,
+  /** refused connect that was not moved: no port or no room, or its SYN is no longer known */
+  MoveFailed: 28,
 } as const;
 export type Metric = (typeof Metric)[keyof typeof Metric];
 /** Name and meaning of each value, for tables and metrics. */
@@ -430,4 +475,9 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [21, { name: "flow_evicted", text: "entry of a flow in use that another flow took, because its set was full" }],
   [22, { name: "event_limited", text: "event not written: its endpoint had as many of its kind and reason as it may have" }],
   [23, { name: "event_lost", text: "event not written: the ring buffer was full, so the agent is late or does not run" }],
+  [24, { name: "late_answer", text: "dropped: a backend answered a connect that was moved to another one" }],
+  [25, { name: "port_taken", text: "dropped: a pod sends from a port that a moved connect of it has on the wire, to the same backend" }],
+  [26, { name: "moved", text: "connect that its backend refused, moved to another backend" }],
+  [27, { name: "move_exhausted", text: "refused connect that was not moved: no backend is left, or it was moved as often as may be" }],
+  [28, { name: "move_failed", text: "refused connect that was not moved: no port or no room, or its SYN is no longer known" }],
 ]);

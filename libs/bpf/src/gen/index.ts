@@ -29,6 +29,8 @@ export * from "./flow-key.js";
 export * from "./flow-word.js";
 export * from "./flow-row.js";
 export * from "./flow-body.js";
+export * from "./nat-row.js";
+export * from "./nat-state-row.js";
 export * from "./event-settings-row.js";
 export * from "./event-limit-key.js";
 export * from "./event-limit-row.js";

@@ -50,6 +50,8 @@ export interface PacketEvent {
   readonly vip: Uint8Array;
   /** its port */
   readonly vipPort: number;
+  /** source port on the wire of a connect that was moved */
+  readonly wirePort: number;
   /** index into mesh_services; 0 = the pod dialled no Service */
   readonly service: number;
   /** backend id */
@@ -64,7 +66,7 @@ export const PacketEvent = {
   /** Bytes. */
   size: 120,
   /** Byte offset of each field. */
-  offsets: { time: 0, version: 8, kind: 9, point: 10, verdict: 11, reason: 12, proto: 13, tcp: 14, flags: 15, source: 16, target: 32, sourcePort: 48, targetPort: 50, icmpType: 52, icmpCode: 53, length: 54, ifindex: 56, limited: 60, sourceIdentity: 64, targetIdentity: 68, vip: 72, vipPort: 88, service: 92, backend: 96, rule: 100, isn: 104 },
+  offsets: { time: 0, version: 8, kind: 9, point: 10, verdict: 11, reason: 12, proto: 13, tcp: 14, flags: 15, source: 16, target: 32, sourcePort: 48, targetPort: 50, icmpType: 52, icmpCode: 53, length: 54, ifindex: 56, limited: 60, sourceIdentity: 64, targetIdentity: 68, vip: 72, vipPort: 88, wirePort: 90, service: 92, backend: 96, rule: 100, isn: 104 },
   /** Writes the struct into `out` at `at`, padding as zeros. Arrays may be shorter than the field. */
   encode(value: PacketEvent, out: Uint8Array = new Uint8Array(120), at = 0): Uint8Array {
     const view = viewOf(out, at, 120);
@@ -91,6 +93,7 @@ export const PacketEvent = {
     view.setUint32(68, value.targetIdentity, true);
     putBytes(out, at + 72, value.vip, 16);
     view.setUint16(88, value.vipPort, false);
+    view.setUint16(90, value.wirePort, false);
     view.setUint32(92, value.service, true);
     view.setUint32(96, value.backend, true);
     view.setUint32(100, value.rule, true);
@@ -123,6 +126,7 @@ export const PacketEvent = {
       targetIdentity: view.getUint32(68, true),
       vip: bytes.slice(at + 72, at + 88),
       vipPort: view.getUint16(88, false),
+      wirePort: view.getUint16(90, false),
       service: view.getUint32(92, true),
       backend: view.getUint32(96, true),
       rule: view.getUint32(100, true),

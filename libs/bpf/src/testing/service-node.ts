@@ -13,10 +13,13 @@ import {
   FlowRow,
   FrontendFlag,
   Limit,
+  MAP_NAMES,
+  NatRow,
   PodRangeKey,
   PodRangeRow,
   Proto,
 } from "../gen/index.js";
+import { native } from "../native.js";
 import { macBytes } from "../netlink/links.js";
 import type { PacketPath } from "../packet-path.js";
 import { makeCgroup, uniqueName } from "./cgroup.js";
@@ -55,6 +58,10 @@ export interface ServiceNode {
   dialled(): readonly DialledFlow[];
   /** Counters that are not 0. */
   counts(): Readonly<Record<string, number>>;
+  /** Empties mesh_conntrack. */
+  forgetFlows(): void;
+  /** Rows of mesh_nat, two for each flow that was moved. */
+  natRows(): Promise<readonly NatRow[]>;
 }
 
 const FLOWS = 1024;
@@ -67,6 +74,7 @@ export async function makeServiceNode(
   const pods: Sockets[] = [];
   let opened: Datapath | undefined;
   const unique = uniqueName("services");
+  const bpffs = join("/sys/fs/bpf", unique);
   const cgroup = makeCgroup(unique);
   // Before the hook that removes the namespace, whose devices are detached from.
   t.after(async () => {
@@ -77,15 +85,13 @@ export async function makeServiceNode(
   const netns = makeNetns(t);
   netns.sysctl("net.ipv4.ip_forward=1");
   const datapath = await openDatapath({
-    ...{ bpffs: join("/sys/fs/bpf", unique), cgroup: cgroup.path, objectDir: OBJECTS, config: { clusterId: 1 } },
+    ...{ bpffs, cgroup: cgroup.path, objectDir: OBJECTS, config: { clusterId: 1 } },
     ...{ mode: "packets", netns: netns.path, sizes: { flows: FLOWS, services: 64, backends: 64 } },
   });
   opened = datapath;
   const packets = packetsOf(datapath);
   const links =
-    mechanism === undefined
-      ? packets.links
-      : openDeviceLinks({ pinFolder: join("/sys/fs/bpf", unique), netns: netns.path, mechanism });
+    mechanism === undefined ? packets.links : openDeviceLinks({ pinFolder: bpffs, netns: netns.path, mechanism });
   const write = createWriter(datapath);
   const [readFlow, readBody] = [createFlowReader(packets.flows.seed), createBodyReader(packets.flows.seed)];
 
@@ -103,11 +109,7 @@ export async function makeServiceNode(
     const { ifindex: begin } = EndpointRow.offsets;
     packets.endpoints.writeBody(pods.length, body.subarray(begin), begin);
     packets.endpoints.storeWord32(pods.length, EndpointRow.offsets.id, pods.length);
-    await insert(
-      packets.endpointIndex,
-      EndpointKey.encode({ addr }),
-      new Uint8Array(Uint32Array.of(pods.length).buffer),
-    );
+    await insert(packets.endpointIndex, EndpointKey.encode({ addr }), bytesOf(pods.length));
   }
 
   await addRange(range, 1);
@@ -149,6 +151,13 @@ export async function makeServiceNode(
         return [{ ...body, ends, vip: formatAddress(body.vip) }];
       }).flat();
     },
+    forgetFlows() {
+      const map = native().openPin(join(bpffs, MAP_NAMES.conntrack));
+      const empty = new Uint8Array(Limit.FlowSet * FlowRow.size);
+      for (let set = 0; set < packets.flows.maxEntries; set++) native().mapUpdate(map, bytesOf(set), empty, 0);
+      map.close();
+    },
+    natRows: async () => [...(await packets.nat.load()).values()].map((row) => NatRow.decode(row)),
     counts: () => Object.fromEntries([...datapath.metrics()].filter(([, value]) => value !== 0)),
   };
 }
@@ -170,6 +179,10 @@ export async function joinNodes(
     await node.addRange(range, 1);
     await node.attachUplink("up0");
   }
+}
+
+function bytesOf(word: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(word).buffer);
 }
 
 function packetsOf({ packets }: Datapath): PacketPath {

@@ -34,7 +34,12 @@ export interface Sockets {
   close(sock: number): Promise<null>;
   /** Closes a TCP socket with RST. */
   abort(sock: number): Promise<null>;
-  /** Connects `count` times, one after another; resolves to the number of answers by server name. */
+  /** Sends random bytes to a server that echoes; resolves to whether the same come back. */
+  exchange(sock: number, size: number): Promise<boolean>;
+  /**
+   * Connects `count` times, one after another; resolves to the number of answers by server name, and of connections that
+   * ended without one as `ended`.
+   */
   dial(host: string, port: number, count: number, family: 4 | 6): Promise<Readonly<Record<string, number>>>;
   /** Ends the process and waits for it. */
   end(): Promise<void>;
@@ -64,6 +69,7 @@ export function startSockets(cgroup?: string, netns?: string): Sockets {
     bind: (sock, host, port = 0) => call({ op: "bind", sock, host, port }),
     shutdown: (sock) => call({ op: "shutdown", sock }),
     close: (sock) => call({ op: "close", sock }),
+    exchange: (sock, size) => call({ op: "exchange", sock, size }),
     abort: (sock) => call({ op: "abort", sock }),
     dial: (host, port, count, family) => call({ op: "dial", host, port, count, family }),
     end: async () => {

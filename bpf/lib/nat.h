@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains the translation of flows whose connect was moved to another backend (rescue.h).
+ *
+ *   front   the flow as its pod sees it: pod:port ─ first backend
+ *   wire    the flow on the network: pod:port of ours ─ the backend that it has now
+ *
+ *   pod ──front──► translate ──wire──► backend        a packet of the pod
+ *   pod ◄──front── translate ◄──wire── backend        an answer, or an ICMP error that quotes the wire
+ *
+ * Both tuples have rows in mesh_conntrack with FLOW_NAT, so that packets of other flows pay nothing here. The rows of
+ * mesh_nat survive those of mesh_conntrack, and are looked up on a miss there, once any flow of the node was moved. The
+ * agent deletes them when their flow ended.
+ */
+#ifndef MESH_NAT_H
+#define MESH_NAT_H
+
+#include "conntrack.h"
+
+/* tuple of a moved flow -> its other tuple */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct flow_key);
+	__type(value, struct nat_row);
+} mesh_nat_v1 SEC(".maps");
+
+/* 0 -> whether mesh_nat may have rows */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct nat_state_row);
+} mesh_nat_state_v1 SEC(".maps");
+
+#define NAT_KEY_WORDS ((int)(sizeof(struct flow_key) / 8))
+#define NAT_WORDS ((int)(sizeof(struct nat_row) / 8) - 1)
+#define TCP_CHECK_OFFSET 16
+#define IP_CHECK_OFFSET 10
+#define ICMP_CHECK_OFFSET 2
+
+static __always_inline __u64 nat_check(const struct flow_key *key, const struct nat_row *row)
+{
+	return row_check(row_check(ROW_CHECK, key, NAT_KEY_WORDS), row, NAT_WORDS);
+}
+
+/* Not inlined and not static: the verifier walks it once. */
+__noinline int nat_lookup(const struct flow_key *key, struct nat_row *row)
+{
+	const struct nat_row *found;
+
+	if (!key || !row)
+		return 0;
+	found = bpf_map_lookup_elem(&mesh_nat_v1, key);
+	if (!found)
+		return 0;
+	copy_once(row, found, NAT_WORDS + 1);
+	return row->check == nat_check(key, row);
+}
+
+/* Inserts a row unless its key has one; 0 when it has, or when the map is full. */
+__noinline int nat_insert(const struct flow_key *key, struct nat_row *row)
+{
+	struct nat_state_row *state;
+	__u32 first = 0;
+
+	if (!key || !row)
+		return 0;
+	row->check = nat_check(key, row);
+	if (bpf_map_update_elem(&mesh_nat_v1, key, row, BPF_NOEXIST))
+		return 0;
+	state = bpf_map_lookup_elem(&mesh_nat_state_v1, &first);
+	if (state)
+		*(volatile __u32 *)&state->used = 1;
+	return 1;
+}
+
+static __always_inline bool nat_in_use(void)
+{
+	const struct nat_state_row *state;
+	__u32 first = 0;
+
+	state = bpf_map_lookup_elem(&mesh_nat_state_v1, &first);
+	return state && READ_ONCE(state->used);
+}
+
+/* The key of a flow of TCP between a pod and a backend, as set_flow() makes it. Returns true if the pod is end b. */
+static __always_inline bool tuple_key(struct flow_key *key, const __u8 *client, __be16 client_port, const __u8 *peer,
+				      __be16 peer_port)
+{
+	bool from_a = comes_first(client, client_port, peer, peer_port);
+
+	__builtin_memset(key, 0, sizeof(*key));
+	__builtin_memcpy(key->a, from_a ? client : peer, sizeof(key->a));
+	__builtin_memcpy(key->b, from_a ? peer : client, sizeof(key->b));
+	key->pa = from_a ? client_port : peer_port;
+	key->pb = from_a ? peer_port : client_port;
+	key->proto = IPPROTO_TCP;
+	return !from_a;
+}
+
+/* The key of the other tuple of a flow. `client`: address of its pod. */
+static __always_inline void other_key(struct flow_key *key, const struct nat_row *row, const __u8 *client)
+{
+	tuple_key(key, client, row->client_port, row->peer, row->peer_port);
+}
+
+static __always_inline bool is_from_client(const struct packet *packet, const struct nat_row *row)
+{
+	return packet->from_b == !!(row->flags & NAT_CLIENT_IS_B);
+}
+
+/* Forgets the translation of a flow. `row`: of the packet's tuple; `client`: address of the flow's pod. */
+static __always_inline void nat_forget(const struct packet *packet, const struct nat_row *row, const __u8 *client)
+{
+	struct flow_key other;
+
+	other_key(&other, row, client);
+	bpf_map_delete_elem(&mesh_nat_v1, &packet->flow);
+	bpf_map_delete_elem(&mesh_nat_v1, &other);
+}
+
+static __always_inline void replace_port(struct __sk_buff *skb, __u32 offset, __u32 check, __be16 before, __be16 after)
+{
+	bpf_l4_csum_replace(skb, check, before, after, sizeof(after));
+	bpf_skb_store_bytes(skb, offset, &after, sizeof(after), 0);
+}
+
+/*
+ * Writes the other tuple into a TCP packet. `from_client`: into its target and its source port, else into its source and
+ * its target port. Checksums change by the helpers' differences only, which know of offloads.
+ */
+static __always_inline void rewrite(struct __sk_buff *skb, const struct packet *packet, const struct nat_row *row,
+				    bool from_client)
+{
+	__u32 address = IP_OFFSET + (from_client ? 16 : 12), peer = L4_OFFSET + (from_client ? 2 : 0);
+	__u32 client = L4_OFFSET + (from_client ? 0 : 2), check = L4_OFFSET + TCP_CHECK_OFFSET;
+	__be16 peer_before = from_client ? target_port(packet) : source_port(packet);
+	__be16 client_before = from_client ? source_port(packet) : target_port(packet);
+	__be32 before, after;
+
+	__builtin_memcpy(&before, (from_client ? packet->target : packet->source) + 12, sizeof(before));
+	__builtin_memcpy(&after, row->peer + 12, sizeof(after));
+	bpf_l4_csum_replace(skb, check, before, after, BPF_F_PSEUDO_HDR | sizeof(after));
+	bpf_l3_csum_replace(skb, IP_OFFSET + IP_CHECK_OFFSET, before, after, sizeof(after));
+	bpf_skb_store_bytes(skb, address, &after, sizeof(after), 0);
+	replace_port(skb, peer, check, peer_before, row->peer_port);
+	replace_port(skb, client, check, client_before, row->client_port);
+}
+
+/*
+ * Writes the front tuple into what an ICMP error quotes of a packet that the pod sent. The quoted address and the quoted
+ * IP header's checksum change by opposite amounts, so for the error's own checksum only the ports count.
+ */
+static __always_inline void rewrite_quote(struct __sk_buff *skb, const struct packet *packet, const struct nat_row *row)
+{
+	__u32 quoted = L4_OFFSET + sizeof(struct ports), ports = quoted + sizeof(struct iphdr);
+	__u32 check = L4_OFFSET + ICMP_CHECK_OFFSET;
+	__be32 before, after;
+
+	/* The error goes the other way than the packet that it quotes. */
+	__builtin_memcpy(&before, (packet->from_b ? packet->flow.b : packet->flow.a) + 12, sizeof(before));
+	__builtin_memcpy(&after, row->peer + 12, sizeof(after));
+	bpf_l3_csum_replace(skb, quoted + IP_CHECK_OFFSET, before, after, sizeof(after));
+	bpf_skb_store_bytes(skb, quoted + 16, &after, sizeof(after), 0);
+	replace_port(skb, ports, check, target_port(packet), row->client_port);
+	replace_port(skb, ports + 2, check, source_port(packet), row->peer_port);
+}
+
+/* What the packet is after its translation. */
+static __always_inline void set_tuple(struct packet *packet, const struct nat_row *row, bool from_client)
+{
+	__builtin_memcpy(from_client ? packet->target : packet->source, row->peer, sizeof(row->peer));
+	if (from_client)
+		set_flow(packet, IPPROTO_TCP, packet->source, row->client_port, row->peer_port);
+	else
+		set_flow(packet, IPPROTO_TCP, packet->source, row->peer_port, row->client_port);
+}
+
+/* True for packets whose flow may have a row in mesh_nat. */
+static __always_inline bool may_be_moved(const struct packet *packet, const struct tracked *flow)
+{
+	return flow->row ? flow->flags & FLOW_NAT :
+			   packet->flow.proto == IPPROTO_TCP && (packet->has_ports || packet->is_error) && nat_in_use();
+}
+
+enum nat_result {
+	NAT_NONE,      /* its flow was not moved */
+	NAT_TRANSLATE, /* it has its other tuple now */
+	NAT_LATE,      /* an answer of a backend from which the connect was moved */
+	NAT_TAKEN,     /* the pod uses a port that a moved flow has on the wire */
+};
+
+/*
+ * Gives a packet its other tuple if its flow was moved; an ICMP error quotes the front tuple then. Not inlined and not
+ * static, as nat_lookup().
+ */
+__noinline int nat_translate(struct __sk_buff *skb, struct packet *packet)
+{
+	bool is_front, from_client;
+	struct nat_row row = {};
+
+	if (!packet || !nat_lookup(&packet->flow, &row))
+		return NAT_NONE;
+	is_front = row.flags & NAT_FRONT;
+	from_client = is_from_client(packet, &row);
+	if (packet->is_error) {
+		if (!is_front && !from_client)
+			rewrite_quote(skb, packet, &row);
+		return NAT_NONE;
+	}
+	if (is_front && from_client && begins_flow(packet) && packet->seq != row.isn) {
+		/* Another connect from the same port. */
+		nat_forget(packet, &row, packet->source);
+		return NAT_NONE;
+	}
+	if (is_front != from_client)
+		return is_front ? NAT_LATE : NAT_TAKEN;
+	if (packet->dialled.service)
+		packet->dialled.backend = row.backend;
+	rewrite(skb, packet, &row, from_client);
+	set_tuple(packet, &row, from_client);
+	packet->is_moved = 1;
+	return NAT_TRANSLATE;
+}
+
+/*
+ * Translates a packet for which may_be_moved(): then `flow` is that of its other tuple. The reason for which it is dropped,
+ * or DROP_NONE. Both rows see all packets of the flow; what happens to it is an event of the last one alone.
+ */
+static __always_inline enum drop_reason translate(struct __sk_buff *skb, struct packet *packet, struct tracked *flow)
+{
+	if (flow->row && packet->has_ports) {
+		note_packet(flow, packet);
+		packet->event = EVENT_NONE;
+		take_dialled(flow, packet);
+	}
+	switch (nat_translate(skb, packet)) {
+	case NAT_LATE:
+		return DROP_LATE_ANSWER;
+	case NAT_TAKEN:
+		return DROP_PORT_TAKEN;
+	case NAT_TRANSLATE:
+		__builtin_memset(flow, 0, sizeof(*flow));
+		find_flow(packet, flow);
+	}
+	return DROP_NONE;
+}
+
+#endif

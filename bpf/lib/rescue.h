@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains the rescue of connects: a RST that answers a SYN to a backend of a Service becomes that SYN again, and
+ * goes to another backend. The client's kernel sees neither.
+ *
+ *   pod ──SYN──► backend 1                  its TCP header is kept (mesh_syns)
+ *   pod    ┌─RST─ backend 1                 another backend is chosen, mesh_nat gets the two rows of the flow,
+ *   pod ◄──┴─SYN                            and the SYN begins at the pod's device again
+ *   pod ──SYN──► translate ──► backend 2
+ *
+ * A RST is believed when it acknowledges the SYN in flight and nothing else was heard of its flow. It comes from the
+ * backend's address: from_pod lets a pod send from its own alone.
+ *
+ * A connect is moved LIMIT_MOVES times at most, the last time to another tier if there is one. Then, or when no backend is
+ * left, the RST passes.
+ */
+#ifndef MESH_RESCUE_H
+#define MESH_RESCUE_H
+
+#include "endpoint.h"
+#include "nat.h"
+#include "service.h"
+
+#include <linux/errno.h>
+
+/* A SYN of a connect to a Service. */
+struct syn_row {
+	__u8 tcp[60];	 /* TCP header with its options */
+	__u8 tcp_length; /* bytes of it */
+	__u8 tos;	 /* of the IP header */
+	__be16 data;	 /* bytes behind the TCP header */
+	__u64 check;	 /* hash of the fields above and of the flow (syn_check()); another value is a miss */
+};
+
+/* low bits of a flow's hash -> its SYN, until another flow's overwrites it */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LIMIT_SYNS);
+	__type(key, __u32);
+	__type(value, struct syn_row);
+} mesh_syns_v1 SEC(".maps");
+
+#define SYN_WORDS ((int)(sizeof(struct syn_row) / 8) - 1)
+#define TCP_MOST_BYTES ((int)sizeof(((struct syn_row *)0)->tcp))
+
+/* Source ports of moved connects: above those that Linux gives to sockets unless it is told otherwise. */
+#define PORT_FIRST 61000
+#define PORTS (65536 - PORT_FIRST)
+#define PORT_TRIES 16
+
+static __always_inline struct syn_row *syn_at(__u64 hash)
+{
+	__u32 slot = hash & (LIMIT_SYNS - 1);
+
+	return bpf_map_lookup_elem(&mesh_syns_v1, &slot);
+}
+
+static __always_inline __u64 syn_check(const struct syn_row *row, __u64 hash)
+{
+	const __u64 *words = (const void *)row;
+
+	return row_check(row_check(ROW_CHECK ^ hash, words, ROW_WORDS), words + ROW_WORDS, SYN_WORDS - ROW_WORDS);
+}
+
+/* Keeps the SYN of a connect to a Service. `hash`: of its flow. Not inlined and not static, as nat_lookup(). */
+__noinline int keep_syn(struct __sk_buff *skb, const struct packet *packet, __u64 hash)
+{
+	struct syn_row row = {}, *to = syn_at(hash);
+	__u32 length;
+
+	if (!packet || !to)
+		return 0;
+	length = packet->l4_length;
+	if (length < TCP_LENGTH || length > TCP_MOST_BYTES)
+		return 0;
+	if (bpf_skb_load_bytes(skb, L4_OFFSET, row.tcp, length))
+		return 0;
+	row.tcp_length = length;
+	row.tos = packet->tos;
+	row.data = bpf_htons(bpf_ntohs(packet->length) - sizeof(struct iphdr) - length);
+	row.check = syn_check(&row, hash);
+	*to = row;
+	return 0;
+}
+
+/* A connect on its way to another backend. */
+struct move {
+	__u8 client[16];
+	__u8 peer[16]; /* the backend that its socket connected to */
+	__be16 client_port;
+	__be16 peer_port;
+	__u32 service;
+	__u64 hash;	      /* of the front tuple */
+	struct nat_row front; /* the row of the front tuple, to be inserted */
+};
+
+/* What a move works with: more than fits beside its caller's frame. */
+struct move_scratch {
+	struct move move;
+	struct flow_body body;
+	struct syn_row syn;
+	struct nat_row wire;	     /* the row of the wire tuple */
+	struct flow_key front_key;
+	struct flow_key wire_key;
+};
+
+/* 0 -> for one packet at a time */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct move_scratch);
+} mesh_move_scratch_v1 SEC(".maps");
+
+/* Another backend than those that were tried. `first_tier`: those before are not looked at. */
+__noinline __u64 choose_untried(__u32 service, __u64 tried, __u32 first_tier)
+{
+	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
+	__u32 hash = bpf_get_prandom_u32();
+	__u64 pick = PICK_NONE;
+
+	for (__u32 i = 0; row && i < LIMIT_TIERS; i++) {
+		/* All of a short table, as far as LIMIT_PROBES go. */
+		__u64 word = READ_ONCE(row->tier[i]) | WORD(tier_word, .tries = LIMIT_PROBES - 1);
+		struct tier_word tier = FIELDS(tier_word, word);
+		__u32 cluster = tier.cluster;
+
+		if (i < first_tier || !tier.slots || (cluster && cluster_rank(cluster) == RANK_DOWN))
+			continue;
+		pick = tier_probe(word, i, hash, pick, tried);
+		if (FIELDS(pick, pick).rank == RANK_UP)
+			break;
+	}
+	return pick;
+}
+
+/* Chooses the next backend of the move, whose row then has it as its peer; 0 when none is left. */
+__noinline int choose_next(struct move *move)
+{
+	const struct backend_row *backend;
+	__u64 pick = PICK_NONE, tried;
+	struct nat_row *row;
+
+	if (!move)
+		return 0;
+	row = &move->front;
+	tried = WORD(tried, .first = row->backend, .second = row->before[0], .third = row->before[1]);
+	if (row->moves + 1 == LIMIT_MOVES)
+		pick = choose_untried(move->service, tried, row->tier + 1);
+	if (!FIELDS(pick, pick).id)
+		pick = choose_untried(move->service, tried, 0);
+	backend = backend_lookup(FIELDS(pick, pick).id);
+	/* Others are reached through the stack, which knows nothing of the translation. */
+	if (!backend || !is_pod_address(backend->addr))
+		return 0;
+	row->before[1] = row->before[0];
+	row->before[0] = row->backend;
+	row->backend = FIELDS(pick, pick).id;
+	row->tier = FIELDS(pick, pick).tier;
+	row->moves++;
+	__builtin_memcpy(row->peer, backend->addr, sizeof(row->peer));
+	row->peer_port = backend->port;
+	return 1;
+}
+
+/* True when a flow of this key has a row and has not ended. */
+__noinline int is_in_use(const struct flow_key *key)
+{
+	const struct flow_set *set;
+	__u32 index, place;
+	__u64 hash;
+
+	if (!key)
+		return 1;
+	index = place_of(key, &hash);
+	set = bpf_map_lookup_elem(&mesh_conntrack_v2, &index);
+	if (!set)
+		return 1;
+	place = row_of_flow(set, key);
+	return place < LIMIT_FLOW_SET && !has_ended(&set->row[place], bpf_ktime_get_coarse_ns() >> 30);
+}
+
+/*
+ * Gives the flow a source port of ours, and inserts the row of its wire tuple. A port that the pod uses to the same backend
+ * would mix two connections.
+ */
+__noinline int insert_wire(struct move_scratch *scratch)
+{
+	__u32 random = bpf_get_prandom_u32();
+	struct nat_row *row;
+	struct move *move;
+
+	if (!scratch)
+		return 0;
+	row = &scratch->wire;
+	move = &scratch->move;
+	*row = move->front;
+	__builtin_memcpy(row->peer, move->peer, sizeof(row->peer));
+	row->peer_port = move->peer_port;
+	row->client_port = move->client_port;
+	for (__u32 i = 0; i < PORT_TRIES; i++) {
+		__be16 port = bpf_htons(PORT_FIRST + (random + i) % PORTS);
+		bool is_b = tuple_key(&scratch->wire_key, move->client, port, move->front.peer, move->front.peer_port);
+
+		row->flags = is_b ? NAT_CLIENT_IS_B : 0;
+		if (!is_in_use(&scratch->wire_key) && nat_insert(&scratch->wire_key, row)) {
+			move->front.client_port = port;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Inserts the two rows of a move, in the place of those of the move before, if there was one: whoever inserts the row of
+ * the front tuple moves the connect. 0, or a negative errno; -EEXIST: another CPU moves it.
+ */
+__noinline int insert_move(struct move_scratch *scratch, const struct flow_key *wire_before)
+{
+	struct move *move;
+	bool is_b;
+
+	if (!scratch)
+		return -EINVAL;
+	move = &scratch->move;
+	is_b = tuple_key(&scratch->front_key, move->client, move->client_port, move->peer, move->peer_port);
+	if (wire_before && bpf_map_delete_elem(&mesh_nat_v1, &scratch->front_key))
+		return -EEXIST;
+	if (!insert_wire(scratch))
+		return -ENOSPC;
+	move->front.flags = NAT_FRONT | (is_b ? NAT_CLIENT_IS_B : 0);
+	if (!nat_insert(&scratch->front_key, &move->front)) {
+		bpf_map_delete_elem(&mesh_nat_v1, &scratch->wire_key);
+		return -EEXIST;
+	}
+	if (wire_before)
+		bpf_map_delete_elem(&mesh_nat_v1, wire_before);
+	return 0;
+}
+
+/* The length of a TCP header with its options, in a way that the verifier follows; 0 if it cannot be one. */
+static __always_inline __u32 tcp_length(__u8 bytes)
+{
+	__u32 options = (__u32)(bytes & ~3) - TCP_LENGTH;
+
+	barrier_var(options);
+	return options <= TCP_MOST_BYTES - TCP_LENGTH ? options + TCP_LENGTH : 0;
+}
+
+static __always_inline __u16 fold(__s64 sum)
+{
+	sum = (sum & 0xffff) + ((__u64)sum >> 16);
+	sum = (sum & 0xffff) + ((__u64)sum >> 16);
+	sum = (sum & 0xffff) + ((__u64)sum >> 16);
+	return ~sum;
+}
+
+/* Makes a packet the SYN of the connect, as the pod would send it: the pod's device, or 0 when it cannot be written. */
+__noinline int write_syn(struct __sk_buff *skb, struct syn_row *syn, const struct move *move)
+{
+	struct headers head = {.eth = {.h_proto = bpf_htons(ETH_P_IP)}, .ip = {.version = 4, .ihl = 5, .ttl = 64}};
+	struct tcp_sum {
+		__be32 source, target;
+		__be16 proto, length;
+	} pseudo = {};
+	const struct endpoint_row *client;
+	__u32 length;
+
+	if (!syn || !move)
+		return 0;
+	length = tcp_length(syn->tcp_length);
+	if (!length)
+		return 0;
+	client = find_endpoint(move->client);
+	if (!client || bpf_skb_change_tail(skb, L4_OFFSET + length, 0))
+		return 0;
+	__builtin_memcpy(head.eth.h_source, client->mac, ETH_ALEN);
+	__builtin_memcpy(head.eth.h_dest, client->host_mac, ETH_ALEN);
+	__builtin_memcpy(&pseudo.source, move->client + 12, sizeof(pseudo.source));
+	__builtin_memcpy(&pseudo.target, move->peer + 12, sizeof(pseudo.target));
+	pseudo.proto = bpf_htons(IPPROTO_TCP);
+	pseudo.length = bpf_htons(length);
+	head.ip.tos = syn->tos;
+	head.ip.tot_len = bpf_htons(sizeof(head.ip) + length);
+	head.ip.frag_off = bpf_htons(DONT_FRAGMENT);
+	head.ip.protocol = IPPROTO_TCP;
+	head.ip.saddr = pseudo.source;
+	head.ip.daddr = pseudo.target;
+	head.ip.check = fold(bpf_csum_diff(NULL, 0, (void *)&head.ip, sizeof(head.ip), 0));
+	*(__be16 *)(syn->tcp + TCP_CHECK_OFFSET) = 0;
+	*(__be16 *)(syn->tcp + TCP_CHECK_OFFSET) =
+		fold(bpf_csum_diff(NULL, 0, (void *)syn->tcp, length,
+				   bpf_csum_diff(NULL, 0, (void *)&pseudo, sizeof(pseudo), 0)));
+	if (bpf_skb_store_bytes(skb, 0, &head, sizeof(head), BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH) ||
+	    bpf_skb_store_bytes(skb, L4_OFFSET, syn->tcp, length, BPF_F_RECOMPUTE_CSUM))
+		return 0;
+	return client->ifindex;
+}
+
+/* From now on packets of the flow are translated. */
+static __always_inline void mark_moved(const struct tracked *flow)
+{
+	__u16 check = flow_check(flow->hash, READ_ONCE(flow->row->gen));
+
+	for (int i = 0; i < 2; i++) {
+		__u64 word = READ_ONCE(flow->row->word[i]);
+
+		if (FIELDS(flow_word, word).check == check)
+			*(volatile __u64 *)&flow->row->word[i] = flow_word(check, FIELDS(flow_word, word).flags | FLOW_NAT);
+	}
+}
+
+/* True for a RST that may refuse a connect to a Service: nothing was heard of the flow but its SYN. */
+static __always_inline bool may_refuse(const struct packet *packet, const struct tracked *flow)
+{
+	return flow->row && packet->has_ports && packet->flow.proto == IPPROTO_TCP &&
+	       (packet->tcp & (TCP_RST | TCP_ACK)) == (TCP_RST | TCP_ACK) && (flow->flags & FLOW_SERVICE) &&
+	       !(flow->flags & (FLOW_INITIATOR | FLOW_VIA_STACK)) && !READ_ONCE(flow->row->sent[packet->from_b & 1]) &&
+	       READ_ONCE(flow->row->sent[!(packet->from_b & 1)]) == FLOW_SENT_SYN;
+}
+
+/* Results of rescue() that are no device. */
+#define MOVE_NONE 0	/* the refusal passes */
+#define MOVE_WAITS (-1) /* the connect was moved, and the pod repeats its SYN by itself: the refusal is dropped */
+
+/* Sets what the move of a refused connect begins with; 0 when it cannot be moved. `hash`, `flags`: of its flow. */
+__noinline int begin_move(const struct packet *packet, struct move_scratch *scratch, __u64 hash, __u32 flags)
+{
+	const struct flow_body *body;
+	struct nat_row *wire;
+	struct move *move;
+
+	if (!packet || !scratch)
+		return 0;
+	body = &scratch->body;
+	move = &scratch->move;
+	wire = &scratch->wire;
+	__builtin_memset(move, 0, sizeof(*move));
+
+	__builtin_memcpy(move->client, packet->target, sizeof(move->client));
+	__builtin_memcpy(move->peer, packet->source, sizeof(move->peer));
+	move->client_port = target_port(packet);
+	move->peer_port = source_port(packet);
+	move->service = body->service;
+	move->hash = hash;
+	move->front.isn = body->isn;
+	move->front.backend = body->backend;
+	if (!(flags & FLOW_NAT))
+		return 1;
+	if (!nat_lookup(&packet->flow, wire) || (wire->flags & NAT_FRONT))
+		return 0;
+	__builtin_memcpy(move->peer, wire->peer, sizeof(move->peer));
+	move->peer_port = wire->peer_port;
+	move->client_port = wire->client_port;
+	other_key(&scratch->front_key, wire, move->client);
+	place_of(&scratch->front_key, &move->hash);
+	return nat_lookup(&scratch->front_key, &move->front);
+}
+
+/* Takes the SYN of the connect, if it is still known; 0 when what is acknowledged is not what the pod sent. */
+__noinline int take_syn(struct move_scratch *scratch, __u32 ack)
+{
+	const struct syn_row *kept;
+	struct syn_row *syn;
+
+	if (!scratch)
+		return 0;
+	syn = &scratch->syn;
+	kept = syn_at(scratch->move.hash);
+	if (!kept)
+		return 0;
+	copy_once(syn, kept, SYN_WORDS + 1);
+	if (syn->check != syn_check(syn, scratch->move.hash))
+		__builtin_memset(syn, 0, sizeof(*syn));
+	return ack - bpf_ntohl(scratch->move.front.isn) - 1 <= bpf_ntohs(syn->data);
+}
+
+/* Notes in the packet what became of its connect. */
+static __always_inline void note_move(struct packet *packet, const struct move *move, const struct flow_body *body)
+{
+	packet->event = EVENT_MOVED;
+	packet->reply = 1;
+	__builtin_memcpy(packet->dialled.vip, body->vip, sizeof(body->vip));
+	packet->dialled.vip_port = body->vip_port;
+	packet->dialled.service = body->service;
+	packet->dialled.backend = move->front.backend;
+	packet->dialled.wire_port = move->front.client_port;
+}
+
+/*
+ * Moves the connect that this RST refuses to another backend: returns the client's device, at whose ingress the packet,
+ * which is the SYN then, begins; or MOVE_NONE, or MOVE_WAITS. For packets that may_refuse(). Each of its steps is a call with
+ * a frame of its own.
+ */
+static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, const struct tracked *flow)
+{
+	struct move_scratch *scratch;
+	__u32 first = 0;
+	int error, device;
+
+	scratch = bpf_map_lookup_elem(&mesh_move_scratch_v1, &first);
+	if (!scratch || !read_body(flow, &scratch->body) || !begin_move(packet, scratch, flow->hash, flow->flags) ||
+	    !take_syn(scratch, bpf_ntohl(packet->ack)))
+		return MOVE_NONE;
+	if (scratch->move.front.moves >= LIMIT_MOVES || !choose_next(&scratch->move)) {
+		count(METRIC_MOVE_EXHAUSTED);
+		return MOVE_NONE;
+	}
+	error = insert_move(scratch, flow->flags & FLOW_NAT ? &packet->flow : NULL);
+	if (error == -EEXIST)
+		return MOVE_WAITS;
+	if (error) {
+		count(METRIC_MOVE_FAILED);
+		return MOVE_NONE;
+	}
+	mark_moved(flow);
+	count(METRIC_MOVED);
+	note_move(packet, &scratch->move, &scratch->body);
+	device = write_syn(skb, &scratch->syn, &scratch->move);
+	return device ? device : MOVE_WAITS;
+}
+
+#endif

@@ -1,0 +1,162 @@
+/** Connects to a Service whose backend is dead go to another one (bpf/lib/rescue.h), by real sockets. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { waitFor } from "@isthmus/runtime";
+import { Proto } from "./gen/index.js";
+import { native } from "./native.js";
+import { joinNodes, makeServiceNode, type ServiceNode, type ServicePod } from "./testing/service-node.js";
+
+const VIP = "10.96.0.1";
+const SERVICE = 7;
+/** Nothing listens there. */
+const CLOSED = 9;
+
+type Backend = readonly [pod: ServicePod, is: "alive" | "echo" | "dead"];
+
+/** Adds a Service with these tiers of backends, by name; resolves to their ids. */
+async function addService(node: ServiceNode, ...tiers: Readonly<Record<string, Backend>>[]): Promise<void> {
+  let index = 1;
+  const made = [];
+  for (const backends of tiers) {
+    const ids: number[] = [];
+    for (const [name, [pod, is]] of Object.entries(backends)) {
+      const proto = is === "echo" ? "echo" : "tcp";
+      const port = is === "dead" ? CLOSED : await pod.sockets.server(proto, 4, pod.address, name);
+      ids.push(node.write.backend({ index: index++, address: pod.address, port }));
+    }
+    made.push({ ids, tries: Math.min(ids.length, 2) - 1 });
+  }
+  await node.addService(SERVICE, VIP, 80, Proto.Tcp, made);
+}
+
+/** A node with pods a, b, c and d. */
+async function makeNode(t: TestContext, mechanism?: "tcx" | "clsact") {
+  const node = await makeServiceNode(t, mechanism === undefined ? {} : { mechanism });
+  const [a, b] = [await node.addPod("10.1.0.1"), await node.addPod("10.1.0.2")];
+  return { node, a, b, c: await node.addPod("10.1.0.3"), d: await node.addPod("10.1.0.4") };
+}
+
+/** Two nodes: the clients and a server on the first one, and servers on the other. */
+async function makeNodes(t: TestContext) {
+  const [near, far] = [await makeServiceNode(t), await makeServiceNode(t, { range: "10.2.0.0/16" })];
+  await joinNodes(near, far, { one: "10.1.0.0/16", other: "10.2.0.0/16" });
+  const [a, b] = [await near.addPod("10.1.0.1"), await near.addPod("10.1.0.2")];
+  return { near, far, a, b, c: await far.addPod("10.2.0.1"), d: await far.addPod("10.2.0.2") };
+}
+
+/** Of `count` connects about this share was moved. */
+function assertMoved(node: ServiceNode, count: number, share: number): void {
+  const { moved = 0, move_failed } = node.counts();
+  assert.ok(Math.abs(moved - count * share) < count * 0.25, `${moved} of ${count} connects were moved`);
+  assert.equal(move_failed, undefined);
+}
+
+for (const mechanism of native().probeTcx() ? (["tcx", "clsact"] as const) : (["clsact"] as const))
+  test(`${mechanism}: connects to a dead backend of the node go to the living one`, async (t) => {
+    const { node, a, b, c } = await makeNode(t, mechanism);
+    await addService(node, { b: [b, "alive"], c: [c, "dead"] });
+    assert.deepEqual(await a.sockets.dial(VIP, 80, 200, 4), { b: 200 });
+    assertMoved(node, 200, 0.5);
+  });
+
+test("a connect is moved twice when two of three backends are dead", async (t) => {
+  const { node, a, b, c, d } = await makeNode(t);
+  await addService(node, { b: [b, "dead"], c: [c, "alive"], d: [d, "dead"] });
+  assert.deepEqual(await a.sockets.dial(VIP, 80, 200, 4), { c: 200 });
+  assertMoved(node, 200, 1);
+});
+
+test("it is refused when all are dead, and leaves the port usable", async (t) => {
+  const { node, a, b, c, d } = await makeNode(t);
+  await addService(node, { b: [b, "dead"], c: [c, "dead"], d: [d, "dead"] });
+  const socket = await a.sockets.open("tcp", 4);
+  const port = await a.sockets.bind(socket, a.address);
+  await assert.rejects(a.sockets.connect(socket, VIP, 80), { code: "ECONNREFUSED" });
+  const { moved, move_exhausted } = node.counts();
+  assert.deepEqual([moved, move_exhausted], [2, 1]);
+  await a.sockets.close(socket);
+  const alive = await b.sockets.server("tcp", 4, b.address, "b");
+  node.write.service(SERVICE, [{ ids: [node.write.backend({ index: 9, address: b.address, port: alive })] }]);
+  const again = await a.sockets.open("tcp", 4);
+  await a.sockets.bind(again, a.address, port);
+  await a.sockets.connect(again, VIP, 80);
+  assert.equal((await a.sockets.receive(again)).data, "b");
+});
+
+test("of four backends in two tiers, the third move leaves the tier", async (t) => {
+  const { node, a, b, c, d } = await makeNode(t);
+  const e = await node.addPod("10.1.0.5");
+  await addService(node, { b: [b, "dead"], c: [c, "dead"], d: [d, "dead"] }, { e: [e, "alive"] });
+  assert.deepEqual(await a.sockets.dial(VIP, 80, 100, 4), { e: 100 });
+  assert.equal(node.counts()["moved"], 300);
+});
+
+for (const [what, one, other] of [
+  ["from another node to this one", "far", "near"],
+  ["from this node to another", "near", "far"],
+  ["from another node to another", "far", "far"],
+] as const)
+  test(`connects are moved ${what}`, async (t) => {
+    const { near, far, a, b, c, d } = await makeNodes(t);
+    const dead = one === "near" ? b : c;
+    const alive = other === "near" ? b : d;
+    await addService(near, { dead: [dead, "dead"], alive: [alive, "alive"] });
+    assert.deepEqual(await a.sockets.dial(VIP, 80, 200, 4), { alive: 200 });
+    assertMoved(near, 200, 0.5);
+    assert.equal(far.counts()["moved"], undefined, "the client's node alone moves");
+  });
+
+for (const offload of [true, false])
+  test(`a moved connection carries data both ways, ${offload ? "with" : "without"} offloads`, async (t) => {
+    const { near, far, a, c, d } = await makeNodes(t);
+    if (!offload) {
+      for (const feature of ["tx", "tso", "gso", "gro"] as const) {
+        for (const pod of [a, c, d]) pod.netns.offload("eth0", feature, false);
+        for (const node of [near, far]) node.netns.offload("up0", feature, false);
+      }
+    }
+    await addService(near, { c: [c, "dead"], d: [d, "echo"] });
+    for (let i = 0; near.counts()["moved"] === undefined; i++) {
+      assert.ok(i < 50, "no connect was moved");
+      const socket = await a.sockets.open("tcp", 4);
+      await a.sockets.connect(socket, VIP, 80);
+      assert.deepEqual(await a.sockets.peer(socket), [VIP, 80]);
+      assert.equal(await a.sockets.exchange(socket, 1 << 20), true);
+      await a.sockets.close(socket);
+    }
+  });
+
+test("a moved connection goes on when its flows are forgotten", async (t) => {
+  const { near, a, c, d } = await makeNodes(t);
+  await addService(near, { c: [c, "dead"], d: [d, "echo"] });
+  const sockets: number[] = [];
+  while (near.counts()["moved"] === undefined) {
+    const socket = await a.sockets.open("tcp", 4);
+    await a.sockets.connect(socket, VIP, 80);
+    sockets.push(socket);
+    assert.ok(sockets.length < 50, "no connect was moved");
+  }
+  for (let i = 0; i < 3; i++) {
+    near.forgetFlows();
+    for (const socket of sockets) assert.equal(await a.sockets.exchange(socket, 100_000), true);
+  }
+});
+
+test("a connect to a pod is refused, whatever Services it is a backend of", async (t) => {
+  const { node, a, b, c } = await makeNode(t);
+  await addService(node, { b: [b, "alive"], c: [c, "dead"] });
+  await assert.rejects(a.sockets.dial(c.address, CLOSED, 1, 4), { code: "ECONNREFUSED" });
+  assert.equal(node.counts()["moved"], undefined);
+});
+
+test("the death of a backend under load ends what was established, and refuses nothing", async (t) => {
+  const { near, a, b, c } = await makeNodes(t);
+  await addService(near, { b: [b, "alive"], c: [c, "alive"] });
+  const dialing = a.sockets.dial(VIP, 80, 3000, 4);
+  await waitFor("500 connects", () => (near.counts()["connect"] ?? 0) > 500, { timeoutMs: 20_000 });
+  await c.sockets.end();
+  const { b: near_ = 0, c: far_ = 0, ended = 0 } = await dialing;
+  assert.equal(near_ + far_ + ended, 3000);
+  assert.ok(ended <= 1, `${ended} connections were established when the server died`);
+  assert.ok(far_ > 0 && far_ < 2500 && (near.counts()["moved"] ?? 0) > 100);
+});
