@@ -18,6 +18,7 @@
  */
 #include "lib/deliver.h"
 #include "lib/dialled.h"
+#include "lib/refuse.h"
 #include "lib/rescue.h"
 
 /*
@@ -50,7 +51,7 @@ static __always_inline bool needs_stack(struct packet *packet, struct tracked *f
 /* A refusal that became the SYN that it refused, and begins at this device; or is dropped. */
 static __always_inline int move(const struct packet *packet, int device)
 {
-	int action = device == MOVE_WAITS ? TC_ACT_SHOT : bpf_redirect(device, BPF_F_INGRESS);
+	int action = device == MOVE_DROP ? TC_ACT_SHOT : bpf_redirect(device, BPF_F_INGRESS);
 
 	return finish(packet, WORD(decision, .verdict = VERDICT_MOVE), action);
 }
@@ -63,7 +64,7 @@ int from_pod(struct __sk_buff *skb)
 	struct tracked flow = {};
 	enum parsed parsed = parse(skb, &packet);
 	enum drop_reason reason;
-	int device;
+	int device, action;
 
 	if (parsed == PARSED_OTHER)
 		return pass(&packet);
@@ -95,7 +96,13 @@ int from_pod(struct __sk_buff *skb)
 	to = find_endpoint(packet.target);
 	if (needs_stack(&packet, &flow))
 		return pass_to_stack(&packet);
-	return to ? deliver_local(skb, &packet, to) : forward(skb, &packet);
+	if (to)
+		return deliver_local(skb, &packet, to);
+	action = forward(skb, &packet);
+	if (action != FORWARD_NO_WAY)
+		return action;
+	device = may_be_refused(&packet, &flow) ? rescue(skb, &packet, &flow) : MOVE_NONE;
+	return device ? move(&packet, device) : pass_to_stack(&packet);
 }
 
 SEC("tc")
@@ -111,6 +118,8 @@ int from_network(struct __sk_buff *skb)
 	if (parse(skb, &packet) != PARSED_OK)
 		return pass(&packet);
 	to = find_endpoint(packet.target);
+	if (!to && packet.has_ports && packet.tcp == TCP_SYN)
+		return refuse(skb, &packet);
 	/* No pod of this node sends from there: the stack judges what says so. */
 	if (!to || find_endpoint(packet.source) || !find_mesh_flow(&packet, &flow, packet.source, packet.target))
 		return pass(&packet);
@@ -133,15 +142,23 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 {
 	struct packet packet = {.ifindex = skb->ifindex, .point = point};
 	struct tracked flow = {};
+	int device;
 
 	if (skb->mark == MARK_FORWARDED)
 		return pass(&packet);
 	if (parse(skb, &packet) != PARSED_OK || !(packet.has_ports || packet.is_error) ||
 	    !find_mesh_flow(&packet, &flow, packet.source, packet.target))
 		return pass(&packet);
-	if (packet.has_ports)
+	if (packet.has_ports) {
 		track(&packet, &flow, true);
-	else if (may_be_moved(&packet, &flow))
+		return pass(&packet);
+	}
+	if (point == EVENT_POINT_TO_POD && may_refuse(&packet, &flow)) {
+		device = rescue(skb, &packet, &flow);
+		if (device)
+			return move(&packet, device);
+	}
+	if (may_be_moved(&packet, &flow))
 		translate(skb, &packet, &flow);
 	return pass(&packet);
 }

@@ -282,7 +282,7 @@ __noinline int row_to_take(const struct flow_set *set, const struct flow_key *ke
 	return taken;
 }
 
-/* Gives a row to the packet's flow; false when there is none to be had. */
+/* Gives a row to the packet's flow, which `flow` has then; false when there is none to be had. */
 static __always_inline bool insert_flow(const struct packet *packet, struct tracked *flow, __u32 flags, __u32 answers)
 {
 	__u32 place = row_to_take(flow->set, &packet->flow, flow->hash, flow->now), gen;
@@ -313,6 +313,9 @@ static __always_inline bool insert_flow(const struct packet *packet, struct trac
 	row->seen = flow->now;
 	/* A full barrier: a program that reads this gen reads what stands above. */
 	__sync_lock_test_and_set(&row->gen, gen);
+	flow->row = row;
+	flow->place = place;
+	flow->flags = flags | FLOW_INITIATOR;
 	return true;
 }
 

@@ -45,6 +45,9 @@ static __always_inline void count_drop(enum drop_reason reason)
 	case DROP_PORT_TAKEN:
 		count(METRIC_PORT_TAKEN);
 		break;
+	case DROP_NO_ENDPOINT:
+		count(METRIC_NO_ENDPOINT);
+		break;
 	}
 }
 

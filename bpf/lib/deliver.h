@@ -21,7 +21,7 @@
 
 #define AF_INET 2
 
-/* The only end of a program on a device. `action`: of a packet that is redirected. */
+/* The only end of a program on a device. `action`: of a packet that is redirected, or became another one. */
 static __always_inline int finish(const struct packet *packet, __u64 decision, int action)
 {
 	emit(packet, decision);
@@ -29,6 +29,9 @@ static __always_inline int finish(const struct packet *packet, __u64 decision, i
 	case VERDICT_DROP:
 		count_drop(FIELDS(decision, decision).reason);
 		return TC_ACT_SHOT;
+	case VERDICT_REFUSE:
+		count_drop(FIELDS(decision, decision).reason);
+		return action;
 	case VERDICT_DELIVER:
 		count(METRIC_DELIVER);
 		return action;
@@ -62,9 +65,37 @@ static __always_inline int deliver_local(struct __sk_buff *skb, const struct pac
 	return finish(packet, WORD(decision, .verdict = VERDICT_DELIVER), bpf_redirect_peer(to->ifindex, 0));
 }
 
+/* Result of forward() that is no action: the node has no way to the target. */
+#define FORWARD_NO_WAY (-2)
+
+/*
+ * Asks the node's routes for the way of a packet. Of a filter's refusal (prohibit) nothing is known but that the stack
+ * answers.
+ */
+static __always_inline long find_way(struct __sk_buff *skb, const struct packet *packet, struct bpf_fib_lookup *way)
+{
+	*way = (struct bpf_fib_lookup){
+		.family = AF_INET,
+		.l4_protocol = packet->flow.proto,
+		.ifindex = skb->ifindex,
+		/* Of a super-packet each segment must fit. */
+		.tot_len = skb->gso_size ? skb->gso_size + sizeof(struct iphdr) + packet->l4_length : bpf_ntohs(packet->length),
+		.tos = packet->tos,
+	};
+	__builtin_memcpy(&way->ipv4_src, packet->source + 12, sizeof(way->ipv4_src));
+	__builtin_memcpy(&way->ipv4_dst, packet->target + 12, sizeof(way->ipv4_dst));
+	return bpf_fib_lookup(skb, way, sizeof(*way), 0);
+}
+
+static __always_inline bool is_no_way(long found)
+{
+	return found == BPF_FIB_LKUP_RET_UNREACHABLE || found == BPF_FIB_LKUP_RET_BLACKHOLE;
+}
+
 /*
  * Sends a packet to another node, by the route that the node has. What the route cannot take as it is goes to the stack,
- * which answers: no route, a packet that is too big. Not inlined, for the caller's frame has no room.
+ * which answers: a packet that is too big. FORWARD_NO_WAY when there is none. Not inlined, for the caller's frame has no
+ * room.
  */
 __noinline int forward(struct __sk_buff *skb, const struct packet *packet)
 {
@@ -74,18 +105,9 @@ __noinline int forward(struct __sk_buff *skb, const struct packet *packet)
 
 	if (!packet)
 		return TC_ACT_UNSPEC;
-	way = (struct bpf_fib_lookup){
-		.family = AF_INET,
-		.l4_protocol = packet->flow.proto,
-		.ifindex = skb->ifindex,
-		/* Of a super-packet each segment must fit. */
-		.tot_len = skb->gso_size ? skb->gso_size + sizeof(struct iphdr) + packet->l4_length : bpf_ntohs(packet->length),
-		.tos = packet->tos,
-	};
-
-	__builtin_memcpy(&way.ipv4_src, packet->source + 12, sizeof(way.ipv4_src));
-	__builtin_memcpy(&way.ipv4_dst, packet->target + 12, sizeof(way.ipv4_dst));
-	found = bpf_fib_lookup(skb, &way, sizeof(way), 0);
+	found = find_way(skb, packet, &way);
+	if (is_no_way(found))
+		return FORWARD_NO_WAY;
 	if ((found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) || way.family != AF_INET)
 		return pass_to_stack(packet);
 	/* The MACs are set when the packet is sent: only the kernel's neighbour code finds out that a neighbour is gone. */

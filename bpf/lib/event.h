@@ -136,7 +136,8 @@ __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decisi
 /* The event of a packet that was decided about, if it has one that the agent asks for. */
 static __always_inline void emit(const struct packet *packet, __u64 decision)
 {
-	__u32 kind = FIELDS(decision, decision).verdict == VERDICT_DROP ? EVENT_DROP : packet->event;
+	__u32 verdict = FIELDS(decision, decision).verdict;
+	__u32 kind = verdict == VERDICT_DROP || verdict == VERDICT_REFUSE ? EVENT_DROP : packet->event;
 
 	if (kind != EVENT_NONE && wants_event(kind))
 		write_event(packet, kind, decision);

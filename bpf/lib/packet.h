@@ -19,6 +19,7 @@
 #define DONT_FRAGMENT 0x4000
 #define ICMP_ECHOREPLY 0
 #define ICMP_DEST_UNREACH 3
+#define ICMP_PORT_UNREACH 3 /* codes up to it: net, host, protocol, port */
 #define ICMP_ECHO 8
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETERPROB 12
@@ -59,7 +60,7 @@ struct packet {
 	__u8 l4_length; /* bytes of the TCP or UDP header */
 	__u8 icmp_type;
 	__u8 icmp_code;
-	__be32 seq;    /* sequence number of TCP */
+	__be32 seq;    /* sequence number of TCP; of an ICMP error, that of the segment that it quotes */
 	__be32 ack;    /* acknowledgement number of TCP */
 	__u32 ifindex; /* device of the pod of this node; an uplink where the pod is not known */
 	__u8 point;    /* enum event_point */
@@ -125,7 +126,7 @@ struct ports {
 	__be16 source; /* of ICMP: type and code */
 	__be16 dest;
 	__be16 id; /* of ICMP echo; of TCP the first half of the sequence number */
-	__be16 rest;
+	__be16 rest; /* of TCP its other half */
 };
 
 #define TCP_ACK_OFFSET 8
@@ -194,6 +195,12 @@ static __always_inline bool read_datagram(struct __sk_buff *skb, struct packet *
 	return type == ICMP_ECHO || type == ICMP_ECHOREPLY;
 }
 
+/* True for an ICMP error that says that the target of a packet is not there. Others, as of a filter, are no such news. */
+static __always_inline bool is_unreachable(const struct packet *packet)
+{
+	return packet->is_error && packet->icmp_type == ICMP_DEST_UNREACH && packet->icmp_code <= ICMP_PORT_UNREACH;
+}
+
 /* What an ICMP error begins with: its own header, and the start of the packet that caused it. */
 struct icmp_error {
 	struct ports own;
@@ -229,6 +236,7 @@ static __always_inline bool read_error(struct __sk_buff *skb, struct packet *pac
 		return false;
 	from = error->ports.source;
 	to = error->ports.dest;
+	packet->seq = error->ports.id | (__be32)error->ports.rest << 16;
 	if (error->ip.protocol == IPPROTO_ICMP)
 		from = to = error->ports.id;
 	else if (error->ip.protocol != IPPROTO_TCP && error->ip.protocol != IPPROTO_UDP)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains the rescue of connects: a RST that answers a SYN to a backend of a Service becomes that SYN again, and
- * goes to another backend. The client's kernel sees neither.
+ * This file contains the rescue of connects: what refuses the SYN to a backend of a Service becomes that SYN again, and goes
+ * to another backend. The client's kernel sees neither.
  *
  *   pod ──SYN──► backend 1                  its TCP header is kept (mesh_syns)
  *   pod    ┌─RST─ backend 1                 another backend is chosen, mesh_nat gets the two rows of the flow,
  *   pod ◄──┴─SYN                            and the SYN begins at the pod's device again
  *   pod ──SYN──► translate ──► backend 2
  *
- * A RST is believed when it acknowledges the SYN in flight and nothing else was heard of its flow. It comes from the
- * backend's address: from_pod lets a pod send from its own alone.
+ * A refusal is a RST of the backend, an ICMP error that says that the backend is not there, or that the node itself has no
+ * way to it. The first two are believed when they name the sequence number of the SYN in flight, and nothing was heard of its
+ * flow but that SYN. A RST comes from the backend's address: from_pod lets a pod send from its own alone.
  *
  * A connect is moved LIMIT_MOVES times at most, the last time to another tier if there is one. Then, or when no backend is
  * left, the RST passes.
@@ -20,6 +21,7 @@
 #include "endpoint.h"
 #include "nat.h"
 #include "service.h"
+#include "write.h"
 
 #include <linux/errno.h>
 
@@ -247,23 +249,12 @@ static __always_inline __u32 tcp_length(__u8 bytes)
 	return options <= TCP_MOST_BYTES - TCP_LENGTH ? options + TCP_LENGTH : 0;
 }
 
-static __always_inline __u16 fold(__s64 sum)
-{
-	sum = (sum & 0xffff) + ((__u64)sum >> 16);
-	sum = (sum & 0xffff) + ((__u64)sum >> 16);
-	sum = (sum & 0xffff) + ((__u64)sum >> 16);
-	return ~sum;
-}
-
 /* Makes a packet the SYN of the connect, as the pod would send it: the pod's device, or 0 when it cannot be written. */
 __noinline int write_syn(struct __sk_buff *skb, struct syn_row *syn, const struct move *move)
 {
-	struct headers head = {.eth = {.h_proto = bpf_htons(ETH_P_IP)}, .ip = {.version = 4, .ihl = 5, .ttl = 64}};
-	struct tcp_sum {
-		__be32 source, target;
-		__be16 proto, length;
-	} pseudo = {};
+	struct headers head = {.eth = {.h_proto = bpf_htons(ETH_P_IP)}};
 	const struct endpoint_row *client;
+	__be32 source, target;
 	__u32 length;
 
 	if (!syn || !move)
@@ -276,21 +267,11 @@ __noinline int write_syn(struct __sk_buff *skb, struct syn_row *syn, const struc
 		return 0;
 	__builtin_memcpy(head.eth.h_source, client->mac, ETH_ALEN);
 	__builtin_memcpy(head.eth.h_dest, client->host_mac, ETH_ALEN);
-	__builtin_memcpy(&pseudo.source, move->client + 12, sizeof(pseudo.source));
-	__builtin_memcpy(&pseudo.target, move->peer + 12, sizeof(pseudo.target));
-	pseudo.proto = bpf_htons(IPPROTO_TCP);
-	pseudo.length = bpf_htons(length);
-	head.ip.tos = syn->tos;
-	head.ip.tot_len = bpf_htons(sizeof(head.ip) + length);
-	head.ip.frag_off = bpf_htons(DONT_FRAGMENT);
-	head.ip.protocol = IPPROTO_TCP;
-	head.ip.saddr = pseudo.source;
-	head.ip.daddr = pseudo.target;
-	head.ip.check = fold(bpf_csum_diff(NULL, 0, (void *)&head.ip, sizeof(head.ip), 0));
+	__builtin_memcpy(&source, move->client + 12, sizeof(source));
+	__builtin_memcpy(&target, move->peer + 12, sizeof(target));
+	head.ip = ip_header(source, target, length, syn->tos);
 	*(__be16 *)(syn->tcp + TCP_CHECK_OFFSET) = 0;
-	*(__be16 *)(syn->tcp + TCP_CHECK_OFFSET) =
-		fold(bpf_csum_diff(NULL, 0, (void *)syn->tcp, length,
-				   bpf_csum_diff(NULL, 0, (void *)&pseudo, sizeof(pseudo), 0)));
+	*(__be16 *)(syn->tcp + TCP_CHECK_OFFSET) = tcp_check(syn->tcp, length, source, target);
 	if (bpf_skb_store_bytes(skb, 0, &head, sizeof(head), BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH) ||
 	    bpf_skb_store_bytes(skb, L4_OFFSET, syn->tcp, length, BPF_F_RECOMPUTE_CSUM))
 		return 0;
@@ -310,18 +291,33 @@ static __always_inline void mark_moved(const struct tracked *flow)
 	}
 }
 
-/* True for a RST that may refuse a connect to a Service: nothing was heard of the flow but its SYN. */
+/* True for a flow that is a connect to a Service of which nothing was heard but its SYN. `client`: the end that sent it. */
+static __always_inline bool is_connecting(const struct tracked *flow, __u32 client)
+{
+	return flow->row && (flow->flags & FLOW_SERVICE) && !(flow->flags & FLOW_VIA_STACK) &&
+	       READ_ONCE(flow->row->sent[client & 1]) == FLOW_SENT_SYN && !READ_ONCE(flow->row->sent[!(client & 1)]);
+}
+
+/* True for an answer that may refuse a connect to a Service. */
 static __always_inline bool may_refuse(const struct packet *packet, const struct tracked *flow)
 {
-	return flow->row && packet->has_ports && packet->flow.proto == IPPROTO_TCP &&
-	       (packet->tcp & (TCP_RST | TCP_ACK)) == (TCP_RST | TCP_ACK) && (flow->flags & FLOW_SERVICE) &&
-	       !(flow->flags & (FLOW_INITIATOR | FLOW_VIA_STACK)) && !READ_ONCE(flow->row->sent[packet->from_b & 1]) &&
-	       READ_ONCE(flow->row->sent[!(packet->from_b & 1)]) == FLOW_SENT_SYN;
+	bool is_refusal = packet->has_ports ? (packet->tcp & (TCP_RST | TCP_ACK)) == (TCP_RST | TCP_ACK) :
+					      is_unreachable(packet);
+
+	return is_refusal && packet->flow.proto == IPPROTO_TCP && !(flow->flags & FLOW_INITIATOR) &&
+	       is_connecting(flow, !packet->from_b);
+}
+
+/* True for a SYN of a connect to a Service. */
+static __always_inline bool may_be_refused(const struct packet *packet, const struct tracked *flow)
+{
+	return packet->has_ports && packet->tcp == TCP_SYN && (flow->flags & FLOW_INITIATOR) &&
+	       is_connecting(flow, packet->from_b);
 }
 
 /* Results of rescue() that are no device. */
 #define MOVE_NONE 0	/* the refusal passes */
-#define MOVE_WAITS (-1) /* the connect was moved, and the pod repeats its SYN by itself: the refusal is dropped */
+#define MOVE_DROP (-1) /* it is dropped: it answers no SYN of the pod, or the pod has to repeat its SYN by itself */
 
 /* Sets what the move of a refused connect begins with; 0 when it cannot be moved. `hash`, `flags`: of its flow. */
 __noinline int begin_move(const struct packet *packet, struct move_scratch *scratch, __u64 hash, __u32 flags)
@@ -329,18 +325,19 @@ __noinline int begin_move(const struct packet *packet, struct move_scratch *scra
 	const struct flow_body *body;
 	struct nat_row *wire;
 	struct move *move;
+	bool client_is_b;
 
 	if (!packet || !scratch)
 		return 0;
 	body = &scratch->body;
 	move = &scratch->move;
 	wire = &scratch->wire;
+	client_is_b = !packet->from_b == !(flags & FLOW_INITIATOR);
 	__builtin_memset(move, 0, sizeof(*move));
-
-	__builtin_memcpy(move->client, packet->target, sizeof(move->client));
-	__builtin_memcpy(move->peer, packet->source, sizeof(move->peer));
-	move->client_port = target_port(packet);
-	move->peer_port = source_port(packet);
+	__builtin_memcpy(move->client, client_is_b ? packet->flow.b : packet->flow.a, sizeof(move->client));
+	__builtin_memcpy(move->peer, client_is_b ? packet->flow.a : packet->flow.b, sizeof(move->peer));
+	move->client_port = client_is_b ? packet->flow.pb : packet->flow.pa;
+	move->peer_port = client_is_b ? packet->flow.pa : packet->flow.pb;
 	move->service = body->service;
 	move->hash = hash;
 	move->front.isn = body->isn;
@@ -357,13 +354,14 @@ __noinline int begin_move(const struct packet *packet, struct move_scratch *scra
 	return nat_lookup(&scratch->front_key, &move->front);
 }
 
-/* Takes the SYN of the connect, if it is still known; 0 when what is acknowledged is not what the pod sent. */
-__noinline int take_syn(struct move_scratch *scratch, __u32 ack)
+/* Takes the SYN of the connect, if it is still known; 0 when what the refusal answers is not what the pod sent. */
+__noinline int take_syn(struct move_scratch *scratch, const struct packet *packet)
 {
+	__u32 isn, behind;
 	const struct syn_row *kept;
 	struct syn_row *syn;
 
-	if (!scratch)
+	if (!scratch || !packet)
 		return 0;
 	syn = &scratch->syn;
 	kept = syn_at(scratch->move.hash);
@@ -372,14 +370,17 @@ __noinline int take_syn(struct move_scratch *scratch, __u32 ack)
 	copy_once(syn, kept, SYN_WORDS + 1);
 	if (syn->check != syn_check(syn, scratch->move.hash))
 		__builtin_memset(syn, 0, sizeof(*syn));
-	return ack - bpf_ntohl(scratch->move.front.isn) - 1 <= bpf_ntohs(syn->data);
+	isn = bpf_ntohl(scratch->move.front.isn);
+	behind = bpf_ntohl(packet->ack) - isn - 1;
+	return packet->tcp & TCP_RST ? behind <= bpf_ntohs(syn->data) : bpf_ntohl(packet->seq) == isn;
 }
 
-/* Notes in the packet what became of its connect. */
-static __always_inline void note_move(struct packet *packet, const struct move *move, const struct flow_body *body)
+/* Notes in the packet what became of its connect. `is_answer`: it is not the SYN itself. */
+static __always_inline void note_move(struct packet *packet, const struct move *move, const struct flow_body *body,
+				      bool is_answer)
 {
 	packet->event = EVENT_MOVED;
-	packet->reply = 1;
+	packet->reply = is_answer;
 	__builtin_memcpy(packet->dialled.vip, body->vip, sizeof(body->vip));
 	packet->dialled.vip_port = body->vip_port;
 	packet->dialled.service = body->service;
@@ -388,9 +389,9 @@ static __always_inline void note_move(struct packet *packet, const struct move *
 }
 
 /*
- * Moves the connect that this RST refuses to another backend: returns the client's device, at whose ingress the packet,
- * which is the SYN then, begins; or MOVE_NONE, or MOVE_WAITS. For packets that may_refuse(). Each of its steps is a call with
- * a frame of its own.
+ * Moves the connect that this packet refuses to another backend: returns the client's device, at whose ingress the packet,
+ * which is the SYN then, begins; or MOVE_NONE, or MOVE_DROP. For packets that may_refuse(), and for those that
+ * may_be_refused() and have no way. Each of its steps is a call with a frame of its own.
  */
 static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, const struct tracked *flow)
 {
@@ -399,25 +400,26 @@ static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, 
 	int error, device;
 
 	scratch = bpf_map_lookup_elem(&mesh_move_scratch_v1, &first);
-	if (!scratch || !read_body(flow, &scratch->body) || !begin_move(packet, scratch, flow->hash, flow->flags) ||
-	    !take_syn(scratch, bpf_ntohl(packet->ack)))
+	if (!scratch || !read_body(flow, &scratch->body) || !begin_move(packet, scratch, flow->hash, flow->flags))
 		return MOVE_NONE;
+	if (!take_syn(scratch, packet))
+		return MOVE_DROP;
 	if (scratch->move.front.moves >= LIMIT_MOVES || !choose_next(&scratch->move)) {
 		count(METRIC_MOVE_EXHAUSTED);
 		return MOVE_NONE;
 	}
 	error = insert_move(scratch, flow->flags & FLOW_NAT ? &packet->flow : NULL);
 	if (error == -EEXIST)
-		return MOVE_WAITS;
+		return MOVE_DROP;
 	if (error) {
 		count(METRIC_MOVE_FAILED);
 		return MOVE_NONE;
 	}
 	mark_moved(flow);
 	count(METRIC_MOVED);
-	note_move(packet, &scratch->move, &scratch->body);
+	note_move(packet, &scratch->move, &scratch->body, !(flow->flags & FLOW_INITIATOR));
 	device = write_syn(skb, &scratch->syn, &scratch->move);
-	return device ? device : MOVE_WAITS;
+	return device ? device : MOVE_DROP;
 }
 
 #endif

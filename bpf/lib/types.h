@@ -526,6 +526,7 @@ enum verdict {
 	VERDICT_DELIVER = 3,   /* a packet goes to a pod of this node */
 	VERDICT_FORWARD = 4,   /* a packet goes to another node */
 	VERDICT_MOVE = 5,      /* a refusal became the SYN that it refused, for another backend */
+	VERDICT_REFUSE = 6,    /* dropped, and answered with a refusal */
 };
 
 /** Why a program drops or refuses. */
@@ -538,6 +539,7 @@ enum drop_reason {
 	DROP_MALFORMED = 5,	  /* a packet has no whole IPv4 header, or two tags of VLANs before it */
 	DROP_LATE_ANSWER = 6,	  /* a backend answered a connect that was moved to another one */
 	DROP_PORT_TAKEN = 7,	  /* a pod sends from a port that a moved connect of it has on the wire, to the same backend */
+	DROP_NO_ENDPOINT = 8,	  /* a connect from another node to an address of this node's range that no pod has: answered with RST */
 };
 
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
@@ -570,7 +572,8 @@ enum metric {
 	METRIC_PORT_TAKEN = 25,		/* dropped: a pod sends from a port that a moved connect of it has on the wire, to the same backend */
 	METRIC_MOVED = 26,		/* connect that its backend refused, moved to another backend */
 	METRIC_MOVE_EXHAUSTED = 27,	/* refused connect that was not moved: no backend is left, or it was moved as often as may be */
-	METRIC_MOVE_FAILED = 28,	/* refused connect that was not moved: no port or no room, or its SYN is no longer known */
+	METRIC_MOVE_FAILED = 28,	/* refused connect that was not moved: no port, or no room */
+	METRIC_NO_ENDPOINT = 29,	/* refused: a connect from another node to an address of this node's range that no pod has */
 };
 
 #endif

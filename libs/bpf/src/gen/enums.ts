@@ -343,6 +343,8 @@ export const Verdict = {
   Forward: 4,
   /** a refusal became the SYN that it refused, for another backend */
   Move: 5,
+  /** dropped, and answered with a refusal */
+  Refuse: 6,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 /** Name and meaning of each value, for tables and metrics. */
@@ -353,6 +355,7 @@ export const VerdictHelp: ReadonlyMap<number, { readonly name: string; readonly 
   [3, { name: "deliver", text: "a packet goes to a pod of this node" }],
   [4, { name: "forward", text: "a packet goes to another node" }],
   [5, { name: "move", text: "a refusal became the SYN that it refused, for another backend" }],
+  [6, { name: "refuse", text: "dropped, and answered with a refusal" }],
 ]);
 
 /** Why a program drops or refuses. */
@@ -373,6 +376,8 @@ export const DropReason = {
   LateAnswer: 6,
   /** a pod sends from a port that a moved connect of it has on the wire, to the same backend */
   PortTaken: 7,
+  /** a connect from another node to an address of this node's range that no pod has: answered with RST */
+  NoEndpoint: 8,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 /** Name and meaning of each value, for tables and metrics. */
@@ -385,6 +390,7 @@ export const DropReasonHelp: ReadonlyMap<number, { readonly name: string; readon
   [5, { name: "malformed", text: "a packet has no whole IPv4 header, or two tags of VLANs before it" }],
   [6, { name: "late_answer", text: "a backend answered a connect that was moved to another one" }],
   [7, { name: "port_taken", text: "a pod sends from a port that a moved connect of it has on the wire, to the same backend" }],
+  [8, { name: "no_endpoint", text: "a connect from another node to an address of this node's range that no pod has: answered with RST" }],
 ]);
 
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
@@ -445,8 +451,10 @@ export const Metric = {
   Moved: 26,
   /** refused connect that was not moved: no backend is left, or it was moved as often as may be */
   MoveExhausted: 27,
-  /** refused connect that was not moved: no port or no room, or its SYN is no longer known */
+  /** refused connect that was not moved: no port, or no room */
   MoveFailed: 28,
+  /** refused: a connect from another node to an address of this node's range that no pod has */
+  NoEndpoint: 29,
 } as const;
 export type Metric = (typeof Metric)[keyof typeof Metric];
 /** Name and meaning of each value, for tables and metrics. */
@@ -479,5 +487,6 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [25, { name: "port_taken", text: "dropped: a pod sends from a port that a moved connect of it has on the wire, to the same backend" }],
   [26, { name: "moved", text: "connect that its backend refused, moved to another backend" }],
   [27, { name: "move_exhausted", text: "refused connect that was not moved: no backend is left, or it was moved as often as may be" }],
-  [28, { name: "move_failed", text: "refused connect that was not moved: no port or no room, or its SYN is no longer known" }],
+  [28, { name: "move_failed", text: "refused connect that was not moved: no port, or no room" }],
+  [29, { name: "no_endpoint", text: "refused: a connect from another node to an address of this node's range that no pod has" }],
 ]);

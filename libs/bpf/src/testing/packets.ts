@@ -19,6 +19,9 @@ export interface PacketFields {
   readonly targetPort: number;
   /** `TcpFlag`; ignored for other protocols. */
   readonly flags: number;
+  /** Of TCP: sequence and acknowledgement number. */
+  readonly seq: number;
+  readonly ack: number;
   readonly ttl: number;
   /** Flags and offset of the IPv4 header; 0x4000 = do not fragment. */
   readonly fragment: number;
@@ -35,6 +38,8 @@ const DEFAULTS = {
   sourcePort: 40_000,
   targetPort: 80,
   flags: TcpFlag.Syn,
+  seq: 0,
+  ack: 0,
   ttl: 64,
   fragment: 0x4000,
   headerLength: 20,
@@ -69,12 +74,14 @@ export function makePacket(given: Partial<PacketFields> & Pick<PacketFields, "so
   return frame;
 }
 
-function writeL4(l4: Buffer, { protocol, sourcePort, targetPort, flags }: PacketFields): void {
+function writeL4(l4: Buffer, { protocol, sourcePort, targetPort, flags, seq, ack }: PacketFields): void {
   l4.writeUInt16BE(sourcePort, 0);
   if (protocol === ICMP) return void l4.writeUInt16BE(targetPort, 4);
   l4.writeUInt16BE(targetPort, 2);
   if (protocol === UDP) l4.writeUInt16BE(l4.length, 4);
   if (protocol === TCP) {
+    l4.writeUInt32BE(seq >>> 0, 4);
+    l4.writeUInt32BE(ack >>> 0, 8);
     l4[12] = 0x50;
     l4[13] = flags;
   }

@@ -26,6 +26,7 @@ import { makeCgroup, uniqueName } from "./cgroup.js";
 import { makeNetns, type TestNetns } from "./netns.js";
 import { OBJECTS } from "./objects.js";
 import { type WiredPod, wirePod } from "./pod-wiring.js";
+import { runOnSkb, type SkbRun } from "./skb-run.js";
 import { type Sockets, startSockets } from "./sockets.js";
 import { createWriter, frontend, insertFrontends, type TestTier, type Writer } from "./writer.js";
 
@@ -58,6 +59,8 @@ export interface ServiceNode {
   dialled(): readonly DialledFlow[];
   /** Counters that are not 0. */
   counts(): Readonly<Record<string, number>>;
+  /** Runs a program on a frame that the device got. */
+  run(program: "from_pod" | "from_network", ifindex: number, packet: Uint8Array): Promise<SkbRun>;
   /** Empties mesh_conntrack. */
   forgetFlows(): void;
   /** Rows of mesh_nat, two for each flow that was moved. */
@@ -84,6 +87,8 @@ export async function makeServiceNode(
   });
   const netns = makeNetns(t);
   netns.sysctl("net.ipv4.ip_forward=1");
+  // As the agent does: behind the routes to the pods that there are.
+  netns.ip("route", "add", "unreachable", range, "metric", "4278198272");
   const datapath = await openDatapath({
     ...{ bpffs, cgroup: cgroup.path, objectDir: OBJECTS, config: { clusterId: 1 } },
     ...{ mode: "packets", netns: netns.path, sizes: { flows: FLOWS, services: 64, backends: 64 } },
@@ -150,6 +155,11 @@ export async function makeServiceNode(
         ] as const;
         return [{ ...body, ends, vip: formatAddress(body.vip) }];
       }).flat();
+    },
+    run(name, ifindex, packet) {
+      const program = [...packets.podPrograms, ...packets.uplinkPrograms].find((each) => each.name === name);
+      if (program === undefined) throw new Error(`Cannot find program "${name}"`);
+      return runOnSkb(program.fd, { packet, context: { ifindex }, netns: netns.path });
     },
     forgetFlows() {
       const map = native().openPin(join(bpffs, MAP_NAMES.conntrack));

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * This file contains the answer to a connect from another node to a pod of this node that is gone: RST. The kernel would
+ * answer with ICMP, of which it sends few, and the node of the client moves the connect as soon as it hears of it.
+ */
+#ifndef MESH_REFUSE_H
+#define MESH_REFUSE_H
+
+#include "deliver.h"
+#include "write.h"
+
+struct reset {
+	struct headers head;
+	struct tcp_header tcp;
+} __attribute__((packed));
+
+/* Makes a SYN the RST that answers it; 0 when it cannot be written. Not inlined and not static, as nat_lookup(). */
+__noinline int write_reset(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct reset reset = {.head = {.eth = {.h_proto = bpf_htons(ETH_P_IP)}}};
+	struct tcp_header tcp = {.offset = sizeof(tcp) / 4 << 4, .flags = TCP_RST | TCP_ACK};
+	__be32 source, target;
+	__u32 data;
+
+	if (!packet || bpf_skb_load_bytes(skb, 0, reset.head.eth.h_source, ETH_ALEN) ||
+	    bpf_skb_load_bytes(skb, ETH_ALEN, reset.head.eth.h_dest, ETH_ALEN))
+		return 0;
+	data = bpf_ntohs(packet->length) - sizeof(struct iphdr) - packet->l4_length;
+	__builtin_memcpy(&source, packet->target + 12, sizeof(source));
+	__builtin_memcpy(&target, packet->source + 12, sizeof(target));
+	reset.head.ip = ip_header(source, target, sizeof(tcp), packet->tos);
+	tcp.source = target_port(packet);
+	tcp.dest = source_port(packet);
+	tcp.ack = bpf_htonl(bpf_ntohl(packet->seq) + 1 + data);
+	tcp.check = tcp_check(&tcp, sizeof(tcp), source, target);
+	reset.tcp = tcp;
+	return !bpf_skb_change_tail(skb, sizeof(reset), 0) &&
+	       !bpf_skb_store_bytes(skb, 0, &reset, sizeof(reset), BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH);
+}
+
+/*
+ * Ends a SYN to an address that no pod of this node has. That the address is of the node's range, its routes say: the agent
+ * keeps one for the range, unreachable, behind those to its pods.
+ */
+static __always_inline int refuse(struct __sk_buff *skb, struct packet *packet)
+{
+	struct bpf_fib_lookup way;
+
+	if (!is_pod_address(packet->source) || !is_pod_address(packet->target) || !is_no_way(find_way(skb, packet, &way)) ||
+	    !write_reset(skb, packet))
+		return pass(packet);
+	skb->mark = MARK_FORWARDED;
+	return finish(packet, WORD(decision, .verdict = VERDICT_REFUSE, .reason = DROP_NO_ENDPOINT),
+		      bpf_redirect(skb->ifindex, 0));
+}
+
+#endif
