@@ -84,14 +84,19 @@ int from_pod(struct __sk_buff *skb)
 			keep_syn(skb, &packet, flow.hash);
 	}
 	if (may_refuse(&packet, &flow)) {
-		device = rescue(skb, &packet, &flow);
+		device = rescue(skb, &packet, &flow, false);
 		if (device)
 			return move(&packet, device);
 	}
 	if (may_be_moved(&packet, &flow)) {
 		reason = translate(skb, &packet, &flow);
 		if (reason)
-			return finish(&packet, DROP(reason), 0);
+			return refuse_answer(skb, &packet, reason);
+	}
+	if (may_move(&packet, &flow)) {
+		device = rescue(skb, &packet, &flow, true);
+		if (device)
+			return move(&packet, device);
 	}
 	to = find_endpoint(packet.target);
 	if (needs_stack(&packet, &flow))
@@ -101,7 +106,7 @@ int from_pod(struct __sk_buff *skb)
 	action = forward(skb, &packet);
 	if (action != FORWARD_NO_WAY)
 		return action;
-	device = may_be_refused(&packet, &flow) ? rescue(skb, &packet, &flow) : MOVE_NONE;
+	device = may_move(&packet, &flow) ? rescue(skb, &packet, &flow, false) : MOVE_NONE;
 	return device ? move(&packet, device) : pass_to_stack(&packet);
 }
 
@@ -118,21 +123,21 @@ int from_network(struct __sk_buff *skb)
 	if (parse(skb, &packet) != PARSED_OK)
 		return pass(&packet);
 	to = find_endpoint(packet.target);
-	if (!to && packet.has_ports && packet.tcp == TCP_SYN)
-		return refuse(skb, &packet);
+	if (!to && is_syn(&packet))
+		return refuse_connect(skb, &packet);
 	/* No pod of this node sends from there: the stack judges what says so. */
 	if (!to || find_endpoint(packet.source) || !find_mesh_flow(&packet, &flow, packet.source, packet.target))
 		return pass(&packet);
 	packet.ifindex = to->ifindex;
 	if (may_refuse(&packet, &flow)) {
-		device = rescue(skb, &packet, &flow);
+		device = rescue(skb, &packet, &flow, false);
 		if (device)
 			return move(&packet, device);
 	}
 	if (may_be_moved(&packet, &flow)) {
 		reason = translate(skb, &packet, &flow);
 		if (reason)
-			return finish(&packet, DROP(reason), 0);
+			return refuse_answer(skb, &packet, reason);
 	}
 	return needs_stack(&packet, &flow) ? pass_to_stack(&packet) : deliver_local(skb, &packet, to);
 }
@@ -154,7 +159,7 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 		return pass(&packet);
 	}
 	if (point == EVENT_POINT_TO_POD && may_refuse(&packet, &flow)) {
-		device = rescue(skb, &packet, &flow);
+		device = rescue(skb, &packet, &flow, false);
 		if (device)
 			return move(&packet, device);
 	}

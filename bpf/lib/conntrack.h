@@ -392,6 +392,21 @@ static __always_inline __u32 answer_flags(const struct tracked *flow, const stru
 	return FIELDS(flow_word, word).check == check ? FIELDS(flow_word, word).flags : 0;
 }
 
+/* Sets and clears flags of both directions. */
+static __always_inline void mark(struct tracked *flow, __u32 set, __u32 clear)
+{
+	__u16 check = flow_check(flow->hash, READ_ONCE(flow->row->gen));
+
+	for (int i = 0; i < 2; i++) {
+		__u64 word = READ_ONCE(flow->row->word[i]);
+
+		if (FIELDS(flow_word, word).check == check)
+			*(volatile __u64 *)&flow->row->word[i] =
+				flow_word(check, (FIELDS(flow_word, word).flags | set) & ~clear);
+	}
+	flow->flags = (flow->flags | set) & ~clear;
+}
+
 static __always_inline bool answers_via_stack(const struct tracked *flow, const struct packet *packet)
 {
 	__u16 check = flow_check(flow->hash, READ_ONCE(flow->row->gen));

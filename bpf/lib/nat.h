@@ -112,14 +112,21 @@ static __always_inline bool is_from_client(const struct packet *packet, const st
 	return packet->from_b == !!(row->flags & NAT_CLIENT_IS_B);
 }
 
-/* Forgets the translation of a flow. `row`: of the packet's tuple; `client`: address of the flow's pod. */
-static __always_inline void nat_forget(const struct packet *packet, const struct nat_row *row, const __u8 *client)
+/* True when an end of a flow was heard. `end`: 0 for a, 1 for b. */
+__noinline int was_heard(const struct flow_key *key, __u32 end)
 {
-	struct flow_key other;
+	const struct flow_set *set;
+	__u32 index, place;
+	__u64 hash;
 
-	other_key(&other, row, client);
-	bpf_map_delete_elem(&mesh_nat_v1, &packet->flow);
-	bpf_map_delete_elem(&mesh_nat_v1, &other);
+	if (!key)
+		return 0;
+	index = place_of(key, &hash);
+	set = bpf_map_lookup_elem(&mesh_conntrack_v2, &index);
+	if (!set)
+		return 0;
+	place = row_of_flow(set, key);
+	return place < LIMIT_FLOW_SET && READ_ONCE(set->row[place].sent[end & 1]);
 }
 
 static __always_inline void replace_port(struct __sk_buff *skb, __u32 offset, __u32 check, __be16 before, __be16 after)
@@ -190,6 +197,7 @@ enum nat_result {
 	NAT_NONE,      /* its flow was not moved */
 	NAT_TRANSLATE, /* it has its other tuple now */
 	NAT_LATE,      /* an answer of a backend from which the connect was moved */
+	NAT_BACK,      /* the first answer is of the backend from which the connect was moved: it has it again */
 	NAT_TAKEN,     /* the pod uses a port that a moved flow has on the wire */
 };
 
@@ -199,8 +207,9 @@ enum nat_result {
  */
 __noinline int nat_translate(struct __sk_buff *skb, struct packet *packet)
 {
-	bool is_front, from_client;
+	bool is_front, from_client, peer_is_a;
 	struct nat_row row = {};
+	struct flow_key other;
 
 	if (!packet || !nat_lookup(&packet->flow, &row))
 		return NAT_NONE;
@@ -211,10 +220,19 @@ __noinline int nat_translate(struct __sk_buff *skb, struct packet *packet)
 			rewrite_quote(skb, packet, &row);
 		return NAT_NONE;
 	}
+	peer_is_a = tuple_key(&other, from_client ? packet->source : packet->target, row.client_port, row.peer,
+			      row.peer_port);
 	if (is_front && from_client && begins_flow(packet) && packet->seq != row.isn) {
 		/* Another connect from the same port. */
-		nat_forget(packet, &row, packet->source);
+		bpf_map_delete_elem(&mesh_nat_v1, &packet->flow);
+		bpf_map_delete_elem(&mesh_nat_v1, &other);
 		return NAT_NONE;
+	}
+	if (is_front && !from_client && is_syn_ack(packet) && !was_heard(&other, !peer_is_a)) {
+		/* The first answer wins. The pod resets what answers later: it has no socket of that port. */
+		bpf_map_delete_elem(&mesh_nat_v1, &packet->flow);
+		bpf_map_delete_elem(&mesh_nat_v1, &other);
+		return NAT_BACK;
 	}
 	if (is_front != from_client)
 		return is_front ? NAT_LATE : NAT_TAKEN;
@@ -242,6 +260,10 @@ static __always_inline enum drop_reason translate(struct __sk_buff *skb, struct 
 		return DROP_LATE_ANSWER;
 	case NAT_TAKEN:
 		return DROP_PORT_TAKEN;
+	case NAT_BACK:
+		if (flow->row)
+			mark(flow, 0, FLOW_NAT);
+		break;
 	case NAT_TRANSLATE:
 		__builtin_memset(flow, 0, sizeof(*flow));
 		find_flow(packet, flow);

@@ -104,6 +104,17 @@ static __always_inline void set_flow(struct packet *packet, __u8 proto, const __
 	packet->from_b = !from_a;
 }
 
+/* True for the first segment of a connect. */
+static __always_inline bool is_syn(const struct packet *packet)
+{
+	return packet->has_ports && (packet->tcp & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
+static __always_inline bool is_syn_ack(const struct packet *packet)
+{
+	return packet->has_ports && (packet->tcp & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK);
+}
+
 /* Of a packet whose flow is complete. */
 static __always_inline __be16 source_port(const struct packet *packet)
 {

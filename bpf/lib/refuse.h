@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * This file contains the answer to a connect from another node to a pod of this node that is gone: RST. The kernel would
- * answer with ICMP, of which it sends few, and the node of the client moves the connect as soon as it hears of it.
+ * This file contains refusals that programs write, as RST: to a connect from another node to a pod of this node that is gone
+ * (the kernel would answer with ICMP, of which it sends few, and the node of the client moves the connect as soon as it hears
+ * of it); and to a backend that answers a connect which another one has by now.
  */
 #ifndef MESH_REFUSE_H
 #define MESH_REFUSE_H
@@ -14,7 +15,10 @@ struct reset {
 	struct tcp_header tcp;
 } __attribute__((packed));
 
-/* Makes a SYN the RST that answers it; 0 when it cannot be written. Not inlined and not static, as nat_lookup(). */
+/*
+ * Makes a SYN, or the answer to one, the RST that answers it; 0 when it cannot be written. Not inlined and not static, as
+ * nat_lookup().
+ */
 __noinline int write_reset(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct reset reset = {.head = {.eth = {.h_proto = bpf_htons(ETH_P_IP)}}};
@@ -31,27 +35,45 @@ __noinline int write_reset(struct __sk_buff *skb, const struct packet *packet)
 	reset.head.ip = ip_header(source, target, sizeof(tcp), packet->tos);
 	tcp.source = target_port(packet);
 	tcp.dest = source_port(packet);
-	tcp.ack = bpf_htonl(bpf_ntohl(packet->seq) + 1 + data);
+	if (packet->tcp & TCP_ACK) {
+		tcp.flags = TCP_RST;
+		tcp.seq = packet->ack;
+	} else {
+		tcp.ack = bpf_htonl(bpf_ntohl(packet->seq) + 1 + data);
+	}
 	tcp.check = tcp_check(&tcp, sizeof(tcp), source, target);
 	reset.tcp = tcp;
 	return !bpf_skb_change_tail(skb, sizeof(reset), 0) &&
 	       !bpf_skb_store_bytes(skb, 0, &reset, sizeof(reset), BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH);
 }
 
+/* Sends what became a RST back to where it came from. */
+static __always_inline int send_back(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
+{
+	skb->mark = MARK_FORWARDED;
+	return finish(packet, WORD(decision, .verdict = VERDICT_REFUSE, .reason = reason), bpf_redirect(skb->ifindex, 0));
+}
+
+/* Ends a packet for which translate() gave this reason. */
+static __always_inline int refuse_answer(struct __sk_buff *skb, struct packet *packet, enum drop_reason reason)
+{
+	if (reason == DROP_LATE_ANSWER && is_syn_ack(packet) && write_reset(skb, packet))
+		return send_back(skb, packet, reason);
+	return finish(packet, DROP(reason), 0);
+}
+
 /*
  * Ends a SYN to an address that no pod of this node has. That the address is of the node's range, its routes say: the agent
  * keeps one for the range, unreachable, behind those to its pods.
  */
-static __always_inline int refuse(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int refuse_connect(struct __sk_buff *skb, struct packet *packet)
 {
 	struct bpf_fib_lookup way;
 
 	if (!is_pod_address(packet->source) || !is_pod_address(packet->target) || !is_no_way(find_way(skb, packet, &way)) ||
 	    !write_reset(skb, packet))
 		return pass(packet);
-	skb->mark = MARK_FORWARDED;
-	return finish(packet, WORD(decision, .verdict = VERDICT_REFUSE, .reason = DROP_NO_ENDPOINT),
-		      bpf_redirect(skb->ifindex, 0));
+	return send_back(skb, packet, DROP_NO_ENDPOINT);
 }
 
 #endif

@@ -9,11 +9,12 @@
  *   pod ──SYN──► translate ──► backend 2
  *
  * A refusal is a RST of the backend, an ICMP error that says that the backend is not there, or that the node itself has no
- * way to it. The first two are believed when they name the sequence number of the SYN in flight, and nothing was heard of its
+ * way to it; and silence, when the pod repeats its SYN, which timeout.h makes it do early. The first two are believed when they name the sequence number of the SYN in flight, and nothing was heard of its
  * flow but that SYN. A RST comes from the backend's address: from_pod lets a pod send from its own alone.
  *
- * A connect is moved LIMIT_MOVES times at most, the last time to another tier if there is one. Then, or when no backend is
- * left, the RST passes.
+ * A connect is moved LIMIT_MOVES times at most, the last time to another tier if there is one; on silence LIMIT_SILENT_MOVES
+ * times, the last time to another cluster if there is one. Then, or when no backend is left, the refusal passes. The first
+ * backend that answers has the connect (nat.h).
  */
 #ifndef MESH_RESCUE_H
 #define MESH_RESCUE_H
@@ -114,8 +115,8 @@ struct {
 	__type(value, struct move_scratch);
 } mesh_move_scratch_v1 SEC(".maps");
 
-/* Another backend than those that were tried. `first_tier`: those before are not looked at. */
-__noinline __u64 choose_untried(__u32 service, __u64 tried, __u32 first_tier)
+/* Another backend than those that were tried, of another cluster than `avoided`, and not of tiers before `first_tier`. */
+__noinline __u64 choose_untried(__u32 service, __u64 tried, __u32 first_tier, __u32 avoided)
 {
 	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
 	__u32 hash = bpf_get_prandom_u32();
@@ -129,7 +130,7 @@ __noinline __u64 choose_untried(__u32 service, __u64 tried, __u32 first_tier)
 
 		if (i < first_tier || !tier.slots || (cluster && cluster_rank(cluster) == RANK_DOWN))
 			continue;
-		pick = tier_probe(word, i, hash, pick, tried);
+		pick = tier_probe(word, i | avoided << LIMIT_TIER_BITS, hash, pick, tried);
 		if (FIELDS(pick, pick).rank == RANK_UP)
 			break;
 	}
@@ -137,7 +138,7 @@ __noinline __u64 choose_untried(__u32 service, __u64 tried, __u32 first_tier)
 }
 
 /* Chooses the next backend of the move, whose row then has it as its peer; 0 when none is left. */
-__noinline int choose_next(struct move *move)
+__noinline int choose_next(struct move *move, __u32 is_silent)
 {
 	const struct backend_row *backend;
 	__u64 pick = PICK_NONE, tried;
@@ -146,11 +147,16 @@ __noinline int choose_next(struct move *move)
 	if (!move)
 		return 0;
 	row = &move->front;
+	if (row->moves >= LIMIT_MOVES || (is_silent && row->silent >= LIMIT_SILENT_MOVES))
+		return 0;
 	tried = WORD(tried, .first = row->backend, .second = row->before[0], .third = row->before[1]);
-	if (row->moves + 1 == LIMIT_MOVES)
-		pick = choose_untried(move->service, tried, row->tier + 1);
+	backend = backend_lookup(row->backend);
+	if (is_silent && row->silent + 1 == LIMIT_SILENT_MOVES && backend)
+		pick = choose_untried(move->service, tried, 0, backend->cluster);
+	else if (row->moves + 1 == LIMIT_MOVES)
+		pick = choose_untried(move->service, tried, row->tier + 1, 0);
 	if (!FIELDS(pick, pick).id)
-		pick = choose_untried(move->service, tried, 0);
+		pick = choose_untried(move->service, tried, 0, 0);
 	backend = backend_lookup(FIELDS(pick, pick).id);
 	/* Others are reached through the stack, which knows nothing of the translation. */
 	if (!backend || !is_pod_address(backend->addr))
@@ -160,6 +166,7 @@ __noinline int choose_next(struct move *move)
 	row->backend = FIELDS(pick, pick).id;
 	row->tier = FIELDS(pick, pick).tier;
 	row->moves++;
+	row->silent += is_silent;
 	__builtin_memcpy(row->peer, backend->addr, sizeof(row->peer));
 	row->peer_port = backend->port;
 	return 1;
@@ -278,19 +285,6 @@ __noinline int write_syn(struct __sk_buff *skb, struct syn_row *syn, const struc
 	return client->ifindex;
 }
 
-/* From now on packets of the flow are translated. */
-static __always_inline void mark_moved(const struct tracked *flow)
-{
-	__u16 check = flow_check(flow->hash, READ_ONCE(flow->row->gen));
-
-	for (int i = 0; i < 2; i++) {
-		__u64 word = READ_ONCE(flow->row->word[i]);
-
-		if (FIELDS(flow_word, word).check == check)
-			*(volatile __u64 *)&flow->row->word[i] = flow_word(check, FIELDS(flow_word, word).flags | FLOW_NAT);
-	}
-}
-
 /* True for a flow that is a connect to a Service of which nothing was heard but its SYN. `client`: the end that sent it. */
 static __always_inline bool is_connecting(const struct tracked *flow, __u32 client)
 {
@@ -308,11 +302,13 @@ static __always_inline bool may_refuse(const struct packet *packet, const struct
 	       is_connecting(flow, !packet->from_b);
 }
 
-/* True for a SYN of a connect to a Service. */
-static __always_inline bool may_be_refused(const struct packet *packet, const struct tracked *flow)
+/*
+ * True for the SYN of a connect to a Service whose flow has a row: before that packet is noted there, it is a repeat, since
+ * nothing answered.
+ */
+static __always_inline bool may_move(const struct packet *packet, const struct tracked *flow)
 {
-	return packet->has_ports && packet->tcp == TCP_SYN && (flow->flags & FLOW_INITIATOR) &&
-	       is_connecting(flow, packet->from_b);
+	return is_syn(packet) && (flow->flags & FLOW_INITIATOR) && is_connecting(flow, packet->from_b);
 }
 
 /* Results of rescue() that are no device. */
@@ -390,12 +386,13 @@ static __always_inline void note_move(struct packet *packet, const struct move *
 
 /*
  * Moves the connect that this packet refuses to another backend: returns the client's device, at whose ingress the packet,
- * which is the SYN then, begins; or MOVE_NONE, or MOVE_DROP. For packets that may_refuse(), and for those that
- * may_be_refused() and have no way. Each of its steps is a call with a frame of its own.
+ * which is the SYN then, begins; or MOVE_NONE, or MOVE_DROP. For packets that may_refuse(); for those that may_move() and have
+ * no way; and for repeats of a SYN (`is_silent`). Each of its steps is a call with a frame of its own.
  */
-static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, const struct tracked *flow)
+static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, struct tracked *flow, bool is_silent)
 {
 	struct move_scratch *scratch;
+	bool is_answer = !(flow->flags & FLOW_INITIATOR);
 	__u32 first = 0;
 	int error, device;
 
@@ -403,8 +400,8 @@ static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, 
 	if (!scratch || !read_body(flow, &scratch->body) || !begin_move(packet, scratch, flow->hash, flow->flags))
 		return MOVE_NONE;
 	if (!take_syn(scratch, packet))
-		return MOVE_DROP;
-	if (scratch->move.front.moves >= LIMIT_MOVES || !choose_next(&scratch->move)) {
+		return is_answer ? MOVE_DROP : MOVE_NONE;
+	if (!choose_next(&scratch->move, is_silent)) {
 		count(METRIC_MOVE_EXHAUSTED);
 		return MOVE_NONE;
 	}
@@ -415,9 +412,9 @@ static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, 
 		count(METRIC_MOVE_FAILED);
 		return MOVE_NONE;
 	}
-	mark_moved(flow);
+	mark(flow, FLOW_NAT, 0);
 	count(METRIC_MOVED);
-	note_move(packet, &scratch->move, &scratch->body, !(flow->flags & FLOW_INITIATOR));
+	note_move(packet, &scratch->move, &scratch->body, is_answer);
 	device = write_syn(skb, &scratch->syn, &scratch->move);
 	return device ? device : MOVE_DROP;
 }

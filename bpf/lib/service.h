@@ -113,13 +113,16 @@ static __always_inline bool is_tried(__u64 tried, __u32 id)
 	return index == indices.first || index == indices.second || index == indices.third;
 }
 
-/* The backend in this slot of the table that begins at this line; PICK_NONE when that backend is gone, or was tried. */
-__noinline __u64 slot_probe(__u32 line, __u32 slot, __u64 tried)
+/*
+ * The backend in this slot of the table that begins at this line; PICK_NONE when that backend is gone, was tried, or is of
+ * the cluster that is avoided (0 = none is).
+ */
+__noinline __u64 slot_probe(__u32 line, __u32 slot, __u64 tried, __u32 avoided)
 {
 	__u32 id = slot_id(line, slot);
 	const struct backend_row *row = backend_lookup(id);
 
-	if (tried && is_tried(tried, id))
+	if (tried && (is_tried(tried, id) || (avoided && row && row->cluster == avoided)))
 		return PICK_NONE;
 	if (row)
 		return WORD(pick, .id = id, .slot = slot, .rank = backend_rank(row));
@@ -127,15 +130,23 @@ __noinline __u64 slot_probe(__u32 line, __u32 slot, __u64 tried)
 	return PICK_NONE;
 }
 
+/* Where tier_probe() is, in one number, as a parameter of global functions. */
+struct probed {
+	__u32 tier : LIMIT_TIER_BITS;
+	__u32 avoided : 12; /* cluster whose backends are not chosen */
+	__u32 spare : 18;
+};
+
 /* The best of `pick` and of the backends that are probed in this tier; stops at the first that is up. */
-__noinline __u64 tier_probe(__u64 word, __u32 tier, __u32 hash, __u64 pick, __u64 tried)
+__noinline __u64 tier_probe(__u64 word, __u32 probed, __u32 hash, __u64 pick, __u64 tried)
 {
+	__u32 tier = FIELDS(probed, probed).tier, avoided = FIELDS(probed, probed).avoided;
 	struct tier_word table = FIELDS(tier_word, word);
 	__u32 slots = table.slots, tries = table.tries, line = table.line;
 	__u32 slot = ((__u64)hash * slots) >> 32, step = tier_step(slots, hash);
 
 	for (__u32 i = 0; i < LIMIT_PROBES && i <= tries; i++) {
-		__u64 other = slot_probe(line, slot, tried);
+		__u64 other = slot_probe(line, slot, tried, avoided);
 		__u32 rank = FIELDS(pick, other).rank;
 
 		if (rank < FIELDS(pick, pick).rank) /* of equal ranks, the first */

@@ -37,6 +37,7 @@ enum limit {
 	LIMIT_SERVICE_RANGES = 16,	/* ranges of ClusterIPs; a connect that matches no Service compares all of them */
 	LIMIT_FLOW_SET = 4,		/* rows in a set of mesh_conntrack */
 	LIMIT_MOVES = 3,		/* how often a connect is moved to another backend */
+	LIMIT_SILENT_MOVES = 2,		/* how often because nothing answered */
 	LIMIT_SYNS = 16384,		/* SYNs of connects to Services that are kept */
 	LIMIT_FLOW_IDLE = 128,		/* units of flow_row.seen after which a flow without connections has ended: 137 s */
 	LIMIT_FLOW_IDLE_TCP = 20480,	/* units of flow_row.seen after which a flow of TCP is forgotten: 6 hours */
@@ -187,7 +188,7 @@ struct node_row {
 	__u8 tunnel[16]; /* tunnel address; identifies the node, together with the cluster */
 	__u8 health[16]; /* health address, identifies the node too; 0 = it has none */
 	__u32 flags;	 /* enum node_flag */
-	__u32 rtt_us;	 /* reserved: round-trip time to its health address, in microseconds; 0 = not known */
+	__u32 rtt_us;	 /* round-trip time of its pods' handshakes, in microseconds, written by programs; 0 = not known */
 	__u32 pad[4];	 /* 0 */
 };
 
@@ -404,7 +405,7 @@ struct nat_row {
 	__u8 flags;	     /* enum nat_flag */
 	__u8 moves;	     /* how often the connect was moved */
 	__u8 tier;	     /* index of the tier of the backend */
-	__u8 pad;	     /* 0 */
+	__u8 silent;	     /* how often it was moved because nothing answered */
 	__be32 isn;	     /* sequence number of the flow's SYN */
 	__u32 backend;	     /* the backend that it has now */
 	__u32 before[2];     /* backends that it had before, the last one first; 0 = none */
@@ -424,7 +425,7 @@ enum event_kind {
 	EVENT_FLOW_PICKED_UP = 2, /* first packet that was seen of a flow that is older than its entry */
 	EVENT_FLOW_CLOSED = 3,	  /* a TCP flow begins to close: one end has sent RST, or both FIN */
 	EVENT_DROP = 4,		  /* a packet was dropped */
-	EVENT_MOVED = 5,	  /* a connect was refused by its backend, and goes to another one of the Service */
+	EVENT_MOVED = 5,	  /* a connect was refused by its backend, or not answered, and goes to another one of the Service */
 };
 
 /** Where a packet was when its event was written. */
@@ -525,7 +526,7 @@ enum verdict {
 	VERDICT_DROP = 2,      /* refused: the system call fails, or the packet is dropped */
 	VERDICT_DELIVER = 3,   /* a packet goes to a pod of this node */
 	VERDICT_FORWARD = 4,   /* a packet goes to another node */
-	VERDICT_MOVE = 5,      /* a refusal became the SYN that it refused, for another backend */
+	VERDICT_MOVE = 5,      /* the SYN of a connect begins again, for another backend */
 	VERDICT_REFUSE = 6,    /* dropped, and answered with a refusal */
 };
 
@@ -570,9 +571,9 @@ enum metric {
 	METRIC_EVENT_LOST = 23,		/* event not written: the ring buffer was full, so the agent is late or does not run */
 	METRIC_LATE_ANSWER = 24,	/* dropped: a backend answered a connect that was moved to another one */
 	METRIC_PORT_TAKEN = 25,		/* dropped: a pod sends from a port that a moved connect of it has on the wire, to the same backend */
-	METRIC_MOVED = 26,		/* connect that its backend refused, moved to another backend */
-	METRIC_MOVE_EXHAUSTED = 27,	/* refused connect that was not moved: no backend is left, or it was moved as often as may be */
-	METRIC_MOVE_FAILED = 28,	/* refused connect that was not moved: no port, or no room */
+	METRIC_MOVED = 26,		/* connect that its backend refused or did not answer, moved to another backend */
+	METRIC_MOVE_EXHAUSTED = 27,	/* such a connect that was not moved: no backend is left, or it was moved as often as may be */
+	METRIC_MOVE_FAILED = 28,	/* such a connect that was not moved: no port, or no room */
 	METRIC_NO_ENDPOINT = 29,	/* refused: a connect from another node to an address of this node's range that no pod has */
 };
 

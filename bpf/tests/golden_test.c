@@ -193,7 +193,7 @@ static void moves(void)
 	struct flow_body body = {.vip_port = htons(80), .service = 2, .backend = 1 << 24 | 3, .isn = htonl(0x11223344),
 				 .check = 0x0102030405060708};
 	struct nat_row nat = {.peer_port = htons(8080), .client_port = htons(61000), .flags = NAT_FRONT | NAT_CLIENT_IS_B,
-			      .moves = 2, .tier = 1, .isn = htonl(0x11223344), .backend = 1 << 24 | 3,
+			      .moves = 2, .tier = 1, .silent = 2, .isn = htonl(0x11223344), .backend = 1 << 24 | 3,
 			      .before = {1 << 24 | 2, 1 << 24 | 1}, .check = 0x0102030405060708};
 	struct nat_state_row state = {.used = 1};
 

@@ -21,7 +21,7 @@ import { type MapSizes, obsoletePins, sizesOf } from "./layout.js";
 import { type MapSet, openMapSet } from "./map-set.js";
 import { readMetrics } from "./metrics.js";
 import { type Fd, native, type ProgramInfo } from "./native.js";
-import { openPacketPath, type PacketPath, packetObject } from "./packet-path.js";
+import { openPacketPath, type PacketPath, packetObjects } from "./packet-path.js";
 import { loadPrograms } from "./programs.js";
 import { createServiceRanges } from "./service-ranges.js";
 import { openTables } from "./tables.js";
@@ -90,11 +90,15 @@ export async function openDatapath(options: DatapathOptions): Promise<Datapath> 
 async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath> {
   const config = { clusterId: options.config.clusterId, flags: 0, netnsCookie: native().netnsCookie() };
   const object = join(options.objectDir, "sock.bpf.o");
-  const forPackets = options.mode === "packets" ? packetObject(options.objectDir) : undefined;
-  const pinned = { pinFolder: options.bpffs, objects: forPackets === undefined ? [object] : [object, forPackets] };
+  const forPackets = options.mode === "packets" ? packetObjects(options.objectDir) : undefined;
+  const pinned = { pinFolder: options.bpffs, objects: [object, ...Object.values(forPackets ?? {})] };
   const grown = await growMaps({ ...pinned, sizes: options.sizes ?? {} });
   const maps = openMapSet({ ...pinned, sizes: grown.sizes });
-  const programs = loadPrograms(maps, object, { config: DatapathConfig.encode({ ...config, ...NO_FLOWS }) });
+  const rodata = { config: DatapathConfig.encode({ ...config, ...NO_FLOWS }) };
+  const programs = [
+    ...loadPrograms(maps, object, rodata),
+    ...(forPackets === undefined ? [] : loadPrograms(maps, forPackets.sockets, rodata)),
+  ];
   const arrays = mapArrays(maps);
   const tables = await openTables(maps.map(MAP_NAMES.tables), maps.innerSpec(MAP_NAMES.tables));
   let attached: readonly string[] = options.cgroup === undefined ? [] : [options.cgroup];
@@ -107,7 +111,7 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
   const gracePeriod = createGracePeriod();
   await grown.finish(maps.map, gracePeriod);
   attach();
-  const packets = forPackets === undefined ? undefined : openPacketPath(maps, forPackets, config, options);
+  const packets = forPackets === undefined ? undefined : openPacketPath(maps, forPackets.devices, config, options);
   if (packets === undefined) await leavePackets(options);
   for (const name of obsoletePins()) rmSync(join(options.bpffs, name), { force: true });
 
@@ -163,6 +167,7 @@ const PACKET_MAPS: readonly string[] = [
   MAP_NAMES.natState,
   MAP_NAMES.syns,
   MAP_NAMES.moveScratch,
+  MAP_NAMES.clock,
   MAP_NAMES.flowSeed,
   MAP_NAMES.events,
   MAP_NAMES.eventSettings,

@@ -171,7 +171,15 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
     ...{ identity: [0, 0], spare: [0n, 0n], check: 0x0102030405060708n },
   }),
   nat_row: NatRow.encode({
-    ...{ peer: parseAddress("10.1.0.2"), peerPort: 8080, clientPort: 61_000, moves: 2, tier: 1, isn: 0x11223344 },
+    ...{
+      peer: parseAddress("10.1.0.2"),
+      peerPort: 8080,
+      clientPort: 61_000,
+      moves: 2,
+      tier: 1,
+      silent: 2,
+      isn: 0x11223344,
+    },
     ...{ flags: NatFlag.Front | NatFlag.ClientIsB, backend: 0x01000003, before: [0x01000002, 0x01000001] },
     check: 0x0102030405060708n,
   }),

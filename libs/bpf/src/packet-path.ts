@@ -49,9 +49,9 @@ export interface OpenPacketPath extends PacketPath {
   close(): void;
 }
 
-/** The object in this folder. */
-export function packetObject(objectDir: string): string {
-  return join(objectDir, "pod.bpf.o");
+/** The objects of mode `packets` in this folder: for devices, and for the sockets of pods. */
+export function packetObjects(objectDir: string) {
+  return { devices: join(objectDir, "pod.bpf.o"), sockets: join(objectDir, "tcp.bpf.o") };
 }
 
 export interface PacketPathOptions {

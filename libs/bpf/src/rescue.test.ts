@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { waitFor } from "@isthmus/runtime";
-import { Proto } from "./gen/index.js";
+import { backendId } from "./backend-id.js";
+import { NatFlag, Proto } from "./gen/index.js";
 import { native } from "./native.js";
 import { makePacket, TcpFlag } from "./testing/packets.js";
 import { joinNodes, makeServiceNode, type ServiceNode, type ServicePod } from "./testing/service-node.js";
@@ -24,12 +25,18 @@ async function addService(node: ServiceNode, ...tiers: Readonly<Record<string, B
     for (const [name, [pod, is]] of Object.entries(backends)) {
       const proto = is === "echo" ? "echo" : "tcp";
       const port = is === "dead" ? CLOSED : await pod.sockets.server(proto, 4, pod.address, name);
-      ids.push(node.write.backend({ index: index++, address: pod.address, port }));
+      ids.push(node.write.backend({ index: index++, address: pod.address, port, node: nodeOf(pod) }));
     }
     made.push({ ids, tries: Math.min(ids.length, 2) - 1 });
   }
   await node.addService(SERVICE, VIP, 80, Proto.Tcp, made);
 }
+
+/** Index of the pod's node, by its range. */
+const nodeOf = ({ address }: ServicePod) => Number(address.split(".")[1]);
+
+/** From now on nothing that is sent to the pod arrives. */
+const silence = (pod: ServicePod) => pod.netns.ip("link", "set", "eth0", "down");
 
 /** A node with pods a, b, c and d. */
 async function makeNode(t: TestContext, mechanism?: "tcx" | "clsact") {
@@ -152,7 +159,7 @@ test("connects to a pod that is gone are moved, on its node and from another one
     [ids[0], near, undefined],
     [ids[1], far, 50],
   ] as const) {
-    near.write.service(SERVICE, [{ ids: [id ?? 0] }, { ids: [(1 << 24) | 1] }]);
+    near.write.service(SERVICE, [{ ids: [id ?? 0] }, { ids: [backendId(1, 1)] }]);
     const { moved = 0 } = near.counts();
     assert.deepEqual(await a.sockets.dial(VIP, 80, 50, 4), { b: 50 });
     assert.equal((near.counts()["moved"] ?? 0) - moved, 50);
@@ -172,10 +179,10 @@ test("an ICMP error that says that the backend is not there moves the connect, a
   const [gone, filtered] = ["10.3.0.1", "10.3.0.2"].map((address, i) =>
     near.write.backend({ index: 20 + i, address, port: 80 }),
   );
-  near.write.service(SERVICE, [{ ids: [gone ?? 0] }, { ids: [(1 << 24) | 2] }]);
+  near.write.service(SERVICE, [{ ids: [gone ?? 0] }, { ids: [backendId(1, 2)] }]);
   assert.deepEqual(await a.sockets.dial(VIP, 80, 20, 4), { b: 20 });
   assert.equal(near.counts()["moved"], 20);
-  near.write.service(SERVICE, [{ ids: [filtered ?? 0] }, { ids: [(1 << 24) | 2] }]);
+  near.write.service(SERVICE, [{ ids: [filtered ?? 0] }, { ids: [backendId(1, 2)] }]);
   await assert.rejects(a.sockets.dial(VIP, 80, 1, 4), { code: "EHOSTUNREACH" });
   assert.equal(near.counts()["moved"], 20);
 });
@@ -183,7 +190,7 @@ test("an ICMP error that says that the backend is not there moves the connect, a
 test("a RST is believed only from the backend and with the number of the SYN in flight", async (t) => {
   const { node, a, b, c } = await makeNode(t);
   await addService(node, { c: [c, "dead"] }, { b: [b, "alive"] });
-  c.netns.ip("link", "set", "eth0", "down");
+  silence(c);
   const socket = await a.sockets.open("tcp", 4);
   const connected = a.sockets.connect(socket, VIP, 80);
   await waitFor("the SYN", () => node.dialled().length === 1, { timeoutMs: 5000 });
@@ -203,7 +210,7 @@ test("a RST is believed only from the backend and with the number of the SYN in 
   const { packet } = await refusal(c, isn + 1);
   assert.ok(packet.length > 54, "it is a SYN with options");
   assert.equal(node.counts()["moved"], 1);
-  // The run redirects nothing: the pod repeats its SYN.
+  // The run redirects nothing: the pod repeats its SYN, which goes to the backend that was chosen.
   await connected;
   assert.equal((await a.sockets.receive(socket)).data, "b");
 });
@@ -226,4 +233,83 @@ test("the death of a backend under load ends what was established, and refuses n
   // One, and those that the kernel accepts until the process has ended.
   assert.ok(ended <= 5, `${ended} connections were established when the server died`);
   assert.ok(far_ > 0 && far_ < 2500 && (near.counts()["moved"] ?? 0) > 100);
+});
+
+test("a connect to a silent backend is moved at the first repeat of its SYN, early once the node's round-trip time is known", async (t) => {
+  const { near, a, b, c, d } = await makeNodes(t);
+  await addService(near, { d: [d, "alive"] });
+  const timeout = async () => {
+    const began = process.hrtime.bigint();
+    const socket = await a.sockets.open("tcp", 4);
+    await a.sockets.connect(socket, VIP, 80);
+    return Number(process.hrtime.bigint() - began) / 1e6;
+  };
+  silence(c);
+  const dead = near.write.backend({ index: 8, address: c.address, port: CLOSED, node: nodeOf(c) });
+  const port = await b.sockets.server("tcp", 4, b.address, "b");
+  const alive = near.write.backend({ index: 9, address: b.address, port, node: nodeOf(b) });
+  const toSilent = () => near.write.service(SERVICE, [{ ids: [dead] }, { ids: [alive] }]);
+  toSilent();
+  assert.ok((await timeout()) > 900, "nothing is known of the node");
+  near.write.service(SERVICE, [{ ids: [backendId(1, 1)] }]);
+  await waitFor(
+    "the round-trip time of the node",
+    async () => (await a.sockets.dial(VIP, 80, 5, 4)) !== undefined && near.rttUs(nodeOf(d)) > 0,
+    { timeoutMs: 5000 },
+  );
+  toSilent();
+  for (let i = 0; i < 5; i++) {
+    const ms = await timeout();
+    assert.ok(ms > 80 && ms < 800, `${ms} ms`);
+  }
+  assert.equal(near.counts()["moved"], 6);
+});
+
+/** A connect of pod a that was moved from silent pod c to silent pod d; and what they would answer. */
+async function makeSilent(t: TestContext) {
+  const { node, a, c, d } = await makeNode(t);
+  await addService(node, { c: [c, "dead"] }, { d: [d, "dead"] });
+  for (const pod of [c, d]) silence(pod);
+  const socket = await a.sockets.open("tcp", 4);
+  const port = await a.sockets.bind(socket, a.address);
+  a.sockets.connect(socket, VIP, 80).catch(() => undefined);
+  await waitFor("the move", () => node.counts()["moved"] === 1, { timeoutMs: 5000 });
+  const [front] = (await node.natRows()).filter(({ flags }) => flags & NatFlag.Front);
+  assert.ok(front);
+  const answer = (from: ServicePod, targetPort: number) =>
+    node.run(
+      "from_pod",
+      from.ifindex,
+      makePacket({
+        ...{ source: from.address, sourcePort: CLOSED, target: a.address, targetPort, sourceMac: from.mac },
+        ...{ flags: TcpFlag.Syn | TcpFlag.Ack, seq: 77, ack: front.isn + 1 },
+      }),
+    );
+  return { node, answerOfC: () => answer(c, port), answerOfD: () => answer(d, front.clientPort), port };
+}
+
+const portsOf = (packet: Uint8Array) => {
+  const view = Buffer.from(packet).subarray(34);
+  return { source: view.readUInt16BE(0), target: view.readUInt16BE(2), seq: view.readUInt32BE(4), flags: view[13] };
+};
+
+test("the first backend that answers has the connect: the one that it was moved to", async (t) => {
+  const { node, answerOfC, answerOfD, port } = await makeSilent(t);
+  const { action, packet } = await answerOfD();
+  assert.deepEqual([action, portsOf(packet).target], [TcAction.Redirect, port], "it is translated");
+  const late = await answerOfC();
+  const { flags, seq } = portsOf(late.packet);
+  assert.deepEqual([late.action, flags], [TcAction.Redirect, TcpFlag.Rst], "the other one is reset");
+  const [{ isn } = { isn: 0 }] = await node.natRows();
+  assert.equal(seq, isn + 1);
+  assert.equal((await node.natRows()).length, 2);
+});
+
+test("the first backend that answers has the connect: the one that it was moved from", async (t) => {
+  const { node, answerOfC, answerOfD, port } = await makeSilent(t);
+  const { action, packet } = await answerOfC();
+  assert.deepEqual([action, portsOf(packet).target, portsOf(packet).seq], [TcAction.Redirect, port, 77]);
+  assert.deepEqual(await node.natRows(), []);
+  const late = await answerOfD();
+  assert.notEqual(portsOf(late.packet).target, port, "the pod has no socket of that port, and resets it");
 });

@@ -36,6 +36,8 @@ export const Limit = {
   FlowSet: 4,
   /** how often a connect is moved to another backend */
   Moves: 3,
+  /** how often because nothing answered */
+  SilentMoves: 2,
   /** SYNs of connects to Services that are kept */
   Syns: 16384,
   /** units of flow_row.seen after which a flow without connections has ended: 137 s */
@@ -63,6 +65,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [16, { name: "service_ranges", text: "ranges of ClusterIPs; a connect that matches no Service compares all of them" }],
   [4, { name: "flow_set", text: "rows in a set of mesh_conntrack" }],
   [3, { name: "moves", text: "how often a connect is moved to another backend" }],
+  [2, { name: "silent_moves", text: "how often because nothing answered" }],
   [16384, { name: "syns", text: "SYNs of connects to Services that are kept" }],
   [128, { name: "flow_idle", text: "units of flow_row.seen after which a flow without connections has ended: 137 s" }],
   [20480, { name: "flow_idle_tcp", text: "units of flow_row.seen after which a flow of TCP is forgotten: 6 hours" }],
@@ -258,7 +261,7 @@ export const EventKind = {
   FlowClosed: 3,
   /** a packet was dropped */
   Drop: 4,
-  /** a connect was refused by its backend, and goes to another one of the Service */
+  /** a connect was refused by its backend, or not answered, and goes to another one of the Service */
   Moved: 5,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
@@ -269,7 +272,7 @@ export const EventKindHelp: ReadonlyMap<number, { readonly name: string; readonl
   [2, { name: "flow_picked_up", text: "first packet that was seen of a flow that is older than its entry" }],
   [3, { name: "flow_closed", text: "a TCP flow begins to close: one end has sent RST, or both FIN" }],
   [4, { name: "drop", text: "a packet was dropped" }],
-  [5, { name: "moved", text: "a connect was refused by its backend, and goes to another one of the Service" }],
+  [5, { name: "moved", text: "a connect was refused by its backend, or not answered, and goes to another one of the Service" }],
 ]);
 
 /** Where a packet was when its event was written. */
@@ -341,7 +344,7 @@ export const Verdict = {
   Deliver: 3,
   /** a packet goes to another node */
   Forward: 4,
-  /** a refusal became the SYN that it refused, for another backend */
+  /** the SYN of a connect begins again, for another backend */
   Move: 5,
   /** dropped, and answered with a refusal */
   Refuse: 6,
@@ -354,7 +357,7 @@ export const VerdictHelp: ReadonlyMap<number, { readonly name: string; readonly 
   [2, { name: "drop", text: "refused: the system call fails, or the packet is dropped" }],
   [3, { name: "deliver", text: "a packet goes to a pod of this node" }],
   [4, { name: "forward", text: "a packet goes to another node" }],
-  [5, { name: "move", text: "a refusal became the SYN that it refused, for another backend" }],
+  [5, { name: "move", text: "the SYN of a connect begins again, for another backend" }],
   [6, { name: "refuse", text: "dropped, and answered with a refusal" }],
 ]);
 
@@ -447,11 +450,11 @@ export const Metric = {
   LateAnswer: 24,
   /** dropped: a pod sends from a port that a moved connect of it has on the wire, to the same backend */
   PortTaken: 25,
-  /** connect that its backend refused, moved to another backend */
+  /** connect that its backend refused or did not answer, moved to another backend */
   Moved: 26,
-  /** refused connect that was not moved: no backend is left, or it was moved as often as may be */
+  /** such a connect that was not moved: no backend is left, or it was moved as often as may be */
   MoveExhausted: 27,
-  /** refused connect that was not moved: no port, or no room */
+  /** such a connect that was not moved: no port, or no room */
   MoveFailed: 28,
   /** refused: a connect from another node to an address of this node's range that no pod has */
   NoEndpoint: 29,
@@ -485,8 +488,8 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [23, { name: "event_lost", text: "event not written: the ring buffer was full, so the agent is late or does not run" }],
   [24, { name: "late_answer", text: "dropped: a backend answered a connect that was moved to another one" }],
   [25, { name: "port_taken", text: "dropped: a pod sends from a port that a moved connect of it has on the wire, to the same backend" }],
-  [26, { name: "moved", text: "connect that its backend refused, moved to another backend" }],
-  [27, { name: "move_exhausted", text: "refused connect that was not moved: no backend is left, or it was moved as often as may be" }],
-  [28, { name: "move_failed", text: "refused connect that was not moved: no port, or no room" }],
+  [26, { name: "moved", text: "connect that its backend refused or did not answer, moved to another backend" }],
+  [27, { name: "move_exhausted", text: "such a connect that was not moved: no backend is left, or it was moved as often as may be" }],
+  [28, { name: "move_failed", text: "such a connect that was not moved: no port, or no room" }],
   [29, { name: "no_endpoint", text: "refused: a connect from another node to an address of this node's range that no pod has" }],
 ]);

@@ -3,6 +3,7 @@
 /** Names of the pinned maps. */
 export const MAP_NAMES = {
   backends: "mesh_backends_v1",
+  clock: "mesh_clock_v1",
   clusterState: "mesh_cluster_state_v1",
   conntrack: "mesh_conntrack_v2",
   endpointIndex: "mesh_endpoint_index_v1",

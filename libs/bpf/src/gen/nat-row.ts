@@ -18,6 +18,8 @@ export interface NatRow {
   readonly moves: number;
   /** index of the tier of the backend */
   readonly tier: number;
+  /** how often it was moved because nothing answered */
+  readonly silent: number;
   /** sequence number of the flow's SYN */
   readonly isn: number;
   /** the backend that it has now */
@@ -32,7 +34,7 @@ export const NatRow = {
   /** Bytes. */
   size: 48,
   /** Byte offset of each field. */
-  offsets: { peer: 0, peerPort: 16, clientPort: 18, flags: 20, moves: 21, tier: 22, isn: 24, backend: 28, before: 32, check: 40 },
+  offsets: { peer: 0, peerPort: 16, clientPort: 18, flags: 20, moves: 21, tier: 22, silent: 23, isn: 24, backend: 28, before: 32, check: 40 },
   /** Writes the struct into `out` at `at`, padding as zeros. Arrays may be shorter than the field. */
   encode(value: NatRow, out: Uint8Array = new Uint8Array(48), at = 0): Uint8Array {
     const view = viewOf(out, at, 48);
@@ -43,6 +45,7 @@ export const NatRow = {
     view.setUint8(20, value.flags);
     view.setUint8(21, value.moves);
     view.setUint8(22, value.tier);
+    view.setUint8(23, value.silent);
     view.setUint32(24, value.isn, false);
     view.setUint32(28, value.backend, true);
     putEach(value.before, 2, (item, i) => view.setUint32(32 + i * 4, item, true));
@@ -59,6 +62,7 @@ export const NatRow = {
       flags: view.getUint8(20),
       moves: view.getUint8(21),
       tier: view.getUint8(22),
+      silent: view.getUint8(23),
       isn: view.getUint32(24, false),
       backend: view.getUint32(28, true),
       before: takeEach(2, (i) => view.getUint32(32 + i * 4, true)),

@@ -17,7 +17,7 @@ export interface NodeRow {
   readonly health: Uint8Array;
   /** enum node_flag */
   readonly flags: number;
-  /** reserved: round-trip time to its health address, in microseconds; 0 = not known */
+  /** round-trip time of its pods' handshakes, in microseconds, written by programs; 0 = not known */
   readonly rttUs: number;
 }
 

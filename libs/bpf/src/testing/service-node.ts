@@ -15,6 +15,7 @@ import {
   Limit,
   MAP_NAMES,
   NatRow,
+  NodeRow,
   PodRangeKey,
   PodRangeRow,
   Proto,
@@ -61,6 +62,8 @@ export interface ServiceNode {
   counts(): Readonly<Record<string, number>>;
   /** Runs a program on a frame that the device got. */
   run(program: "from_pod" | "from_network", ifindex: number, packet: Uint8Array): Promise<SkbRun>;
+  /** Round-trip time of a node by its index, in microseconds; 0 = not known. */
+  rttUs(node: number): number;
   /** Empties mesh_conntrack. */
   forgetFlows(): void;
   /** Rows of mesh_nat, two for each flow that was moved. */
@@ -161,6 +164,7 @@ export async function makeServiceNode(
       if (program === undefined) throw new Error(`Cannot find program "${name}"`);
       return runOnSkb(program.fd, { packet, context: { ifindex }, netns: netns.path });
     },
+    rttUs: (node) => NodeRow.decode(datapath.nodes.read(node)).rttUs,
     forgetFlows() {
       const map = native().openPin(join(bpffs, MAP_NAMES.conntrack));
       const empty = new Uint8Array(Limit.FlowSet * FlowRow.size);
