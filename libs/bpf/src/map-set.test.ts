@@ -13,9 +13,9 @@ import { startNode } from "./testing/node.js";
 import { OBJECTS } from "./testing/objects.js";
 import { runOnSkb } from "./testing/skb-run.js";
 
-const [SOCK, POD, DEVICE, SELECT, RACE] = ["sock", "pod", "device_test", "select_test", "race_test"].map(
+const [SOCK, POD, TCP, DEVICE, SELECT, RACE] = ["sock", "pod", "tcp", "device_test", "select_test", "race_test"].map(
   (name) => `${OBJECTS}/${name}.bpf.o`,
-) as [string, string, string, string, string];
+) as [string, string, string, string, string, string];
 const FRAMES = "mesh_test_frames_v1";
 
 function makePinFolder(t: TestContext): string {
@@ -56,12 +56,12 @@ test("a second object uses the maps of the first by name, and brings its own", a
 
 test("all objects of a set share its maps, with the configured sizes, and the next set adopts them", (t) => {
   const pinFolder = makePinFolder(t);
-  const set = open(t, pinFolder, SOCK, POD, DEVICE, SELECT);
+  const set = open(t, pinFolder, SOCK, POD, TCP, DEVICE, SELECT);
   const pins = readdirSync(pinFolder).sort();
   assert.deepEqual(pins, [...Object.values(MAP_NAMES), FRAMES, "mesh_test_counts"].sort());
   assert.equal(native().mapInfo(set.map(MAP_NAMES.backends)).maxEntries, 512);
   assert.equal(native().mapInfo(set.map(MAP_NAMES.udpSticky)).maxEntries, 64);
-  const next = open(t, pinFolder, DEVICE, SOCK, POD);
+  const next = open(t, pinFolder, TCP, DEVICE, SOCK, POD);
   for (const name of [...Object.values(MAP_NAMES), FRAMES]) assert.equal(next.id(name), set.id(name), name);
   assert.deepEqual(readdirSync(pinFolder).sort(), pins);
   assert.throws(() => next.map("mesh_test_counts"), /Cannot find map "mesh_test_counts"/);
