@@ -68,6 +68,11 @@ def connect(sock, host, port):
     SOCKETS[sock].connect((host, port))
 
 
+def fastopen(sock, host, port, data):
+    """Connects with data in the SYN (TCP Fast Open)."""
+    return SOCKETS[sock].sendto(data.encode(), socket.MSG_FASTOPEN, (host, port))
+
+
 def disconnect(sock):
     """connect() to AF_UNSPEC: the socket has no peer again."""
     if LIBC.connect(sock, bytes(16), 16):
@@ -147,7 +152,7 @@ def exchange(sock, size):
 
 
 FUNCTIONS = (server, open_socket, connect, disconnect, sendto, send, receive, peek, peer, cookie, bind, shutdown,
-             close, abort, dial, exchange)
+             close, abort, dial, exchange, fastopen)
 OPS = {f.__name__: f for f in FUNCTIONS}
 
 

@@ -17,6 +17,8 @@ export interface Sockets {
   server(proto: "tcp" | "udp" | "echo", family: 4 | 6, host: string, name: string): Promise<number>;
   open(proto: "tcp" | "udp" | "mptcp" | "udplite", family: 4 | 6): Promise<number>;
   connect(sock: number, host: string, port: number): Promise<null>;
+  /** Connects with data in the SYN (TCP Fast Open); resolves to the bytes that were taken. */
+  fastopen(sock: number, host: string, port: number, data: string): Promise<number>;
   /** connect() to AF_UNSPEC. */
   disconnect(sock: number): Promise<null>;
   sendto(sock: number, host: string, port: number, data: string): Promise<number>;
@@ -59,6 +61,7 @@ export function startSockets(cgroup?: string, netns?: string): Sockets {
     server: (proto, family, host, name) => call({ op: "server", proto, family, host, name }),
     open: (proto, family) => call({ op: "open_socket", proto, family }),
     connect: (sock, host, port) => call({ op: "connect", sock, host, port }),
+    fastopen: (sock, host, port, data) => call({ op: "fastopen", sock, host, port, data }),
     disconnect: (sock) => call({ op: "disconnect", sock }),
     sendto: (sock, host, port, data) => call({ op: "sendto", sock, host, port, data }),
     send: (sock, data) => call({ op: "send", sock, data }),
