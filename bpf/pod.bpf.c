@@ -71,7 +71,7 @@ int from_pod(struct __sk_buff *skb)
 	if (parsed == PARSED_MALFORMED)
 		return finish(&packet, DROP(DROP_MALFORMED), 0);
 	from = find_endpoint(packet.source);
-	if (!from || from->ifindex != skb->ifindex || __builtin_memcmp(from->mac, packet.source_mac, ETH_ALEN))
+	if (!from || from->ifindex != skb->ifindex || !is_from_mac(skb, from->mac))
 		return finish(&packet, DROP(DROP_SPOOFED_SOURCE), 0);
 	/* The stack takes one of VLAN 0 for an untagged frame. */
 	if (parsed == PARSED_TAGGED)

@@ -124,6 +124,13 @@ __noinline int row_of_flow(const struct flow_set *set, const struct flow_key *ke
 	return LIMIT_FLOW_SET;
 }
 
+/* The row at a place below LIMIT_FLOW_SET. The verifier may have lost that bound, which the compiler then keeps. */
+static __always_inline struct flow_row *row_at(struct flow_set *set, __u32 place)
+{
+	barrier_var(place);
+	return &set->row[place & (LIMIT_FLOW_SET - 1)];
+}
+
 /* Looks the packet's flow up: its row if that is whole, with the flags of the packet's direction. */
 static __always_inline void find_flow(const struct packet *packet, struct tracked *flow)
 {
@@ -139,7 +146,7 @@ static __always_inline void find_flow(const struct packet *packet, struct tracke
 	place = row_of_flow(flow->set, &packet->flow);
 	if (place >= LIMIT_FLOW_SET)
 		return;
-	row = &flow->set->row[place];
+	row = row_at(flow->set, place);
 	gen = READ_ONCE(row->gen);
 	word = READ_ONCE(row->word[packet->from_b & 1]);
 	if (gen < FLOW_GEN_FIRST)
@@ -291,7 +298,7 @@ static __always_inline bool insert_flow(const struct packet *packet, struct trac
 
 	if (!flow->set || place >= LIMIT_FLOW_SET)
 		return false;
-	row = &flow->set->row[place];
+	row = row_at(flow->set, place);
 	gen = READ_ONCE(row->gen);
 	if (gen == FLOW_GEN_BUSY || __sync_val_compare_and_swap(&row->gen, gen, FLOW_GEN_BUSY) != gen)
 		return false;

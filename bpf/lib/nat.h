@@ -46,35 +46,54 @@ static __always_inline __u64 nat_check(const struct flow_key *key, const struct 
 	return row_check(row_check(ROW_CHECK, key, NAT_KEY_WORDS), row, NAT_WORDS);
 }
 
-/* Not inlined and not static: the verifier walks it once. */
-__noinline int nat_lookup(const struct flow_key *key, struct nat_row *row)
-{
-	const struct nat_row *found;
+/*
+ * What functions work with that are not inlined: more than their frames hold. Linux 6.1 takes keys of maps from frames and
+ * from maps, and not from what a global function was given.
+ */
+struct nat_scratch {
+	struct nat_row row;
+	struct flow_key key;
+	struct flow_key other;
+};
 
-	if (!key || !row)
-		return 0;
-	found = bpf_map_lookup_elem(&mesh_nat_v1, key);
+/* 0 -> for one packet at a time */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct nat_scratch);
+} mesh_nat_scratch_v1 SEC(".maps");
+
+static __always_inline struct nat_scratch *nat_scratch(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&mesh_nat_scratch_v1, &first);
+}
+
+static __always_inline bool nat_lookup(const struct flow_key *key, struct nat_row *row)
+{
+	const struct nat_row *found = bpf_map_lookup_elem(&mesh_nat_v1, key);
+
 	if (!found)
-		return 0;
+		return false;
 	copy_once(row, found, NAT_WORDS + 1);
 	return row->check == nat_check(key, row);
 }
 
-/* Inserts a row unless its key has one; 0 when it has, or when the map is full. */
-__noinline int nat_insert(const struct flow_key *key, struct nat_row *row)
+/* Inserts a row unless its key has one; false when it has, or when the map is full. */
+static __always_inline bool nat_insert(const struct flow_key *key, struct nat_row *row)
 {
 	struct nat_state_row *state;
 	__u32 first = 0;
 
-	if (!key || !row)
-		return 0;
 	row->check = nat_check(key, row);
 	if (bpf_map_update_elem(&mesh_nat_v1, key, row, BPF_NOEXIST))
-		return 0;
+		return false;
 	state = bpf_map_lookup_elem(&mesh_nat_state_v1, &first);
 	if (state)
 		*(volatile __u32 *)&state->used = 1;
-	return 1;
+	return true;
 }
 
 static __always_inline bool nat_in_use(void)
@@ -115,7 +134,7 @@ static __always_inline bool is_from_client(const struct packet *packet, const st
 /* True when an end of a flow was heard. `end`: 0 for a, 1 for b. */
 __noinline int was_heard(const struct flow_key *key, __u32 end)
 {
-	const struct flow_set *set;
+	struct flow_set *set;
 	__u32 index, place;
 	__u64 hash;
 
@@ -126,7 +145,7 @@ __noinline int was_heard(const struct flow_key *key, __u32 end)
 	if (!set)
 		return 0;
 	place = row_of_flow(set, key);
-	return place < LIMIT_FLOW_SET && READ_ONCE(set->row[place].sent[end & 1]);
+	return place < LIMIT_FLOW_SET && READ_ONCE(row_at(set, place)->sent[end & 1]);
 }
 
 static __always_inline void replace_port(struct __sk_buff *skb, __u32 offset, __u32 check, __be16 before, __be16 after)
@@ -195,53 +214,79 @@ static __always_inline bool may_be_moved(const struct packet *packet, const stru
 
 enum nat_result {
 	NAT_NONE,      /* its flow was not moved */
-	NAT_TRANSLATE, /* it has its other tuple now */
+	NAT_TRANSLATE, /* it gets its other tuple */
+	NAT_QUOTE,     /* an ICMP error that quotes the wire, and gets the front */
 	NAT_LATE,      /* an answer of a backend from which the connect was moved */
 	NAT_BACK,      /* the first answer is of the backend from which the connect was moved: it has it again */
 	NAT_TAKEN,     /* the pod uses a port that a moved flow has on the wire */
 };
 
 /*
- * Gives a packet its other tuple if its flow was moved; an ICMP error quotes the front tuple then. Not inlined and not
- * static, as nat_lookup().
+ * What happens to a packet whose flow may have been moved; the row of its tuple is in the scratch memory then. Not inlined
+ * and not static: the verifier walks it once.
  */
-__noinline int nat_translate(struct __sk_buff *skb, struct packet *packet)
+__noinline int nat_find(const struct packet *packet)
 {
+	struct nat_scratch *scratch = nat_scratch();
 	bool is_front, from_client, peer_is_a;
-	struct nat_row row = {};
-	struct flow_key other;
+	struct nat_row *row;
 
-	if (!packet || !nat_lookup(&packet->flow, &row))
+	if (!packet || !scratch)
 		return NAT_NONE;
-	is_front = row.flags & NAT_FRONT;
-	from_client = is_from_client(packet, &row);
-	if (packet->is_error) {
-		if (!is_front && !from_client)
-			rewrite_quote(skb, packet, &row);
+	row = &scratch->row;
+	scratch->key = packet->flow;
+	if (!nat_lookup(&scratch->key, row))
 		return NAT_NONE;
-	}
-	peer_is_a = tuple_key(&other, from_client ? packet->source : packet->target, row.client_port, row.peer,
-			      row.peer_port);
-	if (is_front && from_client && begins_flow(packet) && packet->seq != row.isn) {
+	is_front = row->flags & NAT_FRONT;
+	from_client = is_from_client(packet, row);
+	if (packet->is_error)
+		return is_front || from_client ? NAT_NONE : NAT_QUOTE;
+	peer_is_a = tuple_key(&scratch->other, from_client ? packet->source : packet->target, row->client_port, row->peer,
+			      row->peer_port);
+	if (is_front && from_client && begins_flow(packet) && packet->seq != row->isn) {
 		/* Another connect from the same port. */
-		bpf_map_delete_elem(&mesh_nat_v1, &packet->flow);
-		bpf_map_delete_elem(&mesh_nat_v1, &other);
+		bpf_map_delete_elem(&mesh_nat_v1, &scratch->key);
+		bpf_map_delete_elem(&mesh_nat_v1, &scratch->other);
 		return NAT_NONE;
 	}
-	if (is_front && !from_client && is_syn_ack(packet) && !was_heard(&other, !peer_is_a)) {
+	if (is_front && !from_client && is_syn_ack(packet) && !was_heard(&scratch->other, !peer_is_a)) {
 		/* The first answer wins. The pod resets what answers later: it has no socket of that port. */
-		bpf_map_delete_elem(&mesh_nat_v1, &packet->flow);
-		bpf_map_delete_elem(&mesh_nat_v1, &other);
+		bpf_map_delete_elem(&mesh_nat_v1, &scratch->key);
+		bpf_map_delete_elem(&mesh_nat_v1, &scratch->other);
 		return NAT_BACK;
 	}
 	if (is_front != from_client)
 		return is_front ? NAT_LATE : NAT_TAKEN;
-	if (packet->dialled.service)
-		packet->dialled.backend = row.backend;
-	rewrite(skb, packet, &row, from_client);
-	set_tuple(packet, &row, from_client);
-	packet->is_moved = 1;
 	return NAT_TRANSLATE;
+}
+
+/* Gives a packet for which nat_find() found a row its other tuple. */
+__noinline int nat_rewrite(struct __sk_buff *skb, struct packet *packet)
+{
+	const struct nat_scratch *scratch = nat_scratch();
+	const struct nat_row *row;
+	bool from_client;
+
+	if (!packet || !scratch)
+		return 0;
+	row = &scratch->row;
+	from_client = row->flags & NAT_FRONT;
+	if (packet->dialled.service)
+		packet->dialled.backend = row->backend;
+	rewrite(skb, packet, row, from_client);
+	set_tuple(packet, row, from_client);
+	packet->is_moved = 1;
+	return 0;
+}
+
+/* Lets an ICMP error quote the front tuple. */
+__noinline int nat_rewrite_quote(struct __sk_buff *skb, const struct packet *packet)
+{
+	const struct nat_scratch *scratch = nat_scratch();
+
+	if (packet && scratch)
+		rewrite_quote(skb, packet, &scratch->row);
+	return 0;
 }
 
 /*
@@ -255,7 +300,10 @@ static __always_inline enum drop_reason translate(struct __sk_buff *skb, struct 
 		packet->event = EVENT_NONE;
 		take_dialled(flow, packet);
 	}
-	switch (nat_translate(skb, packet)) {
+	switch (nat_find(packet)) {
+	case NAT_QUOTE:
+		nat_rewrite_quote(skb, packet);
+		break;
 	case NAT_LATE:
 		return DROP_LATE_ANSWER;
 	case NAT_TAKEN:
@@ -265,6 +313,7 @@ static __always_inline enum drop_reason translate(struct __sk_buff *skb, struct 
 			mark(flow, 0, FLOW_NAT);
 		break;
 	case NAT_TRANSLATE:
+		nat_rewrite(skb, packet);
 		__builtin_memset(flow, 0, sizeof(*flow));
 		find_flow(packet, flow);
 	}

@@ -49,7 +49,6 @@ struct packet {
 	struct dialled dialled;
 	__u8 source[16];
 	__u8 target[16];
-	__u8 source_mac[ETH_ALEN];
 	__u8 from_b;	/* 1: sent by end b of the flow, 0: by end a */
 	__u8 tcp;	/* flags, 0 unless it is TCP */
 	__u8 has_ports; /* `flow` is complete: TCP, UDP or ICMP echo, not a fragment after the first */
@@ -257,6 +256,14 @@ static __always_inline bool read_error(struct __sk_buff *skb, struct packet *pac
 	return true;
 }
 
+/* True when the frame comes from this MAC. */
+static __always_inline bool is_from_mac(struct __sk_buff *skb, const __u8 *mac)
+{
+	const struct ethhdr *eth = in_place(skb, sizeof(*eth));
+
+	return eth && !__builtin_memcmp(eth->h_source, mac, ETH_ALEN);
+}
+
 /* Of a frame whose first tag the kernel took out: what follows it is another one. */
 static __always_inline bool is_tag(__be16 protocol)
 {
@@ -277,7 +284,6 @@ static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *p
 	head = in_place(skb, sizeof(*head));
 	if (!head || head->ip.version != 4 || head->ip.ihl < 5)
 		return PARSED_MALFORMED;
-	__builtin_memcpy(packet->source_mac, head->eth.h_source, ETH_ALEN);
 	map_address(packet->source, head->ip.saddr);
 	map_address(packet->target, head->ip.daddr);
 	/* The kernel took the tag out of the frame: redirected, the packet would have it again. */

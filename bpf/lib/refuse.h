@@ -17,7 +17,7 @@ struct reset {
 
 /*
  * Makes a SYN, or the answer to one, the RST that answers it; 0 when it cannot be written. Not inlined and not static, as
- * nat_lookup().
+ * nat_find().
  */
 __noinline int write_reset(struct __sk_buff *skb, const struct packet *packet)
 {
@@ -64,12 +64,14 @@ static __always_inline int refuse_answer(struct __sk_buff *skb, struct packet *p
 
 /*
  * Ends a SYN to an address that no pod of this node has. That the address is of the node's range, its routes say: the agent
- * keeps one for the range, unreachable, behind those to its pods.
+ * keeps one for the range, unreachable, behind those to its pods. Not inlined, for the caller's frame has no room.
  */
-static __always_inline int refuse_connect(struct __sk_buff *skb, struct packet *packet)
+__noinline int refuse_connect(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct bpf_fib_lookup way;
 
+	if (!packet)
+		return TC_ACT_UNSPEC;
 	if (!is_pod_address(packet->source) || !is_pod_address(packet->target) || !is_no_way(find_way(skb, packet, &way)) ||
 	    !write_reset(skb, packet))
 		return pass(packet);

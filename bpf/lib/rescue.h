@@ -65,7 +65,7 @@ static __always_inline __u64 syn_check(const struct syn_row *row, __u64 hash)
 	return row_check(row_check(ROW_CHECK ^ hash, words, ROW_WORDS), words + ROW_WORDS, SYN_WORDS - ROW_WORDS);
 }
 
-/* Keeps the SYN of a connect to a Service. `hash`: of its flow. Not inlined and not static, as nat_lookup(). */
+/* Keeps the SYN of a connect to a Service. `hash`: of its flow. Not inlined and not static, as nat_find(). */
 __noinline int keep_syn(struct __sk_buff *skb, const struct packet *packet, __u64 hash)
 {
 	struct syn_row row = {}, *to = syn_at(hash);
@@ -97,14 +97,15 @@ struct move {
 	struct nat_row front; /* the row of the front tuple, to be inserted */
 };
 
-/* What a move works with: more than fits beside its caller's frame. */
+/* What a move works with, as nat_scratch. */
 struct move_scratch {
 	struct move move;
 	struct flow_body body;
 	struct syn_row syn;
-	struct nat_row wire;	     /* the row of the wire tuple */
+	struct nat_row wire; /* the row of the wire tuple */
 	struct flow_key front_key;
 	struct flow_key wire_key;
+	struct flow_key key; /* of the packet */
 };
 
 /* 0 -> for one packet at a time */
@@ -114,6 +115,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct move_scratch);
 } mesh_move_scratch_v1 SEC(".maps");
+
+static __always_inline struct move_scratch *move_scratch(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&mesh_move_scratch_v1, &first);
+}
 
 /* Another backend than those that were tried, of another cluster than `avoided`, and not of tiers before `first_tier`. */
 __noinline __u64 choose_untried(__u32 service, __u64 tried, __u32 first_tier, __u32 avoided)
@@ -138,14 +146,17 @@ __noinline __u64 choose_untried(__u32 service, __u64 tried, __u32 first_tier, __
 }
 
 /* Chooses the next backend of the move, whose row then has it as its peer; 0 when none is left. */
-__noinline int choose_next(struct move *move, __u32 is_silent)
+__noinline int choose_next(__u32 is_silent)
 {
+	struct move_scratch *scratch = move_scratch();
 	const struct backend_row *backend;
 	__u64 pick = PICK_NONE, tried;
 	struct nat_row *row;
+	struct move *move;
 
-	if (!move)
+	if (!scratch)
 		return 0;
+	move = &scratch->move;
 	row = &move->front;
 	if (row->moves >= LIMIT_MOVES || (is_silent && row->silent >= LIMIT_SILENT_MOVES))
 		return 0;
@@ -175,7 +186,7 @@ __noinline int choose_next(struct move *move, __u32 is_silent)
 /* True when a flow of this key has a row and has not ended. */
 __noinline int is_in_use(const struct flow_key *key)
 {
-	const struct flow_set *set;
+	struct flow_set *set;
 	__u32 index, place;
 	__u64 hash;
 
@@ -186,15 +197,16 @@ __noinline int is_in_use(const struct flow_key *key)
 	if (!set)
 		return 1;
 	place = row_of_flow(set, key);
-	return place < LIMIT_FLOW_SET && !has_ended(&set->row[place], bpf_ktime_get_coarse_ns() >> 30);
+	return place < LIMIT_FLOW_SET && !has_ended(row_at(set, place), bpf_ktime_get_coarse_ns() >> 30);
 }
 
 /*
  * Gives the flow a source port of ours, and inserts the row of its wire tuple. A port that the pod uses to the same backend
  * would mix two connections.
  */
-__noinline int insert_wire(struct move_scratch *scratch)
+__noinline int insert_wire(void)
 {
+	struct move_scratch *scratch = move_scratch();
 	__u32 random = bpf_get_prandom_u32();
 	struct nat_row *row;
 	struct move *move;
@@ -221,11 +233,12 @@ __noinline int insert_wire(struct move_scratch *scratch)
 }
 
 /*
- * Inserts the two rows of a move, in the place of those of the move before, if there was one: whoever inserts the row of
+ * Inserts the two rows of a move, in the place of those of the move before (`again`): whoever inserts the row of
  * the front tuple moves the connect. 0, or a negative errno; -EEXIST: another CPU moves it.
  */
-__noinline int insert_move(struct move_scratch *scratch, const struct flow_key *wire_before)
+__noinline int insert_move(__u32 again)
 {
+	struct move_scratch *scratch = move_scratch();
 	struct move *move;
 	bool is_b;
 
@@ -233,17 +246,17 @@ __noinline int insert_move(struct move_scratch *scratch, const struct flow_key *
 		return -EINVAL;
 	move = &scratch->move;
 	is_b = tuple_key(&scratch->front_key, move->client, move->client_port, move->peer, move->peer_port);
-	if (wire_before && bpf_map_delete_elem(&mesh_nat_v1, &scratch->front_key))
+	if (again && bpf_map_delete_elem(&mesh_nat_v1, &scratch->front_key))
 		return -EEXIST;
-	if (!insert_wire(scratch))
+	if (!insert_wire())
 		return -ENOSPC;
 	move->front.flags = NAT_FRONT | (is_b ? NAT_CLIENT_IS_B : 0);
 	if (!nat_insert(&scratch->front_key, &move->front)) {
 		bpf_map_delete_elem(&mesh_nat_v1, &scratch->wire_key);
 		return -EEXIST;
 	}
-	if (wire_before)
-		bpf_map_delete_elem(&mesh_nat_v1, wire_before);
+	if (again)
+		bpf_map_delete_elem(&mesh_nat_v1, &scratch->key);
 	return 0;
 }
 
@@ -257,15 +270,20 @@ static __always_inline __u32 tcp_length(__u8 bytes)
 }
 
 /* Makes a packet the SYN of the connect, as the pod would send it: the pod's device, or 0 when it cannot be written. */
-__noinline int write_syn(struct __sk_buff *skb, struct syn_row *syn, const struct move *move)
+__noinline int write_syn(struct __sk_buff *skb)
 {
+	struct move_scratch *scratch = move_scratch();
 	struct headers head = {.eth = {.h_proto = bpf_htons(ETH_P_IP)}};
 	const struct endpoint_row *client;
+	const struct move *move;
 	__be32 source, target;
+	struct syn_row *syn;
 	__u32 length;
 
-	if (!syn || !move)
+	if (!scratch)
 		return 0;
+	move = &scratch->move;
+	syn = &scratch->syn;
 	length = tcp_length(syn->tcp_length);
 	if (!length)
 		return 0;
@@ -316,8 +334,9 @@ static __always_inline bool may_move(const struct packet *packet, const struct t
 #define MOVE_DROP (-1) /* it is dropped: it answers no SYN of the pod, or the pod has to repeat its SYN by itself */
 
 /* Sets what the move of a refused connect begins with; 0 when it cannot be moved. `hash`, `flags`: of its flow. */
-__noinline int begin_move(const struct packet *packet, struct move_scratch *scratch, __u64 hash, __u32 flags)
+__noinline int begin_move(const struct packet *packet, __u64 hash, __u32 flags)
 {
+	struct move_scratch *scratch = move_scratch();
 	const struct flow_body *body;
 	struct nat_row *wire;
 	struct move *move;
@@ -340,7 +359,8 @@ __noinline int begin_move(const struct packet *packet, struct move_scratch *scra
 	move->front.backend = body->backend;
 	if (!(flags & FLOW_NAT))
 		return 1;
-	if (!nat_lookup(&packet->flow, wire) || (wire->flags & NAT_FRONT))
+	scratch->key = packet->flow;
+	if (!nat_lookup(&scratch->key, wire) || (wire->flags & NAT_FRONT))
 		return 0;
 	__builtin_memcpy(move->peer, wire->peer, sizeof(move->peer));
 	move->peer_port = wire->peer_port;
@@ -351,8 +371,9 @@ __noinline int begin_move(const struct packet *packet, struct move_scratch *scra
 }
 
 /* Takes the SYN of the connect, if it is still known; 0 when what the refusal answers is not what the pod sent. */
-__noinline int take_syn(struct move_scratch *scratch, const struct packet *packet)
+__noinline int take_syn(const struct packet *packet)
 {
+	struct move_scratch *scratch = move_scratch();
 	__u32 isn, behind;
 	const struct syn_row *kept;
 	struct syn_row *syn;
@@ -391,21 +412,19 @@ static __always_inline void note_move(struct packet *packet, const struct move *
  */
 static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, struct tracked *flow, bool is_silent)
 {
-	struct move_scratch *scratch;
 	bool is_answer = !(flow->flags & FLOW_INITIATOR);
-	__u32 first = 0;
+	struct move_scratch *scratch = move_scratch();
 	int error, device;
 
-	scratch = bpf_map_lookup_elem(&mesh_move_scratch_v1, &first);
-	if (!scratch || !read_body(flow, &scratch->body) || !begin_move(packet, scratch, flow->hash, flow->flags))
+	if (!scratch || !read_body(flow, &scratch->body) || !begin_move(packet, flow->hash, flow->flags))
 		return MOVE_NONE;
-	if (!take_syn(scratch, packet))
+	if (!take_syn(packet))
 		return is_answer ? MOVE_DROP : MOVE_NONE;
-	if (!choose_next(&scratch->move, is_silent)) {
+	if (!choose_next(is_silent)) {
 		count(METRIC_MOVE_EXHAUSTED);
 		return MOVE_NONE;
 	}
-	error = insert_move(scratch, flow->flags & FLOW_NAT ? &packet->flow : NULL);
+	error = insert_move(flow->flags & FLOW_NAT);
 	if (error == -EEXIST)
 		return MOVE_DROP;
 	if (error) {
@@ -415,7 +434,7 @@ static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, 
 	mark(flow, FLOW_NAT, 0);
 	count(METRIC_MOVED);
 	note_move(packet, &scratch->move, &scratch->body, is_answer);
-	device = write_syn(skb, &scratch->syn, &scratch->move);
+	device = write_syn(skb);
 	return device ? device : MOVE_DROP;
 }
 

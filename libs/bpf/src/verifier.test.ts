@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { native } from "./native.js";
 import { OBJECTS } from "./testing/objects.js";
 
-const MOST = 50_000;
+const MOST = 100_000;
 const NO_PROGRAMS = new Set(["schema.bpf.o", "refused_test.bpf.o"]);
 
 for (const name of readdirSync(OBJECTS).filter((file) => file.endsWith(".bpf.o") && !NO_PROGRAMS.has(file))) {

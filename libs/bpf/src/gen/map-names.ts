@@ -17,6 +17,7 @@ export const MAP_NAMES = {
   frontends: "mesh_frontends_v1",
   metrics: "mesh_metrics_v1",
   moveScratch: "mesh_move_scratch_v1",
+  natScratch: "mesh_nat_scratch_v1",
   natState: "mesh_nat_state_v1",
   nat: "mesh_nat_v1",
   nodeState: "mesh_node_state_v1",
