@@ -58,16 +58,20 @@ test("--map-sizes takes sizes by name; each mistake is named with what to write"
   const parse = (text: string) => parseArguments([...NEEDED, `--map-sizes=${text}`]).mapSizes;
   assert.deepEqual(parseArguments(NEEDED).mapSizes, {});
   assert.deepEqual(parse("backends=524288,udp=1000000"), { backends: 524_288, udp: 1_000_000 });
+  assert.deepEqual(parse("events=65536,flows=1000"), { events: 65_536, flows: 1000 });
   for (const [text, sentence] of [
     ["524288", /^.*--map-sizes has "524288", write it like "backends=524288"/],
     ["backends=1e6", /has "backends=1e6", write it like/],
     [
       "backend=1000",
-      /has "backend=1000", choose the name from frontends, services, backends, nodes, udp, flows, pods, ranges/,
+      /has "backend=1000", choose the name from frontends, services, backends, nodes, udp, flows, pods, ranges, events/,
     ],
     ["udp=1000,udp=2000", /has "udp=2000", name "udp" once/],
     ["nodes=1", /has "nodes=1", write a number from 16 to 16777216/],
     ["backends=16777217", /write a number from 16 to 16777216/],
+    ["events=3000000", /has "events=3000000", write a power of two from 65536 to 268435456, in bytes/],
+    ["events=32768", /has "events=32768", write a power of two from 65536 to/],
+    ["events=536870912", /has "events=536870912", write a power of two from 65536 to/],
   ] as const) {
     assert.throws(() => parse(text), { code: "USAGE", message: sentence });
   }

@@ -1,6 +1,6 @@
 /** The command line of node-agent. Throws a `USAGE` error that says what to write. */
 import { join } from "node:path";
-import { type DatapathMode, type MapSizes, SIZE_NAMES, SIZE_RANGE } from "@isthmus/bpf";
+import { type DatapathMode, type MapSizes, SIZE_NAMES, sizeProblem } from "@isthmus/bpf";
 import { checkAddressOption, readOptions, usageError } from "@isthmus/observe";
 import { covers, pathOf } from "./cgroups/layouts.js";
 
@@ -69,7 +69,8 @@ Stopping it removes nothing: programs, maps, routes and pods' interfaces stay, a
   --bpffs DIR          folder of the pins (/sys/fs/bpf/isthmus)
   --map-sizes LIST     entries of the maps, NAME=NUMBER[,NAME=NUMBER]; maps of a running node grow while traffic runs,
                        and never shrink (frontends=65536,services=65536,backends=262144,nodes=32768,udp=65536; in mode
-                       packets flows=524288,pods=4096,ranges=65536)
+                       packets flows=524288,pods=4096,ranges=65536, and events=2097152: bytes of the ring buffer, a power
+                       of two)
   --datapath-mode sockets|packets
                        sockets: Services when a pod connects, packets by plain routing; packets, a preview: programs on
                        devices also deliver packets between pods of the mesh past the node's stack (sockets)
@@ -163,8 +164,8 @@ function parseMapSizes(text: string): Partial<MapSizes> {
     if (!isSizeName(name)) throw wrong(`choose the name from ${SIZE_NAMES.join(", ")}`);
     if (name in sizes) throw wrong(`name "${name}" once`);
     const entries = Number(digits);
-    const { min, max } = SIZE_RANGE;
-    if (entries < min || entries > max) throw wrong(`write a number from ${min} to ${max}`);
+    const problem = sizeProblem(name, entries);
+    if (problem !== undefined) throw wrong(problem);
     sizes[name] = entries;
   }
   return sizes;

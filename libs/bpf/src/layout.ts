@@ -29,6 +29,8 @@ export interface MapSizes {
   readonly pods: number;
   /** Mode `packets`: pod ranges of all nodes of all clusters. */
   readonly ranges: number;
+  /** Mode `packets`: bytes of the ring buffer of events, a power of two. */
+  readonly events: number;
 }
 
 /** The maps whose size is configurable, and so not part of the layout. */
@@ -45,6 +47,7 @@ const SIZED: ReadonlyMap<string, keyof MapSizes> = new Map([
   [MAP_NAMES.endpoints, "pods"],
   [MAP_NAMES.endpointIndex, "pods"],
   [MAP_NAMES.podRanges, "ranges"],
+  [MAP_NAMES.events, "events"],
 ]);
 
 /** Maps of which an entry has room for several of what the size counts; their number of entries is a power of two. */
@@ -53,16 +56,29 @@ const PER_ENTRY: ReadonlyMap<string, number> = new Map([
   [MAP_NAMES.flowBodies, Limit.FlowSet],
 ]);
 
-/** Maps that begin empty when they grow: what stands where depends on the size, and is made again as packets come. */
-const NOT_COPIED: ReadonlySet<string> = new Set([MAP_NAMES.conntrack, MAP_NAMES.flowBodies]);
+/**
+ * Maps that begin empty when they grow. Of flows, what stands where depends on the size, and is made again as packets
+ * come; events that were not read yet are lost.
+ */
+const NOT_COPIED: ReadonlySet<string> = new Set([MAP_NAMES.conntrack, MAP_NAMES.flowBodies, MAP_NAMES.events]);
 
 /** Sized maps to which programs write too. */
 const WRITTEN_BY_PROGRAMS: ReadonlySet<string> = new Set([MAP_NAMES.udpSticky, MAP_NAMES.udpReverse]);
 
 export const SIZE_NAMES: readonly (keyof MapSizes)[] = [...new Set(SIZED.values())];
 
-/** The sizes that make sense: row 0 of the arrays stays empty, and a backend id has 24 bits for its row. */
-export const SIZE_RANGE = { min: 16, max: 1 << 24 };
+/** Row 0 of the arrays stays empty, and a backend id has 24 bits for its row. */
+const ENTRIES = { min: 16, max: 1 << 24 };
+/** The kernel takes a power of two of whole pages, which have up to 64 KiB. */
+const RING_BYTES = { min: 1 << 16, max: 1 << 28 };
+
+/** Says what to write instead of a size that makes no sense; undefined: it does. */
+export function sizeProblem(size: keyof MapSizes, value: number): string | undefined {
+  const { min, max } = size === "events" ? RING_BYTES : ENTRIES;
+  const isInRange = value >= min && value <= max;
+  if (size !== "events") return isInRange ? undefined : `write a number from ${min} to ${max}`;
+  return isInRange && (value & (value - 1)) === 0 ? undefined : `write a power of two from ${min} to ${max}, in bytes`;
+}
 
 /** A map's layout before the one of now, whose rows are kept. */
 export interface OlderLayout {

@@ -80,25 +80,27 @@ test("all maps of a node grow under load: no connect fails, nothing is lost, and
   assert.deepEqual(leftovers(node.options.bpffs), []);
 });
 
-test("maps of mode packets grow: rows of pods and ranges stay, and flows begin anew", async (t) => {
+test("maps of mode packets grow: rows of pods and ranges stay, flows and the ring of events begin anew", async (t) => {
   const node = await startNode("growth");
   t.after(() => node.remove());
   node.datapath.close();
-  const open = (flows: number, pods: number, ranges: number) =>
-    openDatapath({ ...node.options, mode: "packets", sizes: { ...node.options.sizes, flows, pods, ranges } });
+  const open = (flows: number, pods: number, ranges: number, events: number) =>
+    openDatapath({ ...node.options, mode: "packets", sizes: { ...node.options.sizes, flows, pods, ranges, events } });
   const pathOf = ({ packets }: Datapath) => packets ?? assert.fail("mode packets");
-  const small = await open(1000, 20, 16);
+  const small = await open(1000, 20, 16, 1 << 16);
   const addr = new Uint8Array(16).fill(7);
   const [address, range] = [bytesKey(addr), bytesKey(PodRangeKey.encode({ length: 128, addr }))];
   pathOf(small).endpoints.storeWord32(19, 4, 77);
   await pathOf(small).endpointIndex.insert(new Map([[address, Uint8Array.of(19, 0, 0, 0)]]));
   await pathOf(small).podRanges.insert(new Map([[range, new Uint8Array(8).fill(3)]]));
   assert.deepEqual([pathOf(small).flowFill(), small.sizes.flows], [{ used: 0, capacity: 1024 }, 1024]);
+  assert.equal(small.sizes.events, 1 << 16);
   small.close();
-  const large = await open(4000, 30, 40);
+  const large = await open(4000, 30, 40, 1 << 20);
   t.after(() => large.close());
   const path = pathOf(large);
   assert.deepEqual(path.flowFill(), { used: 0, capacity: 4096 });
+  assert.equal(large.sizes.events, 1 << 20);
   assert.deepEqual([path.endpoints.maxEntries, path.endpointIndex.maxEntries, path.podRanges.maxEntries], [30, 30, 40]);
   assert.deepEqual([...path.endpoints.read(19).subarray(4, 8)], [77, 0, 0, 0]);
   assert.deepEqual(await path.endpointIndex.load(), new Map([[address, Uint8Array.of(19, 0, 0, 0)]]));
