@@ -1,137 +1,43 @@
-/** Rows of an agent's maps to a reader, over real gRPC on both sides. */
+/** Rows of an agent's maps to a reader. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { type ClientDuplexStream, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { Metadata, status } from "@grpc/grpc-js";
 import { systemClock } from "@isthmus/model";
-import { silentLogger } from "@isthmus/observe";
-import {
-  AdminClient,
-  type AgentMessage,
-  DumpRequest,
-  type DumpResponse,
-  MapColumnType,
-  MapRows,
-  MonitorState,
-  type QueryMessage,
-  StatusResponse,
-} from "@isthmus/proto";
-import { waitFor as waitWithin } from "@isthmus/runtime";
-import { createFakeSources } from "../../testing/fake-source.js";
-import { createMeshTls, type MeshTls } from "../../testing/mesh-tls.js";
-import { serveStream } from "../../testing/serve-stream.js";
-import { watchTlsFiles } from "../grpc/tls-files.js";
-import type { AdminAuth } from "./admin-auth.js";
-import { adminError } from "./admin-error.js";
-import { startAdminServer } from "./admin-server.js";
+import { DumpRequest, MapColumnType, MapRows, MonitorState } from "@isthmus/proto";
+import { LIMIT, startQueryRig, waitFor } from "./testing/query-rig.js";
 
-const waitFor = (what: string, check: () => boolean | Promise<boolean>) =>
-  waitWithin(what, check, { timeoutMs: 20_000 });
-const LIMIT = { timeout: 60_000 };
 const HEARD = MonitorState.MONITOR_STATE_HEARD;
 const UNAVAILABLE = MonitorState.MONITOR_STATE_UNAVAILABLE;
 const NUMBER = MapColumnType.MAP_COLUMN_TYPE_NUMBER;
 const TEXT = MapColumnType.MAP_COLUMN_TYPE_TEXT;
 
-/** A server of agents and one of the admin API, over the same queries. Nodes: w1 and w2 connected, w3 not. */
+/** A part of the rows; the last one has a summary. */
+type Part = Parameters<typeof MapRows.fromPartial>[0];
+
 async function setUp(t: TestContext) {
-  const tls = await createMeshTls();
-  const { port, queries } = await serveStream({ after: (work) => t.after(work) }, tls);
-  const files = watchTlsFiles(tls.folder, silentLogger);
-  const access = { refuse: undefined as status | undefined, asked: [] as string[] };
-  const auth: AdminAuth = {
-    async check(_, right) {
-      access.asked.push(right);
-      if (access.refuse !== undefined) throw adminError(access.refuse, "not you");
-    },
-    close: () => undefined,
-  };
-  const nodes = ["w1", "w2", "w3"].map((node) => ({ node, connected: node !== "w3" }));
-  const admin = await startAdminServer(
-    { address: "127.0.0.1:0", clusterId: 1 },
-    {
-      ...{ auth, tls: files, log: silentLogger, clock: systemClock, sources: createFakeSources() },
-      status: () => StatusResponse.create(),
-      monitor: { queries, nodes: () => nodes },
-    },
-  );
-  t.after(async () => {
-    await admin.close(100);
-    files.close();
-    tls.remove();
-  });
+  const rig = await startQueryRig(t);
   return {
-    ...{ queries, access },
-    closeAdmin: (graceMs: number) => admin.close(graceMs),
-    agent: async (node: string) => {
-      const agent = await connectAgent(t, port, tls, node);
-      await waitFor(`the stream of ${node}`, () => queries.has(node));
-      return agent;
+    ...rig,
+    async agent(node: string) {
+      const agent = await rig.agent(node);
+      await waitFor(`the stream of ${node}`, () => rig.queries.has(node));
+      return Object.assign(agent, {
+        rows: (part: Part) =>
+          agent.answer({ last: part.summary !== undefined, part: { $case: "rows", value: MapRows.fromPartial(part) } }),
+        refuse: (problem: string) => agent.answer({ last: true, problem }),
+        asked: () => waitFor("the query", () => agent.received.length > 0),
+      });
     },
-    read: (node = "w1", limit = 1000) => read(t, admin.port, tls, node, limit),
-  };
-}
-
-async function connectAgent(t: TestContext, port: number, tls: MeshTls, node: string) {
-  const pair = await tls.node(node);
-  const secrets = credentials.createSsl(Buffer.from(pair.ca), Buffer.from(pair.key), Buffer.from(pair.certificate));
-  const client = new AdminClient(`127.0.0.1:${port}`, secrets);
-  const call: ClientDuplexStream<AgentMessage, QueryMessage> = client.serve();
-  const received: QueryMessage[] = [];
-  let error: ServiceError | undefined;
-  call.on("data", (message: QueryMessage) => void received.push(message));
-  call.on("error", (thrown: ServiceError) => {
-    error = thrown;
-  });
-  const close = () => {
-    call.cancel();
-    client.close();
-  };
-  t.after(close);
-  call.write({ message: { $case: "hello", value: { node, version: "test" } } });
-  const answer = (last: boolean, problem: string, part: Parameters<typeof MapRows.fromPartial>[0] | undefined) => {
-    const rows = part && ({ $case: "rows", value: MapRows.fromPartial(part) } as const);
-    call.write({ message: { $case: "answer", value: { id: 1, last, problem, part: rows } } });
-  };
-  return {
-    received,
-    close,
-    rows: (part: Parameters<typeof MapRows.fromPartial>[0]) => answer(part.summary !== undefined, "", part),
-    refuse: (problem: string) => answer(true, problem, undefined),
-    asked: () => waitFor("the query", () => received.length > 0),
-    cases: () => received.map(({ message }) => message?.$case),
-    error: () => error,
-  };
-}
-
-function read(t: TestContext, port: number, tls: MeshTls, node: string, limit: number) {
-  const client = new AdminClient(`127.0.0.1:${port}`, credentials.createSsl(Buffer.from(tls.ca)));
-  const request = DumpRequest.fromPartial({ node, query: { map: "backends", limit } });
-  const call = client.dump(request, new Metadata());
-  const responses: DumpResponse[] = [];
-  const state = { error: undefined as ServiceError | undefined, ended: false };
-  call.on("data", (response: DumpResponse) => void responses.push(response));
-  call.on("end", () => {
-    state.ended = true;
-  });
-  call.on("error", (error: ServiceError) => {
-    state.error = error;
-  });
-  t.after(() => {
-    call.cancel();
-    client.close();
-  });
-  return {
-    responses,
-    state,
-    cancel: () => call.cancel(),
-    pause: () => call.pause(),
-    resume: () => call.resume(),
-    ends: () => waitFor("the end", () => state.ended || state.error !== undefined),
-    nodes: () =>
-      responses.flatMap(({ message }) =>
-        message?.$case === "node" ? [[message.value.state, message.value.message]] : [],
-      ),
-    rows: () => responses.flatMap(({ message }) => (message?.$case === "rows" ? [message.value] : [])),
+    read(node = "w1", limit = 1000) {
+      const request = DumpRequest.fromPartial({ node, query: { map: "backends", limit } });
+      const reader = rig.read((client) => client.dump(request, new Metadata()));
+      const messages = () => reader.responses.map(({ message }) => message);
+      return Object.assign(reader, {
+        ends: () => waitFor("the end", () => reader.ended || reader.error !== undefined),
+        nodes: () => messages().flatMap((is) => (is?.$case === "node" ? [[is.value.state, is.value.message]] : [])),
+        rows: () => messages().flatMap((is) => (is?.$case === "rows" ? [is.value] : [])),
+      });
+    },
   };
 }
 
@@ -155,7 +61,7 @@ test("a reader gets the rows of one node's map, and the end after the summary", 
   await waitFor("the credit back", () => w1.cases().includes("credit"));
   w1.rows({ columns: COLUMNS, rows: rowsOf(2), summary: { more: 8, busy: 1, invalid: 2, ended: 3 } });
   await reader.ends();
-  assert.deepEqual([reader.state.error, reader.nodes()], [undefined, [[HEARD, ""]]]);
+  assert.deepEqual([reader.error, reader.nodes()], [undefined, [[HEARD, ""]]]);
   assert.deepEqual(
     reader.rows().map(({ rows, summary }) => [rows.length, summary?.more]),
     [
@@ -175,7 +81,7 @@ test("a node that is not connected, of an older version, or unknown is named as 
   ] as const) {
     const reader = rig.read(node);
     await reader.ends();
-    assert.deepEqual([reader.nodes(), reader.state.error], [[[state, ""]], undefined]);
+    assert.deepEqual([reader.nodes(), reader.error], [[[state, ""]], undefined]);
   }
 });
 
@@ -208,7 +114,7 @@ test("what is not an answer to the query ends it: too many rows, no rows, cells 
     const agent = await rig.agent("w1");
     const reader = rig.read("w1", 5);
     await agent.asked();
-    agent.rows(part as Parameters<typeof agent.rows>[0]);
+    agent.rows(part as Part);
     await reader.ends();
     const [state, message] = reader.nodes().at(-1) ?? [];
     assert.equal(state, UNAVAILABLE);
@@ -261,8 +167,8 @@ test(
     reader.resume();
     await waitFor("what was sent, and credit", () => reader.rows().length === sent && 4 + credits() > sent);
     w1.rows({ columns: COLUMNS, rows: rowsOf(257) });
-    await waitFor("the end of the stream", () => w1.error()?.code === status.INVALID_ARGUMENT);
-    assert.match(w1.error()?.details ?? "", /answer.rows.rows has more than 256 entries/);
+    await waitFor("the end of the stream", () => w1.error?.code === status.INVALID_ARGUMENT);
+    assert.match(w1.error?.details ?? "", /answer.rows.rows has more than 256 entries/);
   },
 );
 
@@ -288,22 +194,22 @@ test("a caller without the right, a ninth at once, and a limit out of bounds are
   rig.access.refuse = status.PERMISSION_DENIED;
   const denied = rig.read();
   await denied.ends();
-  assert.deepEqual([denied.state.error?.code, denied.responses], [status.PERMISSION_DENIED, []]);
+  assert.deepEqual([denied.error?.code, denied.responses], [status.PERMISSION_DENIED, []]);
   rig.access.refuse = undefined;
   for (const limit of [0, 100_001]) {
     const reader = rig.read("w1", limit);
     await reader.ends();
-    assert.equal(reader.state.error?.code, status.INVALID_ARGUMENT);
+    assert.equal(reader.error?.code, status.INVALID_ARGUMENT);
   }
   const readers = Array.from({ length: 8 }, () => rig.read());
   await waitFor("all to be served", () => readers.every(({ responses }) => responses.length > 0));
   const ninth = rig.read();
   await ninth.ends();
-  assert.equal(ninth.state.error?.code, status.RESOURCE_EXHAUSTED);
+  assert.equal(ninth.error?.code, status.RESOURCE_EXHAUSTED);
   readers[0]?.cancel();
   await waitFor("a place", async () => {
     const next = rig.read();
-    await waitFor("an answer", () => next.responses.length > 0 || next.state.error !== undefined);
-    return next.state.error === undefined;
+    await waitFor("an answer", () => next.responses.length > 0 || next.error !== undefined);
+    return next.error === undefined;
   });
 });

@@ -1,32 +1,11 @@
-/** Events of agents to a reader, over real gRPC on both sides: mutual TLS for agents, the admin API for the reader. */
+/** Events of agents to a reader. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { type ClientDuplexStream, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { Metadata, status } from "@grpc/grpc-js";
 import { parseAddress, printable, systemClock } from "@isthmus/model";
-import { silentLogger } from "@isthmus/observe";
-import {
-  AdminClient,
-  type AgentMessage,
-  FlowEvent,
-  MonitorRequest,
-  type MonitorResponse,
-  MonitorState,
-  type QueryMessage,
-  StatusResponse,
-} from "@isthmus/proto";
-import { waitFor as waitWithin } from "@isthmus/runtime";
-import { createFakeSources } from "../../testing/fake-source.js";
-import { createMeshTls, type MeshTls } from "../../testing/mesh-tls.js";
-import { serveStream } from "../../testing/serve-stream.js";
-import { watchTlsFiles } from "../grpc/tls-files.js";
-import type { AdminAuth } from "./admin-auth.js";
-import { adminError } from "./admin-error.js";
-import { startAdminServer } from "./admin-server.js";
-import type { MonitorNode } from "./monitor.js";
+import { FlowEvent, MonitorRequest, MonitorState } from "@isthmus/proto";
+import { LIMIT, startQueryRig, waitFor } from "./testing/query-rig.js";
 
-const waitFor = (what: string, check: () => boolean | Promise<boolean>) =>
-  waitWithin(what, check, { timeoutMs: 20_000 });
-const LIMIT = { timeout: 60_000 };
 const { HEARD, NO_QUERIES, NOT_CONNECTED, UNAVAILABLE, UNKNOWN } = {
   HEARD: MonitorState.MONITOR_STATE_HEARD,
   NO_QUERIES: MonitorState.MONITOR_STATE_NO_QUERIES,
@@ -35,149 +14,48 @@ const { HEARD, NO_QUERIES, NOT_CONNECTED, UNAVAILABLE, UNKNOWN } = {
   UNKNOWN: MonitorState.MONITOR_STATE_UNKNOWN,
 };
 
-/** A server of agents and one of the admin API, over the same queries. Nodes: w1 and w2 connected, w3 not. */
 async function setUp(t: TestContext) {
-  const tls = await createMeshTls();
-  const { port, queries } = await serveStream({ after: (work) => t.after(work) }, tls);
-  const files = watchTlsFiles(tls.folder, silentLogger);
-  const access = { refuse: undefined as status | undefined, asked: [] as string[] };
-  const auth: AdminAuth = {
-    async check(_, right) {
-      access.asked.push(right);
-      if (access.refuse !== undefined) throw adminError(access.refuse, "not you");
-    },
-    close: () => undefined,
-  };
-  const nodes: MonitorNode[] = [
-    { node: "w1", connected: true },
-    { node: "w2", connected: true },
-    { node: "w3", connected: false },
-  ];
-  const admin = await startAdminServer(
-    { address: "127.0.0.1:0", clusterId: 1 },
-    {
-      ...{ auth, tls: files, log: silentLogger, clock: systemClock, sources: createFakeSources() },
-      status: () => StatusResponse.create(),
-      monitor: { queries, nodes: () => nodes },
-    },
-  );
-  t.after(async () => {
-    await admin.close(100);
-    files.close();
-    tls.remove();
-  });
+  const rig = await startQueryRig(t);
   return {
-    ...{ tls, queries, access, nodes },
-    closeAdmin: (graceMs: number) => admin.close(graceMs),
-    agent: (node: string, hello = node) => connectQueries(t, { port, tls, node, hello }),
-    read: (request: Partial<MonitorRequest> = {}) => read(t, { port: admin.port, tls, request }),
-  };
-}
-
-interface TestQueries {
-  readonly received: readonly QueryMessage[];
-  readonly error: ServiceError | undefined;
-  readonly ended: boolean;
-  send(message: NonNullable<AgentMessage["message"]>): void;
-  /** A batch with this many events. */
-  events(id: number, count: number): void;
-  close(): void;
-}
-
-async function connectQueries(
-  t: TestContext,
-  { port, tls, node, hello }: { port: number; tls: MeshTls; node: string; hello: string },
-): Promise<TestQueries> {
-  const pair = await tls.node(node);
-  const secrets = credentials.createSsl(Buffer.from(pair.ca), Buffer.from(pair.key), Buffer.from(pair.certificate));
-  const client = new AdminClient(`127.0.0.1:${port}`, secrets);
-  const call: ClientDuplexStream<AgentMessage, QueryMessage> = client.serve();
-  const received: QueryMessage[] = [];
-  const state = { error: undefined as ServiceError | undefined, ended: false };
-  call.on("data", (message: QueryMessage) => void received.push(message));
-  call.on("end", () => {
-    state.ended = true;
-  });
-  call.on("error", (error: ServiceError) => {
-    state.error = error;
-  });
-  const close = () => {
-    call.cancel();
-    client.close();
-  };
-  t.after(close);
-  const send: TestQueries["send"] = (message) => void call.write({ message });
-  if (hello !== "") send({ $case: "hello", value: { node: hello, version: "test" } });
-  return {
-    received,
-    send,
-    close,
-    events: (id, count) =>
-      send({
-        $case: "answer",
-        value: { id, last: false, problem: "", part: { $case: "events", value: batch(count) } },
-      }),
-    get error() {
-      return state.error;
+    ...rig,
+    async agent(node: string, hello?: string) {
+      const agent = await rig.agent(node, hello);
+      /** A batch with this many events. */
+      const events = (id: number, count: number) =>
+        agent.answer({ id, part: { $case: "events", value: { events: eventsOf(count), notShown: undefined } } });
+      return Object.assign(agent, { events });
     },
-    get ended() {
-      return state.ended;
+    read(request: Partial<MonitorRequest> = {}) {
+      const reader = rig.read((client) => client.monitor(MonitorRequest.fromPartial(request), new Metadata()));
+      const messages = () => reader.responses.map(({ message }) => message);
+      const nodes = () => {
+        const last = messages().findLast((message) => message?.$case === "nodes");
+        const list = last?.$case === "nodes" ? last.value.nodes : [];
+        return Object.fromEntries(
+          list.map(({ node, state: is, message }) => [node, message === "" ? is : [is, message]]),
+        );
+      };
+      return Object.assign(reader, {
+        /** Number of events by node. */
+        events(): Record<string, number> {
+          const sums: Record<string, number> = {};
+          for (const message of messages())
+            if (message?.$case === "events")
+              sums[message.value.node] = (sums[message.value.node] ?? 0) + (message.value.batch?.events.length ?? 0);
+          return sums;
+        },
+        becomes: (wanted: object) =>
+          waitFor(`nodes ${JSON.stringify(wanted)}`, () => JSON.stringify(nodes()) === JSON.stringify(wanted)),
+      });
     },
   };
 }
 
-function batch(count: number) {
+function eventsOf(count: number): FlowEvent[] {
   const end = { address: Buffer.from(parseAddress("10.1.0.1")), port: 80, namespace: "shop", pod: "a" };
   const event = () => FlowEvent.fromPartial({ kind: 1, source: end, destination: { ...end, pod: "" } });
-  return { events: Array.from({ length: count }, event), notShown: undefined };
+  return Array.from({ length: count }, event);
 }
-
-function read(
-  t: TestContext,
-  { port, tls, request }: { port: number; tls: MeshTls; request: Partial<MonitorRequest> },
-) {
-  const client = new AdminClient(`127.0.0.1:${port}`, credentials.createSsl(Buffer.from(tls.ca)));
-  const call = client.monitor(MonitorRequest.fromPartial(request), new Metadata());
-  const responses: MonitorResponse[] = [];
-  const state = { error: undefined as ServiceError | undefined, ended: false };
-  call.on("end", () => {
-    state.ended = true;
-  });
-  call.on("data", (response: MonitorResponse) => void responses.push(response));
-  call.on("error", (error: ServiceError) => {
-    state.error = error;
-  });
-  t.after(() => {
-    call.cancel();
-    client.close();
-  });
-  const nodes = () => {
-    const last = responses.map(({ message }) => message).findLast((message) => message?.$case === "nodes");
-    const list = last?.$case === "nodes" ? last.value.nodes : [];
-    return Object.fromEntries(list.map(({ node, state: is, message }) => [node, message === "" ? is : [is, message]]));
-  };
-  return {
-    nodes,
-    /** Number of events by node. */
-    events(): Record<string, number> {
-      const sums: Record<string, number> = {};
-      for (const { message } of responses)
-        if (message?.$case === "events")
-          sums[message.value.node] = (sums[message.value.node] ?? 0) + (message.value.batch?.events.length ?? 0);
-      return sums;
-    },
-    responses,
-    error: () => state.error,
-    ended: () => state.ended,
-    cancel: () => call.cancel(),
-    pause: () => call.pause(),
-    resume: () => call.resume(),
-    becomes: (wanted: object) =>
-      waitFor(`nodes ${JSON.stringify(wanted)}`, () => JSON.stringify(nodes()) === JSON.stringify(wanted)),
-  };
-}
-
-const cases = (agent: TestQueries) => agent.received.map(({ message }) => message?.$case);
 
 test(
   "a reader gets the events of every node that is heard, and which are not; an end cancels the queries",
@@ -200,12 +78,12 @@ test(
     });
     w1.events(asked?.id ?? 0, 3);
     await waitFor("three events", () => reader.events()["w1"] === 3);
-    await waitFor("the credit back", () => cases(w1).includes("credit"));
+    await waitFor("the credit back", () => w1.cases().includes("credit"));
     const w2 = await rig.agent("w2");
     await reader.becomes({ w1: HEARD, w2: HEARD, w3: NOT_CONNECTED });
     await waitFor("the query", () => w2.received.length === 1);
     reader.cancel();
-    await waitFor("both to be cancelled", () => cases(w1).includes("cancel") && cases(w2).includes("cancel"));
+    await waitFor("both to be cancelled", () => w1.cases().includes("cancel") && w2.cases().includes("cancel"));
   },
 );
 
@@ -215,7 +93,7 @@ test("an agent that refuses is unavailable with its reason, and asked again on i
   const reader = rig.read({ nodes: ["w1", "w9"] });
   await waitFor("the query", () => w1.received.length === 1);
   const problem = "mode sockets\u001b[2J";
-  w1.send({ $case: "answer", value: { id: w1.received[0]?.id ?? 0, last: true, problem, part: undefined } });
+  w1.answer({ last: true, problem });
   await reader.becomes({ w1: [UNAVAILABLE, printable(problem)], w9: UNKNOWN });
   assert.ok(!printable(problem).includes("\u001b"));
   const again = await rig.agent("w1");
@@ -234,7 +112,7 @@ test(
     const reader = rig.read({ nodes: ["w1"] });
     await reader.becomes({ w1: HEARD });
     reader.pause();
-    const credits = () => cases(w1).filter((is) => is === "credit").length;
+    const credits = () => w1.cases().filter((is) => is === "credit").length;
     let sent = 0;
     // As an agent: a part for each credit, until no more comes.
     for (let idle = 0; idle < 10; ) {
@@ -283,18 +161,18 @@ test("a caller without the right sees nothing, and there are at most eight reade
   const rig = await setUp(t);
   rig.access.refuse = status.PERMISSION_DENIED;
   const denied = rig.read();
-  await waitFor("the refusal", () => denied.error()?.code === status.PERMISSION_DENIED);
+  await waitFor("the refusal", () => denied.error?.code === status.PERMISSION_DENIED);
   assert.deepEqual(denied.responses, []);
   rig.access.refuse = undefined;
   const readers = Array.from({ length: 8 }, () => rig.read());
   await waitFor("all to be served", () => readers.every(({ responses }) => responses.length > 0));
   const ninth = rig.read();
-  await waitFor("the refusal", () => ninth.error()?.code === status.RESOURCE_EXHAUSTED);
+  await waitFor("the refusal", () => ninth.error?.code === status.RESOURCE_EXHAUSTED);
   readers[0]?.cancel();
   await waitFor("a place", async () => {
     const next = rig.read();
-    await waitFor("an answer", () => next.responses.length > 0 || next.error() !== undefined);
-    return next.error() === undefined;
+    await waitFor("an answer", () => next.responses.length > 0 || next.error !== undefined);
+    return next.error === undefined;
   });
 });
 
@@ -306,9 +184,9 @@ test("a server that is closed ends its readers in order, and the queries", LIMIT
   const began = performance.now();
   await rig.closeAdmin(10_000);
   assert.ok(performance.now() - began < 5000, "it does not wait for the readers");
-  await waitFor("the end", () => reader.ended());
-  assert.equal(reader.error(), undefined);
-  await waitFor("the cancel", () => cases(w1).includes("cancel"));
+  await waitFor("the end", () => reader.ended);
+  assert.equal(reader.error, undefined);
+  await waitFor("the cancel", () => w1.cases().includes("cancel"));
 });
 
 test("what an agent says is made printable, and an event without addresses is left out", LIMIT, async (t) => {
@@ -324,7 +202,7 @@ test("what an agent says is made printable, and an event without addresses is le
     ],
     notShown: undefined,
   };
-  w1.send({ $case: "answer", value: { id: 1, last: false, problem: "", part: { $case: "events", value } } });
+  w1.answer({ part: { $case: "events", value } });
   await waitFor("the event", () => reader.events()["w1"] !== undefined);
   assert.deepEqual(reader.events(), { w1: 1 });
   const shown = reader.responses.map(({ message }) => message).find((message) => message?.$case === "events");
