@@ -129,6 +129,49 @@ test("mesh bpf shows the pods of a node and the flows between them", async () =>
   assert.equal(unknown.code, 2, unknown.err);
 });
 
+interface FiguresJson {
+  readonly nodes: readonly {
+    readonly node: string;
+    readonly figures: {
+      readonly datapathMode: string;
+      readonly flows: { readonly used: number; readonly capacity: number };
+      readonly pods: { readonly used: number };
+      readonly counters: Readonly<Record<string, { readonly total: number; readonly lastMinute: number }>>;
+      readonly drops: Readonly<Record<string, { readonly total: number }>>;
+    } | null;
+  }[];
+}
+
+test("mesh status --verbose shows what the agents of both nodes count", async () => {
+  const target = await solo.frontend("web");
+  await connects(solo, target);
+  const counts = () => Promise.all(solo.plan.nodes.map((node) => eventsOn(lab, node)));
+  const before = await counts();
+  const ran = await mesh("status", "--context", solo.plan.name, "--verbose", "-o", "json");
+  const after = await counts();
+  assert.equal(ran.code, 0, ran.err);
+  const { nodes } = JSON.parse(ran.out) as FiguresJson;
+  const names = solo.plan.nodes.map(({ name }) => name);
+  assert.deepEqual(nodes.map(({ node }) => node).sort(), names);
+  for (const { node, figures } of nodes) {
+    const i = names.indexOf(node);
+    for (const name of ["flow_new", "deliver", "forward"]) {
+      const { total = 0, lastMinute = 0 } = figures?.counters[name] ?? {};
+      assert.ok((before[i]?.[name] ?? 0) <= total && total <= (after[i]?.[name] ?? 0), `${name} ${total}`);
+      assert.ok(lastMinute > 0 && lastMinute <= total, `${name} ${lastMinute} of ${total}`);
+    }
+    assert.deepEqual([figures?.datapathMode, figures?.drops["spoofed_source"]?.total], ["packets", 0]);
+    assert.ok((figures?.pods.used ?? 0) > 0 && (figures?.flows.capacity ?? 0) > (figures?.flows.used ?? 0));
+  }
+  const table = await mesh("status", "--context", solo.plan.name, "--verbose");
+  for (const name of names) {
+    assert.match(table.out, new RegExp(`^solo +${name} +\\d+/524288 \\d+% .* \\d+ \\+\\d+ `, "m"));
+    assert.match(table.out, new RegExp(`^solo +${name} .* none$`, "m"));
+  }
+  const without = await mesh("status", "--context", solo.plan.name, "-o", "json");
+  assert.equal("nodes" in (JSON.parse(without.out) as object), false);
+});
+
 test("a rollout of the pods loses their rows, and the new ones answer", async () => {
   assert.equal((await solo.kubectl("rollout", "restart", "deployment/web")).code, 0);
   assert.equal((await solo.kubectl("rollout", "status", "deployment/web", "--timeout=60s")).code, 0);

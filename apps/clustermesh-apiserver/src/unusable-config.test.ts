@@ -178,7 +178,7 @@ function status(port: number, tls: MeshTls, token: string): Promise<StatusRespon
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${token}`);
   return new Promise<StatusResponse>((resolve, reject) =>
-    client.status({}, metadata, (error: ServiceError | null, answer) =>
+    client.status({ figures: false }, metadata, (error: ServiceError | null, answer) =>
       error === null ? resolve(answer) : reject(error),
     ),
   ).finally(() => client.close());

@@ -17,6 +17,8 @@ import { createMapQueries } from "./dump/map-queries.js";
 import { type EventFeed, startEventFeed } from "./events/event-feed.js";
 import { createPodNames } from "./events/pod-names.js";
 import { createSpoofingReport } from "./events/spoofing-report.js";
+import { nodeFigures } from "./figures/node-figures.js";
+import { createRecentCounters } from "./figures/recent-counters.js";
 import { type Kernel, openKernel } from "./kernel.js";
 import { joinCluster, type LocalCluster, takeWelcome } from "./membership.js";
 import { createMonitoring, type Monitoring } from "./monitoring.js";
@@ -175,11 +177,14 @@ async function startNode(
       dropped: spoofing.take,
     });
   const maps = createMapQueries({ port, pods: names, monotonicNs });
+  const counters = createRecentCounters({ read: () => port.metrics(), clock, signal });
+  const fill = () => [...state.datapath.fill(), ...(packets?.fill() ?? [])];
   const client = createSyncClient({
     connect,
     connected: (connection, over) =>
       serveQueries(connection.openQueries, over, {
         ...{ events: events ?? { problem: WITHOUT_EVENTS }, maps, node, version: VERSION, clock },
+        figures: () => nodeFigures({ datapathMode: args.datapathMode, fill, counters }),
         log: log.child("queries"),
       }),
     core: state.core,
@@ -196,7 +201,6 @@ async function startNode(
       reports.connected();
     },
   });
-  const fill = () => [...state.datapath.fill(), ...(packets?.fill() ?? [])];
   const reports = createNodeReports({ send: client.send, fill });
   metrics.watch({
     fill,

@@ -18,6 +18,7 @@ import {
   type MapRows,
   type MonitoredNode,
   type MonitorRequest,
+  type StatusRequest,
   type StatusResponse,
 } from "@isthmus/proto";
 import { dumpFromServers } from "./admin-dump.js";
@@ -29,7 +30,7 @@ import { plainWords } from "./plain-words.js";
 
 export interface AdminApi {
   /** Of the instance that publishes, else of any that answers; 5 s for each. */
-  status(): Promise<StatusResponse>;
+  status(request: StatusRequest): Promise<StatusResponse>;
   /** All frontends of a namespace, "" = of the cluster, as that cluster merges them; 5 s for each server. */
   listServices(request: ListServicesRequest): Promise<ListServicesResponse>;
   /** Lets the cluster dial endpoints of a store; 15 s for each server, as it waits for dead endpoints. */
@@ -148,9 +149,9 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
     dump: (request, rows) => dumpFromServers(connection, request, rows),
     servers: addresses,
     // Prefer the instance that publishes: the state of the other one is not that of the cluster.
-    status: () =>
+    status: (request) =>
       ask(
-        (client, deadline, done) => client.status({}, metadata, { deadline }, done),
+        (client, deadline, done) => client.status(request, metadata, { deadline }, done),
         DEADLINE_MS,
         ({ leader }) => leader,
       ),

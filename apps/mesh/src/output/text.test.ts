@@ -6,6 +6,7 @@ import { AgentPresence } from "@isthmus/proto";
 import { changesTable, manifests } from "../connect/report.js";
 import { servicesTable } from "../service/render.js";
 import { assess } from "../status/assess.js";
+import { figuresText } from "../status/figures-text.js";
 import { hopsTable } from "../status/render.js";
 import { runForTest } from "../testing/memory-io.js";
 import { findingsText } from "./findings.js";
@@ -49,6 +50,12 @@ const WAYS: Readonly<Record<string, () => { readonly text: string; readonly line
   "the findings of status": () => {
     const { findings } = assess([view() as never]);
     return { text: findingsText(findings, { color: false }), lines: findings.length };
+  },
+  "the figures of nodes": () => {
+    const count = { total: 2n, lastMinute: 1n };
+    const figures = { datapathMode: HOSTILE, flows: null, pods: null, ranges: null, counters: {} };
+    const node = { cluster: HOSTILE, node: HOSTILE, figures: { ...figures, drops: { [HOSTILE]: count } } };
+    return { text: figuresText([node]), lines: 8 };
   },
   "the table of changes": () => ({
     text: changesTable([{ cluster: HOSTILE, object: HOSTILE, action: "keep", done: true }]),

@@ -25,3 +25,16 @@ export function kubectl(context: string): string {
 export function counted(count: number | bigint, noun: string): string {
   return `${count} ${noun}${BigInt(count) === 1n ? "" : "s"}`;
 }
+
+/** `99999`, `120k`, `8.12M`: of more than five digits three, rounded down. */
+export function shortCount(count: bigint): string {
+  if (count < 100_000n) return String(count);
+  const digits = String(count);
+  const thousands = Math.floor((digits.length - 1) / 3);
+  const whole = digits.length - 3 * thousands;
+  const part = digits.slice(whole, 3);
+  return `${digits.slice(0, whole)}${part === "" ? "" : `.${part}`}${UNITS[thousands] ?? ""}`;
+}
+
+/** Of a thousand, a million, … up to 2^64. */
+const UNITS = ["", "k", "M", "G", "T", "P", "E"];

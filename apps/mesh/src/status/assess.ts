@@ -5,6 +5,8 @@ import { kubectl, shellWord } from "../output/units.js";
 import { badAgents } from "./agents.js";
 import { expiries } from "./certificates.js";
 import type { ClusterView } from "./collect.js";
+import { figureFindings } from "./figure-findings.js";
+import { figuresOf, type NodeFigures } from "./figures.js";
 import { type Hop, hopsOf } from "./hops.js";
 import { membersOf } from "./members.js";
 import { warnings } from "./warnings.js";
@@ -28,6 +30,8 @@ export interface MeshStatus {
   }[];
   /** Per cluster: publish, reads, applies. */
   readonly hops: readonly Hop[];
+  /** With `figures`: one for each node, the worst first. */
+  readonly nodes?: readonly NodeFigures[];
   /** Failures first, then warnings. */
   readonly findings: readonly Finding[];
 }
@@ -37,6 +41,8 @@ export interface AssessOptions {
   readonly named?: boolean;
   /** Wall clock. */
   readonly nowMs?: number;
+  /** The apiservers were asked for the figures of nodes. */
+  readonly figures?: boolean;
 }
 
 /** Ok, and no agent is still expected to connect: what `--wait` waits for. */
@@ -59,7 +65,9 @@ export function assess(looks: readonly ClusterView[], options: AssessOptions = {
     ...certificates.filter(({ status }) => status === "fail"),
   ];
   const seen = [...ignored, ...certificates.filter(({ status }) => status !== "fail"), ...warnings(views, hops)];
-  return { ok: broke.length === 0, clusters: views.map(summary), hops, findings: [...broke, ...seen] };
+  const found = { ok: broke.length === 0, clusters: views.map(summary), hops };
+  if (options.figures !== true) return { ...found, findings: [...broke, ...seen] };
+  return { ...found, nodes: figuresOf(views), findings: [...broke, ...seen, ...views.flatMap(figureFindings)] };
 }
 
 const NO_MEMBER: Finding = {

@@ -40,8 +40,12 @@ export function unreadableView(context: string, error: MeshError): ClusterView {
   return { context, cluster: context, peers: [], problem };
 }
 
-/** What could not be read is missing, with its `problem`. */
-export async function viewCluster({ name, client }: Context, signal: AbortSignal): Promise<ClusterView> {
+/** What could not be read is missing, with its `problem`. `figures`: with those of nodes. */
+export async function viewCluster(
+  { name, client }: Context,
+  figures: boolean,
+  signal: AbortSignal,
+): Promise<ClusterView> {
   let view: ClusterView = { context: name, cluster: name, peers: [] };
   try {
     const cluster = await readMeshCluster(client, FIRST_MS);
@@ -58,7 +62,7 @@ export async function viewCluster({ name, client }: Context, signal: AbortSignal
     };
     const admin = await openAdmin(client, cluster, signal);
     try {
-      return { ...view, report: await admin.status() };
+      return { ...view, report: await admin.status({ figures }) };
     } finally {
       admin.close();
     }

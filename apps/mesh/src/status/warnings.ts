@@ -1,8 +1,9 @@
 /** Warnings: problems that do not prevent the mesh from being in sync. */
 import type { Finding } from "../output/findings.js";
-import { age } from "../output/units.js";
+import { age, counted } from "../output/units.js";
 import { isAwaited } from "./agent-problem.js";
 import type { ClusterView } from "./collect.js";
+import { fraction, hasNoun, PACKET_MAPS } from "./figures.js";
 import type { Hop } from "./hops.js";
 
 const SKEW_MS = 2_000;
@@ -57,18 +58,27 @@ function skew({ from, to, skewMs = 0 }: Hop): Finding[] {
   ];
 }
 
-/** Maps that are 90 % full: a full map refuses new entries. */
+/** Maps that are 90 % full: a full map refuses new entries. Each map once, with the node where it is fullest. */
 function fullMaps({ cluster, report }: ClusterView): Finding[] {
-  return (report?.agents ?? []).flatMap(({ node, maps }) =>
-    maps
-      .filter(({ used, capacity }) => capacity > 0 && used / capacity >= FULL)
-      .map(({ map, used, capacity }) => ({
-        group: "maps",
-        status: "warning" as const,
-        subject: `${cluster} ${node}`,
-        message: `${map} holds ${used} of ${capacity} entries`,
-      })),
+  const full = (report?.agents ?? []).flatMap(({ node, maps, figures }) =>
+    (figures?.maps ?? maps).filter((map) => fraction(map) >= FULL).map((map) => ({ node, ...map })),
   );
+  full.sort((a, b) => fraction(b) - fraction(a));
+  return [...new Set(full.map(({ map }) => map))].flatMap((map) => {
+    const [fullest, ...more] = full.filter((each) => each.map === map);
+    if (fullest === undefined) return [];
+    const { node, used, capacity } = fullest;
+    const others = more.length === 0 ? "" : `, and ${counted(more.length, "other node")} are at 90 % or more`;
+    const message = `${map} holds ${used} of ${capacity} entries${others}`;
+    return [{ group: "maps", status: "warning", subject: `${cluster} ${node}`, message, ...roomFor(map, capacity) }];
+  });
+}
+
+/** What to do about a full map of packets. */
+function roomFor(map: string, capacity: number): Pick<Finding, "fix"> {
+  const size = PACKET_MAPS.find(({ noun }) => hasNoun(map, noun))?.size;
+  if (size === undefined) return {};
+  return { fix: `more room: --map-sizes ${size}=${2 * capacity} of its node-agent, which takes it over under traffic` };
 }
 
 /** Conditions that nodes report: each message once, with the number of nodes. */

@@ -1,7 +1,7 @@
-/** The agent's side of queries: credit, unknown queries, a node without events, rows of maps, bounds. */
+/** The agent's side of queries: credit, unknown queries, a node without events, rows of maps, figures, bounds. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MapRows, type Query, type QueryAnswer } from "@isthmus/proto";
+import { MapRows, NodeFigures, type Query, type QueryAnswer } from "@isthmus/proto";
 import { createFakeClock, settle } from "@isthmus/testing";
 import type { MapQueries } from "../dump/map-queries.js";
 import { BATCH_EVENTS } from "../events/event-feed.js";
@@ -37,6 +37,8 @@ function fakeMaps(fail?: Error) {
   return { maps, state };
 }
 
+const FIGURES = NodeFigures.fromPartial({ datapathMode: "packets", counters: [{ name: "flow_new", total: 3n }] });
+
 function setUp(fail?: Error) {
   const { maps, state } = fakeMaps(fail);
   const fake = startFakeFeed();
@@ -44,6 +46,10 @@ function setUp(fail?: Error) {
   const session = createQuerySession({
     events: fake.feed,
     maps,
+    figures() {
+      if (fail !== undefined) throw fail;
+      return FIGURES;
+    },
     send: (answer) => void sent.push(answer),
     clock: fake.clock,
   });
@@ -105,6 +111,7 @@ test("a node without events says why", () => {
   const session = createQuerySession({
     events: { problem: "no packets here" },
     maps: fakeMaps().maps,
+    figures: () => FIGURES,
     send: (answer) => void sent.push(answer),
     clock: createFakeClock(),
   });
@@ -174,4 +181,21 @@ test("a fifth query for rows at once, and a map that cannot be read, are answere
   await settle();
   assert.deepEqual([broken.sent.length, broken.sent[0]?.last], [1, true]);
   assert.match(broken.sent[0]?.problem ?? "", /cannot read the map: EPERM/);
+});
+
+const figures = (credit: number): Query => ({ credit, query: { $case: "figures", value: {} } });
+
+test("figures are one part, sent once there is credit for it; the query is over then", () => {
+  const { session, sent, start } = setUp();
+  start(1, figures(0));
+  assert.deepEqual(sent, []);
+  session.receive({ id: 1, message: { $case: "credit", value: 2 } });
+  session.receive({ id: 1, message: { $case: "credit", value: 2 } });
+  assert.deepEqual(sent, [{ id: 1, last: true, problem: "", part: { $case: "figures", value: FIGURES } }]);
+});
+
+test("figures that cannot be read are answered with a problem", () => {
+  const { sent, start } = setUp(new Error("EPERM"));
+  start(1, figures(1));
+  assert.deepEqual(sent, [{ id: 1, last: true, problem: "the agent cannot read its maps: EPERM", part: undefined }]);
 });

@@ -9,7 +9,7 @@
  * way.
  */
 import { type Clock, MeshError } from "@isthmus/model";
-import type { EventFilter, MapQuery, Query, QueryAnswer, QueryMessage } from "@isthmus/proto";
+import type { EventFilter, MapQuery, NodeFigures, Query, QueryAnswer, QueryMessage } from "@isthmus/proto";
 import { sleep } from "@isthmus/runtime";
 import type { MapParts, MapQueries } from "../dump/map-queries.js";
 import type { EventFeed, EventSubscription } from "../events/event-feed.js";
@@ -19,6 +19,8 @@ export interface QuerySessionModules {
   readonly events: EventFeed | { readonly problem: string };
   /** The rows of this node's maps. */
   readonly maps: MapQueries;
+  /** The figures of this node now. Throws when a map cannot be read. */
+  readonly figures: () => NodeFigures;
   /** Sends a part of an answer. */
   readonly send: (answer: QueryAnswer) => void;
   /** Times the reports of what was not shown. */
@@ -51,7 +53,7 @@ interface Running {
 }
 
 /** Sends nothing before the first query. */
-export function createQuerySession({ events, maps, send, clock }: QuerySessionModules): QuerySession {
+export function createQuerySession({ events, maps, figures, send, clock }: QuerySessionModules): QuerySession {
   const running = new Map<number, Running>();
 
   function refuse(id: number, problem: string): void {
@@ -70,6 +72,7 @@ export function createQuerySession({ events, maps, send, clock }: QuerySessionMo
   function answer(id: number, query: Query["query"], credit: number): Running | { readonly problem: string } {
     if (query?.$case === "monitor") return "problem" in events ? events : monitor(id, events, query.value, credit);
     if (query?.$case === "map") return dump(id, query.value, credit);
+    if (query?.$case === "figures") return report(id, credit);
     return { problem: "the agent does not know this query: it is of an older version" };
   }
 
@@ -112,6 +115,25 @@ export function createQuerySession({ events, maps, send, clock }: QuerySessionMo
       running.delete(id);
       refuse(id, `the agent cannot read the map: ${MeshError.from(thrown).message}`);
     }
+  }
+
+  /** One part, once there is credit for it. */
+  function report(id: number, credit: number): Running {
+    const query: Running = {
+      credit,
+      isDump: false,
+      pump() {
+        if (query.credit === 0) return;
+        running.delete(id);
+        try {
+          send({ id, last: true, problem: "", part: { $case: "figures", value: figures() } });
+        } catch (thrown) {
+          refuse(id, `the agent cannot read its maps: ${MeshError.from(thrown).message}`);
+        }
+      },
+      close: () => undefined,
+    };
+    return query;
   }
 
   function monitor(id: number, feed: EventFeed, filter: EventFilter, credit: number): Running {

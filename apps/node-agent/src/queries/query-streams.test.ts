@@ -4,7 +4,7 @@ import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { silentLogger } from "@isthmus/observe";
-import type { AgentMessage, QueryMessage } from "@isthmus/proto";
+import { type AgentMessage, NodeFigures, type QueryMessage } from "@isthmus/proto";
 import { createFakeClock, settle } from "@isthmus/testing";
 import { startFakeFeed } from "../events/testing/fake-events.js";
 import { type QueryStream, serveQueries } from "./query-streams.js";
@@ -35,7 +35,7 @@ function setUp() {
     return stream;
   };
   serveQueries(open, over.signal, {
-    ...{ events: feed, maps: { open: () => ({ problem: "no maps" }) } },
+    ...{ events: feed, maps: { open: () => ({ problem: "no maps" }) }, figures: () => NodeFigures.fromPartial({}) },
     ...{ node: "n1", version: "v", clock, log: silentLogger },
   });
   return { clock, feed, streams, over };

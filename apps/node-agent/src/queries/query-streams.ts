@@ -25,7 +25,7 @@ export interface QueryStream {
   cancel(): void;
 }
 
-export interface QueryStreamsModules extends Pick<QuerySessionModules, "events" | "maps"> {
+export interface QueryStreamsModules extends Pick<QuerySessionModules, "events" | "maps" | "figures"> {
   /** Name of this node, as in its certificate. */
   readonly node: string;
   /** Version of this agent. */
@@ -40,7 +40,7 @@ export interface QueryStreamsModules extends Pick<QuerySessionModules, "events" 
 export function serveQueries(
   open: () => QueryStream,
   over: AbortSignal,
-  { events, maps, node, version, clock, log }: QueryStreamsModules,
+  { events, maps, figures, node, version, clock, log }: QueryStreamsModules,
 ): void {
   const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
 
@@ -51,6 +51,7 @@ export function serveQueries(
       const session = createQuerySession({
         events,
         maps,
+        figures,
         send: (answer) => void stream.write({ message: { $case: "answer", value: answer } }),
         clock,
       });
@@ -83,7 +84,7 @@ export function serveQueries(
       if (over.aborted) return;
       if (error?.code === status.UNIMPLEMENTED) {
         log.info(
-          "This apiserver asks no queries: it is of an older version, so mesh monitor and mesh bpf do not hear this node",
+          "This apiserver asks no queries: it is of an older version, so mesh monitor, mesh bpf and mesh status --verbose do not hear this node",
         );
         return;
       }

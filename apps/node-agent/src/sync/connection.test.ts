@@ -9,7 +9,7 @@ import { type TestContext, test } from "node:test";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
-import { type AdminServer, AdminService, type StateSyncServer, StateSyncService } from "@isthmus/proto";
+import { type AdminServer, AdminService, NodeFigures, type StateSyncServer, StateSyncService } from "@isthmus/proto";
 import { waitFor } from "@isthmus/runtime";
 import { createRecordSource, makeService } from "@isthmus/testing";
 import { serveQueries } from "../queries/query-streams.js";
@@ -137,7 +137,7 @@ test("queries come on the connection of the records, and end with it", async (t)
   connection.stream.on("error", () => undefined);
   const over = new AbortController();
   serveQueries(connection.openQueries, over.signal, {
-    ...{ events: { problem: "" }, maps: { open: () => ({ problem: "" }) } },
+    ...{ events: { problem: "" }, maps: { open: () => ({ problem: "" }) }, figures: () => NodeFigures.fromPartial({}) },
     ...{ node: "n1", version: "test", clock: systemClock, log: silentLogger },
   });
   const soon = { timeoutMs: 10_000 };

@@ -3,7 +3,7 @@
 import { createPodNames, createQuerySession, startEventFeed } from "@isthmus/agent";
 import { MAP_NAMES, native, openPacketEvents } from "@isthmus/bpf";
 import { parseAddress, systemClock } from "@isthmus/model";
-import { AgentMessage } from "@isthmus/proto";
+import { AgentMessage, NodeFigures } from "@isthmus/proto";
 
 export interface ReaderFigures {
   /** CPU time of this process, of one core. */
@@ -30,6 +30,7 @@ let [sent, notShown] = [0, 0];
 const session = createQuerySession({
   events: feed,
   maps: { open: () => ({ problem: "not measured" }) },
+  figures: () => NodeFigures.fromPartial({}),
   clock: systemClock,
   send(answer) {
     AgentMessage.encode({ message: { $case: "answer", value: answer } }).finish();

@@ -115,7 +115,7 @@ async function ask(
       const events = admin.monitor({ filter: undefined, nodes: [] }, metadata);
       events.on("error", done);
       events.on("data", () => done(null));
-    } else if (call === "status") admin.status({}, metadata, done);
+    } else if (call === "status") admin.status({ figures: false }, metadata, done);
     else admin.checkStore({ endpoints: [endpoint], ca: tls.ca }, metadata, done);
   });
 }

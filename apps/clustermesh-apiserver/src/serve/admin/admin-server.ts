@@ -16,6 +16,7 @@ import {
   type ListServicesRequest,
   type ListServicesResponse,
   type MonitorResponse,
+  type StatusRequest,
   type StatusResponse,
 } from "@isthmus/proto";
 import { sleep } from "@isthmus/runtime";
@@ -29,6 +30,7 @@ import type { AppliedServices } from "./applied-services.js";
 import { createStoreChecker } from "./check-store.js";
 import { startDump } from "./dump.js";
 import { type MonitorModules, startMonitor } from "./monitor.js";
+import { createNodeFiguresReader } from "./node-figures.js";
 import { createRefusedCalls } from "./refused-calls.js";
 
 /** The longest request is a list of endpoints with a CA bundle. Requests are decoded after their caller is authorized. */
@@ -64,7 +66,7 @@ export interface AdminServerModules {
   readonly status: () => StatusResponse;
   /** On how many nodes each Service is applied; undefined while the nodes are not known. */
   readonly applied?: () => AppliedServices | undefined;
-  /** Absent: `Monitor` and `Dump` are refused. */
+  /** Absent: `Monitor` and `Dump` are refused, and a status has no figures. */
   readonly monitor?: Pick<MonitorModules, "queries" | "nodes">;
   /** Services of this cluster that have no frontend to be merged. */
   readonly withoutClusterIp?: (request: ListServicesRequest) => readonly FrontendReport[];
@@ -188,13 +190,18 @@ export async function startAdminServer(
     auth.check(call.metadata, "monitor", call.getPeer()).then(begin).catch(fail);
   };
   const stores = createStoreChecker();
+  const figures = modules.monitor && createNodeFiguresReader({ ...modules.monitor, clock: modules.clock });
   const server = createGrpcServer(MAX_REQUEST_BYTES);
   const { status: ofStatus, listServices: ofServices, checkStore: ofCheck } = AdminService;
   const { monitor: ofMonitor, dump: ofDump } = AdminService;
   server.addService(undecoded(FOR_CLI), {
     monitor,
     dump,
-    status: answer("read", ofStatus.requestDeserialize, async (): Promise<StatusResponse> => modules.status()),
+    status: answer("read", ofStatus.requestDeserialize, async (request: StatusRequest): Promise<StatusResponse> => {
+      const report = modules.status();
+      if (!request.figures || figures === undefined) return report;
+      return { ...report, agents: await figures.addTo(report.agents) };
+    }),
     listServices: answer("read", ofServices.requestDeserialize, async (request): Promise<ListServicesResponse> => {
       const merged = await listServices({ sources, log, applied: modules.applied?.() }, options.clusterId, request);
       return { frontends: [...merged, ...(modules.withoutClusterIp?.(request) ?? [])] };

@@ -158,6 +158,8 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
             })),
           maps: known.maps.map(({ map, used, capacity }) => ({ map, used, capacity })),
           conditions: [...known.conditions],
+          figures: undefined,
+          figuresProblem: "",
           presence: known.connected
             ? AgentPresence.AGENT_PRESENCE_CONNECTED
             : AgentPresence.AGENT_PRESENCE_DISCONNECTED,

@@ -88,6 +88,13 @@ const MAP_ROWS = bounds({
   1: message("columns", MAX_COLUMNS, bounds({ 1: once("name", 64) })),
   2: message("rows", MAX_PART_ROWS, bounds({ 1: { name: "cells", most: MAX_COLUMNS, bytes: 512 } })),
 });
+/** Counters of one node: an agent has about twenty. */
+const MAX_COUNTERS = 256;
+const FIGURES = bounds({
+  1: once("datapath_mode", 16),
+  2: message("maps", MAX_MAPS, bounds({ 1: once("map", 64) })),
+  3: message("counters", MAX_COUNTERS, bounds({ 1: once("name", 64) })),
+});
 const AGENT_MESSAGE = bounds({
   1: message("hello", 1, bounds({ 1: once("node", 253), 2: once("version", 128) })),
   2: message(
@@ -97,6 +104,7 @@ const AGENT_MESSAGE = bounds({
       3: once("problem", 1024),
       4: message("events", 1, bounds({ 1: message("events", MAX_EVENTS, FLOW_EVENT) })),
       5: message("rows", 1, MAP_ROWS),
+      6: message("figures", 1, FIGURES),
     }),
   ),
 });

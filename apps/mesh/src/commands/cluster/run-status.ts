@@ -11,6 +11,7 @@ import { json } from "../../output/json.js";
 import { shellWord } from "../../output/units.js";
 import { assess, isSettled, type MeshStatus } from "../../status/assess.js";
 import { unreadableView, viewCluster } from "../../status/collect.js";
+import { figuresText } from "../../status/figures-text.js";
 import { hopsTable } from "../../status/render.js";
 
 const POLL_MS = 500;
@@ -25,13 +26,16 @@ export async function run(input: Input, io: Io, limit: string): Promise<number> 
   const names = named.length > 0 ? named : [...config.contexts.keys()];
   return withUsableContexts(config, names, io.signal, async (contexts, unusable) => {
     const unreadable = [...unusable].map(([name, error]) => unreadableView(name, error));
+    const verbose = input.flag("verbose");
     const look = async (signal: AbortSignal): Promise<MeshStatus> => {
-      const views = await Promise.all(contexts.map((context) => viewCluster(withSignal(context, signal), signal)));
-      return assess([...views, ...unreadable], { named: named.length > 0, nowMs: Date.now() });
+      const views = await Promise.all(
+        contexts.map((context) => viewCluster(withSignal(context, signal), verbose, signal)),
+      );
+      return assess([...views, ...unreadable], { named: named.length > 0, nowMs: Date.now(), figures: verbose });
     };
     const waiting = input.flag("wait");
     const found = waiting ? await untilOk(look, io) : await look(io.signal);
-    io.out(format === "json" ? json(found) : hopsTable(found.hops));
+    io.out(format === "json" ? json(found) : `${hopsTable(found.hops)}${figuresText(found.nodes ?? [])}`);
     io.err(findingsText(found.findings, io));
     // An agent that has not connected yet is only a warning, but --wait waits for it.
     const done = waiting ? isSettled(found) : found.ok;

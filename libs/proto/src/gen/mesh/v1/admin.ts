@@ -151,6 +151,8 @@ export enum FlowVerdict {
 }
 
 export interface StatusRequest {
+  /** with AgentReport.figures: each agent is asked for them */
+  figures: boolean;
 }
 
 export interface StatusResponse {
@@ -244,6 +246,9 @@ export interface AgentReport {
   silentMs: number;
   /** problems of the node */
   conditions: AgentCondition[];
+  /** Only if they were asked for. Absent: figures_problem says why, unless the server is of a version that does not ask for them. */
+  figures: NodeFigures | undefined;
+  figuresProblem: string;
 }
 
 export interface AgentSource {
@@ -264,6 +269,26 @@ export interface MapUse {
 export interface AgentCondition {
   type: string;
   message: string;
+}
+
+/** How full the maps of a node are, and what its programs counted. */
+export interface NodeFigures {
+  /** sockets or packets */
+  datapathMode: string;
+  /** flows as of the last ten seconds */
+  maps: MapUse[];
+  /** docs/reference/drop-reasons.md */
+  counters: NodeCounter[];
+}
+
+export interface NodeCounter {
+  name: string;
+  /** since the maps were made */
+  total: bigint;
+  /** in the last 60 to 70 s, or since the agent's start */
+  lastMinute: bigint;
+  /** packets that were dropped, or connects that were refused, for the reason of this name */
+  isDrop: boolean;
 }
 
 export interface ListServicesRequest {
@@ -441,7 +466,9 @@ export interface QueryAnswer {
   problem: string;
   part: { $case: "events"; value: EventBatch } | //
   /** with last: has a summary */
-  { $case: "rows"; value: MapRows } | undefined;
+  { $case: "rows"; value: MapRows } | //
+  /** with last */
+  { $case: "figures"; value: NodeFigures } | undefined;
 }
 
 export interface QueryMessage {
@@ -464,7 +491,11 @@ export interface Query {
     /** has no end */
     { $case: "monitor"; value: EventFilter }
     | { $case: "map"; value: MapQuery }
+    | { $case: "figures"; value: FiguresQuery }
     | undefined;
+}
+
+export interface FiguresQuery {
 }
 
 export interface QueryCancel {
@@ -529,11 +560,14 @@ export interface FlowEnd {
 }
 
 function createBaseStatusRequest(): StatusRequest {
-  return {};
+  return { figures: false };
 }
 
 export const StatusRequest: MessageFns<StatusRequest> = {
-  encode(_: StatusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: StatusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.figures !== false) {
+      writer.uint32(8).bool(message.figures);
+    }
     return writer;
   },
 
@@ -550,6 +584,14 @@ export const StatusRequest: MessageFns<StatusRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.figures = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -565,8 +607,9 @@ export const StatusRequest: MessageFns<StatusRequest> = {
   create(base?: DeepPartial<StatusRequest>): StatusRequest {
     return StatusRequest.fromPartial(base ?? {});
   },
-  fromPartial(_: DeepPartial<StatusRequest>): StatusRequest {
+  fromPartial(object: DeepPartial<StatusRequest>): StatusRequest {
     const message = createBaseStatusRequest();
+    message.figures = object.figures ?? false;
     return message;
   },
 };
@@ -1424,7 +1467,18 @@ export const RefusedCount: MessageFns<RefusedCount> = {
 };
 
 function createBaseAgentReport(): AgentReport {
-  return { node: "", connected: false, version: "", sources: [], maps: [], presence: 0, silentMs: 0, conditions: [] };
+  return {
+    node: "",
+    connected: false,
+    version: "",
+    sources: [],
+    maps: [],
+    presence: 0,
+    silentMs: 0,
+    conditions: [],
+    figures: undefined,
+    figuresProblem: "",
+  };
 }
 
 export const AgentReport: MessageFns<AgentReport> = {
@@ -1452,6 +1506,12 @@ export const AgentReport: MessageFns<AgentReport> = {
     }
     for (const v of message.conditions) {
       AgentCondition.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.figures !== undefined) {
+      NodeFigures.encode(message.figures, writer.uint32(74).fork()).join();
+    }
+    if (message.figuresProblem !== "") {
+      writer.uint32(82).string(message.figuresProblem);
     }
     return writer;
   },
@@ -1533,6 +1593,22 @@ export const AgentReport: MessageFns<AgentReport> = {
             message.conditions.push(AgentCondition.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.figures = NodeFigures.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.figuresProblem = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1558,6 +1634,10 @@ export const AgentReport: MessageFns<AgentReport> = {
     message.presence = object.presence ?? 0;
     message.silentMs = object.silentMs ?? 0;
     message.conditions = object.conditions?.map((e) => AgentCondition.fromPartial(e)) || [];
+    message.figures = (object.figures !== undefined && object.figures !== null)
+      ? NodeFigures.fromPartial(object.figures)
+      : undefined;
+    message.figuresProblem = object.figuresProblem ?? "";
     return message;
   },
 };
@@ -1812,6 +1892,184 @@ export const AgentCondition: MessageFns<AgentCondition> = {
     const message = createBaseAgentCondition();
     message.type = object.type ?? "";
     message.message = object.message ?? "";
+    return message;
+  },
+};
+
+function createBaseNodeFigures(): NodeFigures {
+  return { datapathMode: "", maps: [], counters: [] };
+}
+
+export const NodeFigures: MessageFns<NodeFigures> = {
+  encode(message: NodeFigures, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.datapathMode !== "") {
+      writer.uint32(10).string(message.datapathMode);
+    }
+    for (const v of message.maps) {
+      MapUse.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.counters) {
+      NodeCounter.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeFigures {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeFigures();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.datapathMode = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.maps.push(MapUse.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.counters.push(NodeCounter.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodeFigures>): NodeFigures {
+    return NodeFigures.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeFigures>): NodeFigures {
+    const message = createBaseNodeFigures();
+    message.datapathMode = object.datapathMode ?? "";
+    message.maps = object.maps?.map((e) => MapUse.fromPartial(e)) || [];
+    message.counters = object.counters?.map((e) => NodeCounter.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNodeCounter(): NodeCounter {
+  return { name: "", total: 0n, lastMinute: 0n, isDrop: false };
+}
+
+export const NodeCounter: MessageFns<NodeCounter> = {
+  encode(message: NodeCounter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.total !== 0n) {
+      if (BigInt.asUintN(64, message.total) !== message.total) {
+        throw new globalThis.Error("value provided for field message.total of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.total);
+    }
+    if (message.lastMinute !== 0n) {
+      if (BigInt.asUintN(64, message.lastMinute) !== message.lastMinute) {
+        throw new globalThis.Error("value provided for field message.lastMinute of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.lastMinute);
+    }
+    if (message.isDrop !== false) {
+      writer.uint32(32).bool(message.isDrop);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeCounter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeCounter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.total = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.lastMinute = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.isDrop = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodeCounter>): NodeCounter {
+    return NodeCounter.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeCounter>): NodeCounter {
+    const message = createBaseNodeCounter();
+    message.name = object.name ?? "";
+    message.total = (object.total !== undefined && object.total !== null) ? BigInt(object.total) : 0n;
+    message.lastMinute = (object.lastMinute !== undefined && object.lastMinute !== null)
+      ? BigInt(object.lastMinute)
+      : 0n;
+    message.isDrop = object.isDrop ?? false;
     return message;
   },
 };
@@ -3659,6 +3917,9 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
       case "rows":
         MapRows.encode(message.part.value, writer.uint32(42).fork()).join();
         break;
+      case "figures":
+        NodeFigures.encode(message.part.value, writer.uint32(50).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3716,6 +3977,14 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
             message.part = { $case: "rows", value: MapRows.decode(reader, reader.uint32()) };
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.part = { $case: "figures", value: NodeFigures.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3746,6 +4015,12 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
       case "rows": {
         if (object.part?.value !== undefined && object.part?.value !== null) {
           message.part = { $case: "rows", value: MapRows.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "figures": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "figures", value: NodeFigures.fromPartial(object.part.value) };
         }
         break;
       }
@@ -3880,6 +4155,9 @@ export const Query: MessageFns<Query> = {
       case "map":
         MapQuery.encode(message.query.value, writer.uint32(26).fork()).join();
         break;
+      case "figures":
+        FiguresQuery.encode(message.query.value, writer.uint32(34).fork()).join();
+        break;
     }
     return writer;
   },
@@ -3921,6 +4199,14 @@ export const Query: MessageFns<Query> = {
             message.query = { $case: "map", value: MapQuery.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.query = { $case: "figures", value: FiguresQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3952,7 +4238,56 @@ export const Query: MessageFns<Query> = {
         }
         break;
       }
+      case "figures": {
+        if (object.query?.value !== undefined && object.query?.value !== null) {
+          message.query = { $case: "figures", value: FiguresQuery.fromPartial(object.query.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseFiguresQuery(): FiguresQuery {
+  return {};
+}
+
+export const FiguresQuery: MessageFns<FiguresQuery> = {
+  encode(_: FiguresQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FiguresQuery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFiguresQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FiguresQuery>): FiguresQuery {
+    return FiguresQuery.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<FiguresQuery>): FiguresQuery {
+    const message = createBaseFiguresQuery();
     return message;
   },
 };
