@@ -53,7 +53,7 @@ export async function readMap(input: Input, io: Io, { map, sources }: MapRead): 
       if (format === "table" && parts.length > 0) io.out(rowsTable(parts));
       if (problem !== undefined) throw problem;
       if (format === "json") io.out(jsonLine({ summary: { node, map, ...summary } }));
-      for (const line of summary === undefined ? [] : notShownLines(summary)) io.err(line);
+      for (const line of summary === undefined ? [] : notShownLines(summary, { map, limit })) io.err(line);
       return 0;
     } finally {
       admin.close();

@@ -52,10 +52,12 @@ const PARTS = [
   }),
 ];
 
+const SHOWN = { map: "conntrack", limit: 1000 };
+
 test("rows as a table, with what is not shown", () => {
   const [, last] = PARTS;
   assert.ok(last?.summary);
-  golden("bpf-rows", `${rowsTable(PARTS)}${notShownLines(last.summary).join("")}`);
+  golden("bpf-rows", `${rowsTable(PARTS)}${notShownLines(last.summary, SHOWN).join("")}`);
 });
 
 test("rows as JSON, a document a line", () => {
@@ -67,5 +69,16 @@ test("rows as JSON, a document a line", () => {
 
 test("a map without rows is a line of its columns, and nothing is missing from it", () => {
   assert.equal(rowsTable([MapRows.fromPartial({ columns: columns.slice(0, 2) })]), "SOURCE  SOURCE-PORT\n");
-  assert.deepEqual(notShownLines({ more: 0, busy: 0, invalid: 0, ended: 0 }), []);
+  assert.deepEqual(notShownLines({ more: 0, busy: 0, invalid: 0, ended: 0 }, SHOWN), []);
+});
+
+test("who has the most rows that one command shows is not sent back to --limit", () => {
+  const summary = { more: 5, busy: 0, invalid: 0, ended: 0 };
+  const most = { limit: 100_000 };
+  assert.deepEqual(notShownLines(summary, { ...most, map: "conntrack" }), [
+    "5 rows more, above the 100000 that one command shows: narrow it by --from\n",
+  ]);
+  assert.deepEqual(notShownLines(summary, { ...most, map: "backends" }), [
+    "5 rows more, above the 100000 that one command shows\n",
+  ]);
 });

@@ -1,5 +1,5 @@
 /** Rows of a node's map for people and for programs (pure). */
-import { table } from "@isthmus/model";
+import { FLOW_MAP, MAX_MAP_ROWS, table } from "@isthmus/model";
 import { type MapColumn, MapColumnType, type MapRow, type MapRows, type MapSummary } from "@isthmus/proto";
 import { counted } from "../output/units.js";
 
@@ -29,15 +29,24 @@ function cellJson(cell: string, type: MapColumnType): unknown {
   return /^\d{1,20}$/.test(cell) ? BigInt(cell) : null;
 }
 
-/** Sentences about rows that are not shown. */
-export function notShownLines({ more, busy, invalid, ended }: MapSummary): readonly string[] {
+/** Sentences about rows that are not shown, of the map with this noun and at most `limit` rows. */
+export function notShownLines(
+  { more, busy, invalid, ended }: MapSummary,
+  { map, limit }: { readonly map: string; readonly limit: number },
+): readonly string[] {
   const reasons: readonly (readonly [number, string])[] = [
     [busy, "left out: a program was writing there"],
     [invalid, "left out: the check does not fit"],
     [ended, "left out: the flow ended by silence"],
   ];
   return [
-    ...(more === 0 ? [] : [`${counted(more, "row")} more, use --limit\n`]),
+    ...(more === 0 ? [] : [`${counted(more, "row")} more, ${wayToMore(map, limit)}\n`]),
     ...reasons.flatMap(([count, why]) => (count === 0 ? [] : [`${counted(count, "row")} ${why}\n`])),
   ];
+}
+
+function wayToMore(map: string, limit: number): string {
+  if (limit < MAX_MAP_ROWS) return "use --limit";
+  const most = `above the ${MAX_MAP_ROWS} that one command shows`;
+  return map === FLOW_MAP ? `${most}: narrow it by --from` : most;
 }
