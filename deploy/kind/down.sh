@@ -2,6 +2,7 @@
 # Removes what up.sh created, also if incomplete: clusters, the shared etcd, certificates. Images stay.
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+no_arguments "$@"
 need kind
 find_engine
 

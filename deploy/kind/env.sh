@@ -23,6 +23,9 @@ refuse() {
   exit 2
 }
 
+# no_arguments ARGUMENT...: refuses every argument of a script that has none. An option that is ignored would be taken for obeyed.
+no_arguments() { [ "$#" = 0 ] || refuse "$(basename "$0") takes no arguments, and was given \"$*\". Run it without"; }
+
 # need PROGRAM...
 need() {
   local program

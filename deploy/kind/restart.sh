@@ -3,6 +3,7 @@
 # order, so that addresses change. Then up.sh repairs them, and the demo's first fault verifies that.
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+no_arguments "$@"
 need kind kubectl node
 find_engine
 

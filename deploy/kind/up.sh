@@ -8,6 +8,7 @@
 #   IMAGES_READY      1: existing images of the mesh are not rebuilt
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+no_arguments "$@"
 need kind kubectl node tar
 find_engine
 

@@ -3,6 +3,7 @@
 # again. Exit code 0 only when no request was lost.
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+no_arguments "$@"
 need kubectl node
 find_engine
 

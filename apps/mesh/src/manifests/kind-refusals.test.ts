@@ -1,7 +1,16 @@
 /** The scripts of deploy/kind refuse an unfit machine with one sentence and a fix, exit code 2. Fake docker, podman and kind. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -38,7 +47,13 @@ interface Outcome {
 }
 
 /** `programs`: names with their shell code. The machine's docker, podman and kind are not in the PATH. */
-function run(t: TestContext, script: string, programs: Readonly<Record<string, string>>, env = {}): Outcome {
+function run(
+  t: TestContext,
+  script: string,
+  programs: Readonly<Record<string, string>>,
+  env = {},
+  argv: readonly string[] = [],
+): Outcome {
   const home = mkdtempSync(join(tmpdir(), "isthmus-kind-"));
   t.after(() => rmSync(home, { recursive: true }));
   const bin = join(home, "bin");
@@ -52,7 +67,7 @@ function run(t: TestContext, script: string, programs: Readonly<Record<string, s
     chmodSync(join(bin, name), 0o755);
   }
   const all = { PATH: bin, HOME: home, ...env };
-  const { status, stderr } = spawnSync(join(KIND, script), { env: all, encoding: "utf8" });
+  const { status, stderr } = spawnSync(join(KIND, script), argv, { env: all, encoding: "utf8" });
   return { status, text: stderr, home };
 }
 
@@ -146,6 +161,19 @@ for (const [what, script, programs, env, sentence] of [
     assert.equal(status, 2);
   });
 }
+
+for (const script of ["up.sh", "down.sh", "restart.sh", "upkeep.sh"])
+  test(`${script} refuses an argument before it does anything`, (t) => {
+    const recorded = Object.fromEntries(
+      ["kind", "kubectl", "docker"].map((name) => [name, `echo ${name} >>"$HOME/ran"`]),
+    );
+    const { status, text, home } = run(t, script, { ...ALL, ...recorded }, {}, ["--faults", "scale-down"]);
+    assert.equal(
+      text,
+      `Cannot go on: ${script} takes no arguments, and was given "--faults scale-down". Run it without\n`,
+    );
+    assert.deepEqual([status, existsSync(join(home, "ran"))], [2, false]);
+  });
 
 test("sufficient capabilities are accepted", (t) => {
   const kind = 'test "$1" != load || exit 7';
