@@ -45,12 +45,15 @@ const EVENTS: readonly FlowEvent[] = [
     source: end("10.1.0.1", 9, "cart-0"),
     destination: end("10.2.0.9", 9),
   }),
-  event({ ...DROP, dropReason: "spoofed_source", source: end("10.1.0.77", 40_000, "cart-0"), limited: 1234 }),
+  event({
+    ...{ ...DROP, dropReason: "spoofed_source", dropMeaning: "the source address is not the pod's" },
+    ...{ source: end("10.1.0.77", 40_000, "cart-0"), limited: 1234 },
+  }),
   event({
     ...{ ...DROP, dropReason: "malformed", protocol: 0, timeUs: at("2026-03-07T23:59:59.999Z") },
     ...{ source: end("::", 0, "cart-0"), destination: end("::", 0) },
   }),
-  event({ ...DROP, dropReason: "reason_of_a_newer_agent", destination: end("fd00::1", 80) }),
+  event({ ...DROP, dropReason: "reason_of_an_older_agent", destination: end("fd00::1", 80) }),
 ];
 
 test("each event is a line with source, destination, what happened, and the drop reason", () => {

@@ -23,12 +23,6 @@ const VERDICTS: ReadonlyMap<FlowVerdict, string> = new Map([
   [FlowVerdict.FLOW_VERDICT_DELIVERED, "to the pod"],
   [FlowVerdict.FLOW_VERDICT_FORWARDED, "to another node"],
 ]);
-/** What a reason means, for those that programs on devices have; docs/reference/drop-reasons.md has all. */
-const REASONS: ReadonlyMap<string, string> = new Map([
-  ["spoofed_source", "the source address or MAC is not the pod's"],
-  ["malformed", "the packet has no whole IPv4 header"],
-]);
-
 /** `03:14:05.123Z w1 NEW shop/a:40000 -> 10.2.0.9:80 TCP SYN, to another node`; `today`: of the reader, UTC. */
 export function eventLine(node: string, event: FlowEvent, today: Date): string {
   const kind = KINDS.get(event.kind) ?? `KIND-${event.kind}`;
@@ -78,9 +72,9 @@ export function flagNames(flags: number): readonly string[] {
 
 function outcome(event: FlowEvent): string {
   if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) {
-    const meaning = REASONS.get(event.dropReason);
+    const meaning = event.dropMeaning === "" ? "" : `, ${lineText(event.dropMeaning)}`;
     const more = event.limited > 0 ? ` (${event.limited} more not shown)` : "";
-    return `dropped: ${lineText(event.dropReason)}${meaning === undefined ? "" : `, ${meaning}`}${more}`;
+    return `dropped: ${lineText(event.dropReason)}${meaning}${more}`;
   }
   if (event.kind === FlowEventKind.FLOW_EVENT_KIND_CLOSED)
     return event.isReply ? "by the destination" : "by the source";

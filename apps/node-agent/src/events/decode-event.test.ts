@@ -70,6 +70,7 @@ test("a pod that forges its source is named by its device", () => {
   });
   assert.equal(text(event?.source), "shop/a 10.1.0.2:40000");
   assert.deepEqual([event?.dropReason, event?.limited], ["spoofed_source", 3]);
+  assert.match(event?.dropMeaning ?? "", /source address or MAC is not the pod's/);
 });
 
 test("an address that has another pod by now is that pod's, and a device that is gone has no name", () => {
@@ -89,4 +90,5 @@ test("an event of another layout, of an unknown kind, or cut short is none", () 
   assert.equal(decode({}, -1), undefined);
   assert.notEqual(decode({}, 8), undefined, "a longer one of the same version has fields that are not known yet");
   assert.equal(decode({ reason: 99 })?.dropReason, "reason 99");
+  assert.equal(decode({ reason: 99 })?.dropMeaning, "");
 });

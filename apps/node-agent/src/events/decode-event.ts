@@ -2,7 +2,16 @@
  * Makes of an event's bytes what operators read: wall-clock time, names of pods, the flow's ends in the order in which it
  * began (pure).
  */
-import { DropReasonHelp, EventFlag, EventKind, EventLimit, EventPoint, PacketEvent, Verdict } from "@isthmus/bpf";
+import {
+  DropReason,
+  DropReasonHelp,
+  EventFlag,
+  EventKind,
+  EventLimit,
+  EventPoint,
+  PacketEvent,
+  Verdict,
+} from "@isthmus/bpf";
 import { type FlowEnd, type FlowEvent, FlowEventKind, FlowEventPoint, FlowVerdict } from "@isthmus/proto";
 import type { PodName, PodNames } from "./pod-names.js";
 
@@ -50,6 +59,7 @@ export function decodeEvent(
     point === EventPoint.FromPod ? pods.byDevice(view.getUint32(at + AT.ifindex, true)) : pods.byAddress(source);
   const from = flowEnd(source, view.getUint16(at + AT.sourcePort), sender);
   const to = flowEnd(target, view.getUint16(at + AT.targetPort), pods.byAddress(target));
+  const { dropReason, dropMeaning } = dropText(view.getUint8(at + AT.reason));
   const isReply = (view.getUint8(at + AT.flags) & EventFlag.Reply) !== 0;
   const micros = (view.getUint32(at + AT.time, true) + view.getUint32(at + AT.time + 4, true) * 2 ** 32) / 1000;
   return {
@@ -57,7 +67,8 @@ export function decodeEvent(
     kind,
     point: POINTS.get(point) ?? FlowEventPoint.FLOW_EVENT_POINT_UNSPECIFIED,
     verdict: VERDICTS.get(view.getUint8(at + AT.verdict)) ?? FlowVerdict.FLOW_VERDICT_UNSPECIFIED,
-    dropReason: reasonName(view.getUint8(at + AT.reason)),
+    dropReason,
+    dropMeaning,
     protocol: view.getUint8(at + AT.proto),
     tcpFlags: view.getUint8(at + AT.tcp),
     source: isReply ? to : from,
@@ -78,8 +89,12 @@ function addressAt(view: DataView, at: number): Buffer {
 
 const ADDRESS_BYTES = 16;
 
-function reasonName(reason: number): string {
-  return reason === 0 ? "" : (DropReasonHelp.get(reason)?.name ?? `reason ${reason}`);
+const NOT_DROPPED = { dropReason: "", dropMeaning: "" };
+
+function dropText(reason: number): Pick<FlowEvent, "dropReason" | "dropMeaning"> {
+  if (reason === DropReason.None) return NOT_DROPPED;
+  const { name, text } = DropReasonHelp.get(reason) ?? { name: `reason ${reason}`, text: "" };
+  return { dropReason: name, dropMeaning: text };
 }
 
 function flowEnd(address: Buffer, port: number, pod: PodName | undefined): FlowEnd {

@@ -197,7 +197,7 @@ test("what an agent says is made printable, and an event without addresses is le
   const end = { address: Buffer.from(parseAddress("10.1.0.1")), port: 80, namespace: "shop", pod: "a\u001b[31m" };
   const value = {
     events: [
-      FlowEvent.fromPartial({ kind: 1, source: end, destination: end }),
+      FlowEvent.fromPartial({ kind: 1, source: end, destination: end, dropMeaning: "a\u001b[2J" }),
       FlowEvent.fromPartial({ kind: 1, source: { ...end, address: Buffer.alloc(5) }, destination: end }),
     ],
     notShown: undefined,
@@ -206,6 +206,7 @@ test("what an agent says is made printable, and an event without addresses is le
   await waitFor("the event", () => reader.events()["w1"] !== undefined);
   assert.deepEqual(reader.events(), { w1: 1 });
   const shown = reader.responses.map(({ message }) => message).find((message) => message?.$case === "events");
-  const pod = shown?.$case === "events" ? shown.value.batch?.events[0]?.source?.pod : undefined;
-  assert.ok(pod !== undefined && !pod.includes("\u001b"), pod);
+  const event = shown?.$case === "events" ? shown.value.batch?.events[0] : undefined;
+  for (const text of [event?.source?.pod, event?.dropMeaning])
+    assert.ok(text?.startsWith("a") === true && !text.includes("\u001b"), text);
 });

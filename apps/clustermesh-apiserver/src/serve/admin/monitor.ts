@@ -169,6 +169,7 @@ function cleaned(batch: EventBatch): EventBatch {
   const events = batch.events.filter(({ source, destination }) => hasAddress(source) && hasAddress(destination));
   for (const event of events) {
     event.dropReason = printable(event.dropReason, 64);
+    event.dropMeaning = printable(event.dropMeaning, 256);
     for (const end of [event.source, event.destination]) {
       if (end === undefined) continue;
       end.namespace = printable(end.namespace, 253);

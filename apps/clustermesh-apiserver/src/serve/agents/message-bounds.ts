@@ -78,6 +78,7 @@ const FLOW_EVENT = bounds({
   5: once("drop_reason", 64),
   8: message("source", 1, FLOW_END),
   9: message("destination", 1, FLOW_END),
+  16: once("drop_meaning", 256),
 });
 /** An agent puts 500 events into a batch. */
 const MAX_EVENTS = 1000;

@@ -547,6 +547,8 @@ export interface FlowEvent {
   limited: number;
   /** sequence number of a SYN */
   isn: number;
+  /** of drop_reason, in a sentence; empty: the agent is of an older version */
+  dropMeaning: string;
 }
 
 export interface FlowEnd {
@@ -4524,6 +4526,7 @@ function createBaseFlowEvent(): FlowEvent {
     isReply: false,
     limited: 0,
     isn: 0,
+    dropMeaning: "",
   };
 }
 
@@ -4576,6 +4579,9 @@ export const FlowEvent: MessageFns<FlowEvent> = {
     }
     if (message.isn !== 0) {
       writer.uint32(120).uint32(message.isn);
+    }
+    if (message.dropMeaning !== "") {
+      writer.uint32(130).string(message.dropMeaning);
     }
     return writer;
   },
@@ -4713,6 +4719,14 @@ export const FlowEvent: MessageFns<FlowEvent> = {
             message.isn = reader.uint32();
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.dropMeaning = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4749,6 +4763,7 @@ export const FlowEvent: MessageFns<FlowEvent> = {
     message.isReply = object.isReply ?? false;
     message.limited = object.limited ?? 0;
     message.isn = object.isn ?? 0;
+    message.dropMeaning = object.dropMeaning ?? "";
     return message;
   },
 };
