@@ -34,7 +34,7 @@ test("--datapath-mode takes sockets or packets", () => {
   const parse = (...more: readonly string[]) => parseArguments([...NEEDED, ...more]).datapathMode;
   assert.deepEqual(
     [parse(), parse("--datapath-mode=sockets"), parse("--datapath-mode=packets")],
-    ["sockets", "sockets", "packets"],
+    ["packets", "sockets", "packets"],
   );
   assert.throws(() => parse("--datapath-mode=tc"), {
     code: "USAGE",

@@ -72,8 +72,9 @@ Stopping it removes nothing: programs, maps, routes and pods' interfaces stay, a
                        packets flows=524288,pods=4096,ranges=65536, and events=2097152: bytes of the ring buffer, a power
                        of two)
   --datapath-mode sockets|packets
-                       sockets: Services when a pod connects, packets by plain routing; packets, a preview: programs on
-                       devices also deliver packets between pods of the mesh past the node's stack (sockets)
+                       packets: Services when a pod connects, and programs on devices that deliver packets between pods
+                       of the mesh past the node's stack and move connects to dead backends to others; sockets: Services
+                       alone, packets by plain routing (packets)
   --bpf-dir DIR        the built BPF objects (beside this program)
 
   --cni-plugin FILE    the static plugin to install
@@ -140,7 +141,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     cniSocket: values["cni-socket"] ?? "/run/isthmus/cni.sock",
     refuseUnknownClusterIps: parseUnknownClusterIp(values["unknown-cluster-ip"] ?? "refuse"),
     mapSizes: parseMapSizes(values["map-sizes"] ?? ""),
-    datapathMode: parseDatapathMode(values["datapath-mode"] ?? "sockets"),
+    datapathMode: parseDatapathMode(values["datapath-mode"] ?? "packets"),
     bpfDir: values["bpf-dir"],
   };
 }

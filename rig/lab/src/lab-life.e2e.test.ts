@@ -32,7 +32,8 @@ const SMALL = ["--clusters", "solo", "--nodes", "1"];
 let lab: LabHandle;
 let kept: KeptLab;
 before(async () => {
-  kept = await keepLab({ name: NAME, clusters: ["solo"], nodes: 1, bare: false });
+  // The other mode is that of every other lab of the tests.
+  kept = await keepLab({ name: NAME, clusters: ["solo"], nodes: 1, bare: false, datapathMode: "sockets" });
   lab = await openLab(NAME);
 });
 after(async () => {

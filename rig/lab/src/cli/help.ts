@@ -1,7 +1,7 @@
 export const HELP = `Real Kubernetes clusters on this machine, without Docker. Needs root.
 
   lab up [--clusters east,west] [--nodes 2] [--bare]   bring a lab up; returns when everything is ready
-         [--datapath-mode sockets|packets]             of its agents (sockets)
+         [--datapath-mode sockets|packets]             of its agents (packets)
   lab down [--all]                                     remove everything of it, or of every lab of this machine
   lab list                                             the labs of this machine
   lab ps [--all]                                       every process: role, cluster, node, pid

@@ -26,7 +26,7 @@ export interface KeptLab {
 
 /** Resolves when the lab is ready; its progress and errors go to this process's stderr. */
 export async function keepLab(shape: LabShape): Promise<KeptLab> {
-  const { name, clusters, nodes, bare, datapathMode = "sockets" } = shape;
+  const { name, clusters, nodes, bare, datapathMode = "packets" } = shape;
   const argv = [join(PACKAGE_ROOT, "dist/testing/keeper-main.js"), name, clusters.join(","), String(nodes)];
   const child = spawn(process.execPath, [...argv, datapathMode, ...(bare ? ["bare"] : [])], {
     detached: true,

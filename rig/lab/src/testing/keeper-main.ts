@@ -27,7 +27,7 @@ try {
     clusters: clusters.split(","),
     nodes: Number(nodes),
     bare: bare === "bare",
-    ...(mode === "packets" ? { datapathMode: "packets" as const } : {}),
+    ...(mode === "sockets" ? { datapathMode: "sockets" as const } : {}),
   } as const;
   const { plan } = await upLab({ name, ...shape, signal: letGo.signal });
   process.stdout.write("up\n");
