@@ -47,7 +47,10 @@ describe("the demo on real clusters", () => {
     const [fault] = report.faults;
     assert.equal(report.problem, null);
     assert.equal(report.passed, false);
-    assert.ok(fault?.checks.some(({ passed }) => !passed), reportText(report));
+    assert.ok(
+      fault?.checks.some(({ passed }) => !passed),
+      reportText(report),
+    );
     assert.deepEqual([fault?.lost.refused, fault?.lost.timeout], [0, 0], reportText(report));
   });
 });
