@@ -1,7 +1,9 @@
 /** What pods dialled is known of their flows (bpf/lib/dialled.h), by real sockets. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { Proto } from "./gen/index.js";
+import { formatAddress } from "@isthmus/model";
+import { EventKind, EventPoint, type PacketEvent, Proto } from "./gen/index.js";
+import { readEvents } from "./testing/read-events.js";
 import { makeServiceNode } from "./testing/service-node.js";
 
 const VIP = "10.96.0.1";
@@ -89,3 +91,52 @@ test("a port that is used again, after an end that nobody saw, has what was dial
   await ask(VIP, 80, first.from);
   assert.equal(known().length, 1);
 });
+
+/** What an event says of the Service, with its kind and point. */
+const dialledIn = ({ kind, point, vip, vipPort, service, backend }: PacketEvent) => ({
+  ...{ kind, point, vip: formatAddress(vip), vipPort, service, backend },
+});
+const { FlowNew, FlowClosed } = EventKind;
+/** An event that is not written would be awaited for ever. */
+const LIMIT = { timeout: 60_000 };
+
+test("the first packet of a connect to a Service and its close are events with VIP and backend", LIMIT, async (t) => {
+  const { node, a, b, port, backend } = await setUp(t, "tcp");
+  const events = node.datapath.packets?.events;
+  assert.ok(events);
+  events.want([FlowNew, FlowClosed]);
+  await a.sockets.dial(VIP, 80, 1, 4);
+  const [first, closed] = await readEvents(events, 2);
+  assert.ok(first && closed);
+  const known = { vip: VIP, vipPort: 80, service: SERVICE, backend };
+  assert.deepEqual(dialledIn(first), { kind: FlowNew, point: EventPoint.FromPod, ...known });
+  assert.deepEqual(dialledIn(closed), { kind: FlowClosed, point: EventPoint.FromPod, ...known });
+  assert.deepEqual([first.targetPort, formatAddress(first.target)], [port, b.address]);
+  await a.sockets.dial(b.address, port, 1, 4);
+  const none = { vip: "::", vipPort: 0, service: 0, backend: 0 };
+  assert.deepEqual((await readEvents(events, 2)).map(dialledIn), [
+    { kind: FlowNew, point: EventPoint.FromPod, ...none },
+    { kind: FlowClosed, point: EventPoint.FromPod, ...none },
+  ]);
+});
+
+for (const how of ["connected", "unconnected"] as const)
+  test(`the first packet of ${how} UDP to a Service is an event with VIP and backend`, LIMIT, async (t) => {
+    const { node, a, b, port, backend } = await setUp(t, "udp");
+    const events = node.datapath.packets?.events;
+    assert.ok(events);
+    events.want([FlowNew, FlowClosed]);
+    const socket = await a.sockets.open("udp", 4);
+    if (how === "connected") await a.sockets.connect(socket, VIP, 80);
+    for (const data of ["x", "y"]) {
+      await (how === "connected" ? a.sockets.send(socket, data) : a.sockets.sendto(socket, VIP, 80, data));
+      assert.equal((await a.sockets.receive(socket)).data, `b:${data}`);
+    }
+    const direct = await a.sockets.open("udp", 4);
+    await a.sockets.sendto(direct, b.address, port, "z");
+    const [first, other] = await readEvents(events, 2);
+    assert.ok(first && other);
+    const known = { vip: VIP, vipPort: 80, service: SERVICE, backend };
+    assert.deepEqual(dialledIn(first), { kind: FlowNew, point: EventPoint.FromPod, ...known });
+    assert.equal(other.service, 0, "the flow of the second socket, which dialled the pod");
+  });

@@ -167,17 +167,32 @@ export interface DialledService {
  * `row`, `body`: a row of mesh_conntrack and one of mesh_flow_bodies, of the same place.
  */
 export function createBodyReader(seed: bigint): (row: Uint8Array, body: Uint8Array) => DialledService | undefined {
+  const checkBody = createBodyCheck(seed);
+  const { check } = FlowBody.offsets;
+  return (row, body) => {
+    const view = viewOf(body, 0, FlowBody.size);
+    const { low, high } = checkBody(viewOf(row, 0, FlowRow.size), view);
+    if (view.getUint32(check, true) !== low || view.getUint32(check + 4, true) !== high) return undefined;
+    const { vip, vipPort, service, backend, isn } = FlowBody.decode(body);
+    return { vip, vipPort, service, backend, isn };
+  };
+}
+
+/** `flow_body.check` of an encoded body beside an encoded row. */
+export function flowBodyCheck(row: Uint8Array, body: Uint8Array, seed: bigint): bigint {
+  const { low, high } = createBodyCheck(seed)(viewOf(row, 0, FlowRow.size), viewOf(body, 0, FlowBody.size));
+  return (BigInt(high) << 32n) | BigInt(low);
+}
+
+/** Returns body_check() of a row and a body: one object, which the next call changes. */
+function createBodyCheck(seed: bigint): (row: DataView, body: DataView) => Hash64 {
   const hashFlow = createFlowHash(seed);
   const begin = hash64(ROW_CHECK);
   return (row, body) => {
-    const [rowView, view] = [viewOf(row, 0, FlowRow.size), viewOf(body, 0, FlowBody.size)];
-    const hash = hashFlow(rowView, key);
-    hash.low = (hash.low ^ begin.low ^ rowView.getUint32(gen, true)) >>> 0;
+    const hash = hashFlow(row, key);
+    hash.low = (hash.low ^ begin.low ^ row.getUint32(gen, true)) >>> 0;
     hash.high = (hash.high ^ begin.high) >>> 0;
-    const { check } = FlowBody.offsets;
-    rowCheck(hash, view, 0, check / 8);
-    if (view.getUint32(check, true) !== hash.low || view.getUint32(check + 4, true) !== hash.high) return undefined;
-    const { vip, vipPort, service, backend, isn } = FlowBody.decode(body);
-    return { vip, vipPort, service, backend, isn };
+    rowCheck(hash, body, 0, FlowBody.offsets.check / 8);
+    return hash;
   };
 }

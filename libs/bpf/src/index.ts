@@ -7,7 +7,16 @@ export * from "./datapath.js";
 export type * from "./datapath-port.js";
 export * from "./errors.js";
 export { makeFloor, validFloor } from "./floor.js";
-export { createFlowReader, type Flow, type FlowTable, flowRowCheck, flowTime } from "./flows.js";
+export {
+  createBodyReader,
+  createFlowReader,
+  type DialledService,
+  type Flow,
+  type FlowTable,
+  flowBodyCheck,
+  flowRowCheck,
+  flowTime,
+} from "./flows.js";
 export * from "./gen/index.js";
 export { createGracePeriod } from "./grace.js";
 export * from "./hash-map.js";

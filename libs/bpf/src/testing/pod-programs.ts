@@ -11,7 +11,6 @@ import {
   FlowWord,
   Limit,
   MAP_NAMES,
-  PacketEvent,
   PodRangeKey,
   PodRangeRow,
 } from "../gen/index.js";
@@ -19,8 +18,8 @@ import { readMetrics } from "../metrics.js";
 import { type Fd, native } from "../native.js";
 import { macBytes } from "../netlink/links.js";
 import { openPacketEvents } from "../packet-events.js";
-import { eachRecord } from "../ring-events.js";
 import { loadTestObject } from "./objects.js";
+import { readEvents } from "./read-events.js";
 import { runOnSkb, type SkbRun } from "./skb-run.js";
 
 export type PodProgram = "from_pod" | "to_pod" | "from_network" | "to_network";
@@ -79,19 +78,7 @@ export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024, rin
     /** What the programs write of events. */
     events: openEvents,
     /** The next `count` events, in their order; waits for them. */
-    readEvents(count: number): Promise<readonly PacketEvent[]> {
-      return new Promise((resolve) => {
-        const found: PacketEvent[] = [];
-        const reader = openEvents().read(1 << 24, (batch) => {
-          eachRecord(batch, (view, offset) =>
-            found.push(PacketEvent.decode(new Uint8Array(view.buffer, view.byteOffset), offset)),
-          );
-          if (found.length < count) return;
-          reader.close();
-          resolve(found);
-        });
-      });
-    },
+    readEvents: (count: number) => readEvents(openEvents(), count),
     fd: (name: PodProgram) => loaded.program(name),
     /** An open map, by `MAP_NAMES`. */
     map: (name: string) => loaded.map(name),
