@@ -31,7 +31,7 @@ before(async () => {
   await loadImage(NAME, await probeImage());
   await solo.client.apply(NAMESPACES, namespace, MANAGER);
   await solo.client.apply(PODS, prober(PROBER, plan.nodes[0]?.name ?? ""), MANAGER);
-  await solo.client.apply(SERVICES, service("web"), MANAGER);
+  for (const name of ["web", "idle"]) await solo.client.apply(SERVICES, service(name), MANAGER);
   await solo.client.apply(DEPLOYMENTS, servers("web", "solo", 4), MANAGER);
   const waited = await solo.kubectl("wait", `pod/${PROBER}`, "--for=condition=Ready", "--timeout=60s");
   assert.equal(waited.code, 0, waited.err);
@@ -69,23 +69,37 @@ interface MonitorLine {
     readonly verdict: string;
     readonly source: { readonly pod?: string };
     readonly destination: { readonly pod?: string; readonly port: number };
+    readonly service?: {
+      readonly address: string;
+      readonly port: number;
+      readonly namespace?: string;
+      readonly name?: string;
+    };
   };
 }
 
-test("mesh monitor hears both nodes and shows the flows of a pod, their verdicts and their close", async () => {
-  const target = await solo.frontend("web");
-  let watching = true;
-  const from = ["--from", `${NAMESPACE}/${PROBER}`];
-  const ended = mesh("monitor", "--context", solo.plan.name, ...from, "--for", "10s", "-o", "json").finally(() => {
-    watching = false;
-  });
-  while (watching) await connects(solo, target);
-  const { code, out, err } = await ended;
-  assert.equal(code, 0, err);
-  const lines = out
+const monitorLines = (out: string) =>
+  out
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line) as MonitorLine);
+
+test("mesh monitor hears both nodes and shows the flows of a pod, their Service, their verdicts and their close", async () => {
+  const target = await solo.frontend("web");
+  let watching = true;
+  const monitor = (...filter: readonly string[]) =>
+    mesh("monitor", "--context", solo.plan.name, ...filter, "--for", "10s", "-o", "json");
+  const ended = Promise.all([
+    monitor("--from", `${NAMESPACE}/${PROBER}`),
+    monitor("--service", `${NAMESPACE}/web`),
+    monitor("--service", `${NAMESPACE}/idle`),
+  ]).finally(() => {
+    watching = false;
+  });
+  while (watching) await connects(solo, target);
+  const [{ code, out, err }, ofService, ofOther] = await ended;
+  assert.equal(code, 0, err);
+  const lines = monitorLines(out);
   const names = solo.plan.nodes.map(({ name }) => name);
   assert.deepEqual(
     lines.find(({ nodes }) => nodes !== undefined)?.nodes,
@@ -99,6 +113,21 @@ test("mesh monitor hears both nodes and shows the flows of a pod, their verdicts
   assert.ok(
     events.some(({ kind }) => kind === "closed"),
     [...seen].join(", "),
+  );
+  const [address, port] = target.split(":");
+  const web = { address, port: Number(port), namespace: NAMESPACE, name: "web" };
+  for (const event of events) assert.deepEqual(event.service, web, JSON.stringify(event));
+  assert.equal(ofService.code, 0, ofService.err);
+  const dialled = monitorLines(ofService.out).flatMap(({ event }) => event ?? []);
+  assert.ok(
+    dialled.some(({ source }) => source.pod === PROBER),
+    ofService.err,
+  );
+  for (const event of dialled) assert.deepEqual(event.service, web, JSON.stringify(event));
+  assert.equal(ofOther.code, 0, ofOther.err);
+  assert.deepEqual(
+    monitorLines(ofOther.out).flatMap(({ event }) => event ?? []),
+    [],
   );
   const local = events.find(({ kind, verdict }) => kind === "new" && verdict === "delivered");
   assert.match(local?.destination.pod ?? "", /^web-/);

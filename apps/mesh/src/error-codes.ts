@@ -33,6 +33,11 @@ export type MeshCommandErrorCode =
    */
   | "NO_ROWS"
   /**
+   * The cluster has no Service of that name, or one without a ClusterIP, which no pod dials. Fix: `kubectl get services` lists them;
+   * write NAMESPACE/SERVICE.
+   */
+  | "NO_SERVICE"
+  /**
    * The file of the store (--store or MESH_STORE) cannot be used; exit code 2. Fix: correct what the sentence names. It is JSON with
    * "endpoints", "ca", "cert", "key" and "caKey", paths relative to the file.
    */

@@ -16,6 +16,7 @@ import { nodeName } from "./desired/nodes/nodes.js";
 import { createMapQueries } from "./dump/map-queries.js";
 import { type EventFeed, startEventFeed } from "./events/event-feed.js";
 import { createPodNames } from "./events/pod-names.js";
+import { createServiceNames } from "./events/service-names.js";
 import { createSpoofingReport } from "./events/spoofing-report.js";
 import { nodeFigures } from "./figures/node-figures.js";
 import { createRecentCounters } from "./figures/recent-counters.js";
@@ -166,6 +167,7 @@ async function startNode(
     complete: state.complete,
   });
   const names = createPodNames();
+  const services = createServiceNames(state.desired);
   const spoofing = createSpoofingReport({
     condition: (type, message) => reports.conditions.set(type, message),
     ...{ clock, log: log.child("events"), signal },
@@ -173,7 +175,7 @@ async function startNode(
   const events: EventFeed | undefined =
     port.packets &&
     startEventFeed({
-      ...{ events: port.packets.events, pods: names, clock, monotonicMicros, signal },
+      ...{ events: port.packets.events, pods: names, services, clock, monotonicMicros, signal },
       dropped: spoofing.take,
     });
   const maps = createMapQueries({ port, pods: names, monotonicNs });

@@ -1,6 +1,13 @@
 /** Events for `-o json`: one document a line (pure). */
 import { formatAddress } from "@isthmus/model";
-import { type FlowEnd, type FlowEvent, FlowEventKind, FlowEventPoint, FlowVerdict } from "@isthmus/proto";
+import {
+  type FlowEnd,
+  type FlowEvent,
+  FlowEventKind,
+  FlowEventPoint,
+  type FlowService,
+  FlowVerdict,
+} from "@isthmus/proto";
 import { flagNames, isoTime, PROTOCOLS } from "./event-text.js";
 
 /** `FLOW_VERDICT_TO_STACK` as `to-stack`; a value without a name as `unknown-7`. */
@@ -22,6 +29,7 @@ export function eventJson(node: string, event: FlowEvent): object {
       ...(event.dropReason === "" ? {} : { dropReason: event.dropReason }),
       source: endJson(event.source),
       destination: endJson(event.destination),
+      ...(event.service === undefined ? {} : { service: serviceJson(event.service) }),
       protocol: event.protocol === 0 ? "" : (PROTOCOLS[event.protocol] ?? String(event.protocol)),
       ...(event.protocol === 6 ? { tcpFlags: flagNames(event.tcpFlags) } : {}),
       ...(event.protocol === 1 ? { icmp: { type: event.icmpType, code: event.icmpCode } } : {}),
@@ -37,4 +45,8 @@ function endJson(end: FlowEnd | undefined): object {
   if (end === undefined) return {};
   const pod = end.pod === "" ? {} : { namespace: end.namespace, pod: end.pod };
   return { address: formatAddress(end.address), port: end.port, ...pod };
+}
+
+function serviceJson({ address, port, namespace, name }: FlowService): object {
+  return { address: formatAddress(address), port, ...(name === "" ? {} : { namespace, name }) };
 }

@@ -23,6 +23,11 @@ const event = (fields: Parameters<typeof FlowEvent.fromPartial>[0]) =>
     ...{ source: end("10.1.0.1", 40_000, "cart-0"), destination: end("10.1.0.2", 80, "web-0") },
     ...fields,
   });
+const service = (name: string, ip = "10.96.0.10") => ({
+  address: Buffer.from(parseAddress(ip)),
+  port: 80,
+  ...(name === "" ? {} : { namespace: "shop", name }),
+});
 const DROP = { kind: FlowEventKind.FLOW_EVENT_KIND_DROP, verdict: FlowVerdict.FLOW_VERDICT_DROPPED };
 
 const EVENTS: readonly FlowEvent[] = [
@@ -54,6 +59,13 @@ const EVENTS: readonly FlowEvent[] = [
     ...{ source: end("::", 0, "cart-0"), destination: end("::", 0) },
   }),
   event({ ...DROP, dropReason: "reason_of_an_older_agent", destination: end("fd00::1", 80) }),
+  event({ service: service("web"), destination: end("10.1.0.2", 8080, "web-0") }),
+  event({
+    ...{ service: service("web"), destination: end("10.2.0.9", 8080) },
+    ...{ kind: FlowEventKind.FLOW_EVENT_KIND_CLOSED, tcpFlags: 17 },
+  }),
+  event({ protocol: 17, tcpFlags: 0, service: service(""), destination: end("10.2.0.10", 53) }),
+  event({ service: service("", "fd00::10"), destination: end("fd00::1", 8080) }),
 ];
 
 test("each event is a line with source, destination, what happened, and the drop reason", () => {
@@ -70,7 +82,7 @@ test("with -o json each event is a document on a line", () => {
 test("what is not shown is said with its number and the reason", () => {
   assert.deepEqual(notShownLines("w1", EventsNotShown.fromPartial({ limited: 1n, slow: 20n })), [
     "w1: 1 event of its pods not shown, above the limit of a pod and a reason\n",
-    "w1: 20 events of its pods not shown, more than this command takes: narrow it by --from, --node or --drops\n",
+    "w1: 20 events of its pods not shown, more than this command takes: narrow it by --from, --service, --node or --drops\n",
   ]);
 });
 
@@ -78,5 +90,7 @@ test("values that this version does not know are shown as such", () => {
   const line = eventLine("w1", event({ kind: 77 as FlowEventKind, verdict: 78 as FlowVerdict, protocol: 99 }), TODAY);
   assert.match(line, / KIND-77 .* protocol 99, verdict 78\n$/);
   assert.match(jsonLine(eventJson("w1", event({ kind: 77 as FlowEventKind }))), /"kind":"unknown-77"/);
+  const forged = eventLine("w1", event({ service: { ...service("web\u001b[2J"), namespace: "shop\n" } }), TODAY);
+  assert.match(forged, / -> Service shop\\u\{a\}\/web\\u\{1b\}\[2J:80 \(/);
   assert.match(eventLine("w1", event({ timeUs: 2n ** 64n - 1n }), TODAY), /^1970-01-01T00:00:00.000Z /);
 });

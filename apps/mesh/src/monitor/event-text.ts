@@ -6,6 +6,7 @@ import {
   type FlowEvent,
   FlowEventKind,
   FlowEventPoint,
+  type FlowService,
   FlowVerdict,
 } from "@isthmus/proto";
 import { counted } from "../output/units.js";
@@ -26,7 +27,7 @@ const VERDICTS: ReadonlyMap<FlowVerdict, string> = new Map([
 /** `03:14:05.123Z w1 NEW shop/a:40000 -> 10.2.0.9:80 TCP SYN, to another node`; `today`: of the reader, UTC. */
 export function eventLine(node: string, event: FlowEvent, today: Date): string {
   const kind = KINDS.get(event.kind) ?? `KIND-${event.kind}`;
-  const [from, to] = [endText(event, event.source), endText(event, event.destination)];
+  const [from, to] = [endText(event, event.source), destinationText(event)];
   const what = [protocolText(event), outcome(event)].filter((text) => text !== "").join(", ");
   return `${timeText(event.timeUs, today)} ${lineText(node)} ${kind} ${from} -> ${to} ${what}\n`;
 }
@@ -45,14 +46,30 @@ export function isoTime(micros: bigint): string {
 /** The name of a pod, else the address. Of a drop both: the address is what the packet says. */
 function endText(event: FlowEvent, end: FlowEnd | undefined): string {
   if (end === undefined) return "?";
-  const hasPorts = PORTS.has(event.protocol);
-  const port = hasPorts ? `:${end.port}` : "";
-  const ip = end.address.every((byte) => byte === 0) ? "?" : formatAddress(end.address);
-  const address = isV4(end.address) || !hasPorts || ip === "?" ? ip : `[${ip}]`;
-  if (end.pod === "") return lineText(`${address}${address === "?" ? "" : port}`);
+  const port = PORTS.has(event.protocol) ? end.port : undefined;
+  const isKnown = end.address.some((byte) => byte !== 0);
+  const address = isKnown ? addressText(end.address, port) : "?";
+  if (end.pod === "") return lineText(address);
   const name = lineText(`${end.namespace}/${end.pod}`);
-  if (event.dropReason !== "spoofed_source" || end !== event.source) return `${name}${address === "?" ? "" : port}`;
-  return `${name} as ${address}${port}`;
+  if (event.dropReason === "spoofed_source" && end === event.source) return `${name} as ${address}`;
+  return isKnown && port !== undefined ? `${name}:${port}` : name;
+}
+
+/** The Service that the source dialled, with its backend in brackets: `Service shop/web:80 (10.2.0.9:8080)`. */
+function destinationText(event: FlowEvent): string {
+  const end = endText(event, event.destination);
+  return event.service === undefined ? end : `Service ${serviceText(event.service)} (${end})`;
+}
+
+/** Its name, else its address. */
+function serviceText({ address, port, namespace, name }: FlowService): string {
+  return name === "" ? addressText(address, port) : lineText(`${namespace}/${name}:${port}`);
+}
+
+function addressText(address: Uint8Array, port: number | undefined): string {
+  const text = formatAddress(address);
+  if (port === undefined) return text;
+  return isV4(address) ? `${text}:${port}` : `[${text}]:${port}`;
 }
 
 const PORTS: ReadonlySet<number> = new Set([6, 17, 132]);
@@ -92,7 +109,7 @@ export function notShownLines(node: string, { limited, ringFull, late, slow }: E
     [limited, "above the limit of a pod and a reason"],
     [ringFull, "the node's ring buffer was full"],
     [late, "the agent was late"],
-    [slow, "more than this command takes: narrow it by --from, --node or --drops"],
+    [slow, "more than this command takes: narrow it by --from, --service, --node or --drops"],
   ];
   return reasons.flatMap(([count, why]) =>
     count === 0n ? [] : [`${lineText(node)}: ${counted(count, "event")} of its pods not shown, ${why}\n`],

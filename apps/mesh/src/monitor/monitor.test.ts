@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { PODS, SERVICE_ACCOUNTS } from "@isthmus/kube";
+import { PODS, SERVICE_ACCOUNTS, SERVICES } from "@isthmus/kube";
 import { parseAddress } from "@isthmus/model";
 import { FlowEvent, MonitoredNode, MonitorRequest, type MonitorResponse, MonitorState } from "@isthmus/proto";
 import { type Member, startTestCluster, writeContexts } from "../testing/member.js";
@@ -27,6 +27,11 @@ before(async () => {
   // No controller runs that would make it.
   await east.client.create(SERVICE_ACCOUNTS, { metadata: { namespace: "default", name: "default" } });
   await east.client.create(PODS, pod("cart", { nodeName: "w1" }), place);
+  const service = (name: string, spec: object) => ({ metadata: { namespace: "default", name }, spec });
+  const ports = [{ port: 80 }];
+  await east.client.create(SERVICES, service("web", { ports }), place);
+  await east.client.create(SERVICES, service("headless", { ports, clusterIP: "None" }), place);
+  await east.client.create(SERVICES, service("elsewhere", { type: "ExternalName", externalName: "a.example" }), place);
   await east.client.create(PODS, pod("proxy", { nodeName: "w1", hostNetwork: true }), place);
 });
 after(async () => {
@@ -88,6 +93,44 @@ test("events go to stdout, the nodes and what is not shown to stderr; --for ends
   ]);
 });
 
+test("--service narrows the events, also those of an agent or a server that does not know it", async () => {
+  const event = EVENTS.message?.$case === "events" ? EVENTS.message.value.batch?.events[0] : undefined;
+  const service = { address: Buffer.from(parseAddress("10.96.0.10")), port: 80, namespace: "default", name: "web" };
+  const batch = (...all: readonly (typeof event)[]): MonitorResponse => ({
+    message: {
+      $case: "events",
+      value: {
+        node: "w1",
+        batch: { events: all.map((each) => FlowEvent.fromPartial(each ?? {})), notShown: undefined },
+      },
+    },
+  });
+  const ofService = FlowEvent.fromPartial({ ...event, service });
+  const ofOther = FlowEvent.fromPartial({ ...event, service: { ...service, namespace: "other" } });
+  serve(nodes(["w1", HEARD]), batch(ofService), batch(event), batch(ofOther, ofService));
+  const ran = await runForTest(["monitor", "--service", "default/web", "--for", "2s"], env);
+  assert.equal(ran.code, 0, ran.err);
+  const line =
+    "2023-11-14T22:13:20.000Z w1 NEW default/cart:4000 -> Service default/web:80 (10.11.0.2:80) TCP SYN, to the pod\n";
+  assert.equal(ran.out, line.repeat(2));
+  assert.equal(ran.err.match(/w1: its events are left out/g)?.length, 1, ran.err);
+  assert.deepEqual(asked, [MonitorRequest.fromPartial({ filter: { serviceNamespace: "default", service: "web" } })]);
+});
+
+test("--service with --drops, and -n for nothing, are usage errors", async () => {
+  for (const [argv, sentence] of [
+    [["--service", "default/web", "--drops"], /^Cannot use --service with --drops: /],
+    [["-n", "default"], /^Cannot use --namespace without --from or --service/],
+    [["--service", "web"], /write NAMESPACE\/web, or add -n NAMESPACE/],
+    [["--service", "a/b/c"], /: write NAMESPACE\/SERVICE/],
+    [["--service", "default/Web"], /Cannot use "Web" as a Service in --service: it is no name/],
+  ] as const) {
+    const ran = await runForTest(["monitor", ...argv], env);
+    assert.equal(ran.code, 2, ran.err);
+    assert.match(ran.err, sentence);
+  }
+});
+
 test("with -o json each line is a document", async () => {
   serve(nodes(["w1", HEARD]), EVENTS);
   const ran = await runForTest(["monitor", "--node", "w1", "-o", "json", "--for", "2s"], env);
@@ -107,7 +150,7 @@ test("with -o json each line is a document", async () => {
   assert.deepEqual(asked[0]?.nodes, ["w1"]);
 });
 
-test("a pod or a node that there is not ends the command with what to do", async () => {
+test("a pod, a Service or a node that there is not ends the command with what to do", async () => {
   serve(nodes(["w9", UNKNOWN]));
   for (const [argv, sentence] of [
     [
@@ -115,6 +158,12 @@ test("a pod or a node that there is not ends the command with what to do", async
       /^Cannot monitor pod "default\/nobody": context "east" has no such pod; see: kubectl --context east -n default get pods$/,
     ],
     [["--from", "default/proxy"], /^Cannot monitor pod "default\/proxy": it is on the node's network/],
+    [
+      ["--service", "nothing", "-n", "default"],
+      /^Cannot monitor Service "default\/nothing": context "east" has no such Service; see: kubectl --context east -n default get services$/,
+    ],
+    [["--service", "default/headless"], /^Cannot monitor Service "default\/headless": it has no ClusterIP/],
+    [["--service", "default/elsewhere"], /^Cannot monitor Service "default\/elsewhere": it has no ClusterIP/],
     [
       ["--node", "w9"],
       /^Cannot monitor node "w9": context "east" has no such Linux node; see: kubectl --context east get nodes$/m,

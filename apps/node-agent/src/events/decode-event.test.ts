@@ -6,10 +6,12 @@ import { formatAddress, parseAddress } from "@isthmus/model";
 import { type FlowEnd, FlowEventKind, FlowEventPoint, FlowVerdict } from "@isthmus/proto";
 import { decodeEvent } from "./decode-event.js";
 import { createPodNames } from "./pod-names.js";
+import { makeServiceNames } from "./testing/service-names.js";
 
 const pods = createPodNames();
 pods.set(11, { namespace: "shop", name: "a", addresses: [parseAddress("10.1.0.1")] });
 pods.set(12, { namespace: "shop", name: "b", addresses: [parseAddress("10.1.0.2")] });
+const { services } = makeServiceNames();
 
 const EVENT: PacketEvent = {
   ...PacketEvent.decode(new Uint8Array(PacketEvent.size)),
@@ -31,7 +33,7 @@ const EVENT: PacketEvent = {
 
 function decode(event: Partial<PacketEvent> = {}, more = 0) {
   const bytes = PacketEvent.encode({ ...EVENT, ...event });
-  return decodeEvent(new DataView(bytes.buffer), { at: 0, length: bytes.length + more }, 1_000_000, pods);
+  return decodeEvent(new DataView(bytes.buffer), { at: 0, length: bytes.length + more }, 1_000_000, { pods, services });
 }
 
 const text = (end: FlowEnd | undefined) =>
@@ -52,6 +54,18 @@ test("a pod of this node has its name, the other end its address; the time is th
       7,
     ],
   );
+});
+
+test("the Service that a pod dialled has its name, or its address alone where no Service has it", () => {
+  const dialled = { service: 7, backend: 3, vip: parseAddress("10.96.0.10"), vipPort: 80 };
+  const service = (event: Partial<PacketEvent>) => {
+    const found = decode({ ...dialled, ...event })?.service;
+    return found && { ...found, address: formatAddress(found.address) };
+  };
+  assert.deepEqual(service({}), { address: "10.96.0.10", port: 80, namespace: "shop", name: "web" });
+  assert.deepEqual(service({ vipPort: 81 }), { address: "10.96.0.10", port: 81, namespace: "", name: "" });
+  assert.deepEqual(service({ proto: 17 }), { address: "10.96.0.10", port: 80, namespace: "", name: "" });
+  assert.equal(service({ service: 0 }), undefined);
 });
 
 test("of an answer the ends are those of the flow", () => {

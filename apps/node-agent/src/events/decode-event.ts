@@ -1,6 +1,6 @@
 /**
- * Makes of an event's bytes what operators read: wall-clock time, names of pods, the flow's ends in the order in which it
- * began (pure).
+ * Makes of an event's bytes what operators read: wall-clock time, names of pods and Services, the flow's ends in the order
+ * in which it began (pure).
  */
 import {
   DropReason,
@@ -12,8 +12,16 @@ import {
   PacketEvent,
   Verdict,
 } from "@isthmus/bpf";
-import { type FlowEnd, type FlowEvent, FlowEventKind, FlowEventPoint, FlowVerdict } from "@isthmus/proto";
+import {
+  type FlowEnd,
+  type FlowEvent,
+  FlowEventKind,
+  FlowEventPoint,
+  type FlowService,
+  FlowVerdict,
+} from "@isthmus/proto";
 import type { PodName, PodNames } from "./pod-names.js";
+import type { ServiceNames } from "./service-names.js";
 
 const KINDS: ReadonlyMap<number, FlowEventKind> = new Map([
   [EventKind.FlowNew, FlowEventKind.FLOW_EVENT_KIND_NEW],
@@ -36,6 +44,13 @@ const VERDICTS: ReadonlyMap<number, FlowVerdict> = new Map([
 
 const AT = PacketEvent.offsets;
 
+export interface EventNames {
+  /** The pods of this node. */
+  readonly pods: Pick<PodNames, "byAddress" | "byDevice">;
+  /** The Services that they dial. */
+  readonly services: ServiceNames;
+}
+
 /**
  * The event of `length` bytes in `view` at `at`. `offsetMicros`: wall clock minus monotonic clock. Undefined for an event
  * of another layout, which the programs of another version wrote.
@@ -47,7 +62,7 @@ export function decodeEvent(
   view: DataView,
   { at, length }: { readonly at: number; readonly length: number },
   offsetMicros: number,
-  pods: Pick<PodNames, "byAddress" | "byDevice">,
+  { pods, services }: EventNames,
 ): FlowEvent | undefined {
   if (length < PacketEvent.size || view.getUint8(at + AT.version) !== EventLimit.Version) return undefined;
   const kind = KINDS.get(view.getUint8(at + AT.kind));
@@ -79,7 +94,14 @@ export function decodeEvent(
     isReply,
     limited: view.getUint32(at + AT.limited, true),
     isn: view.getUint32(at + AT.isn),
+    service: view.getUint32(at + AT.service, true) === 0 ? undefined : dialledService(view, at, services),
   };
+}
+
+function dialledService(view: DataView, at: number, services: ServiceNames): FlowService {
+  const [address, port] = [addressAt(view, at + AT.vip), view.getUint16(at + AT.vipPort)];
+  const service = services.byFrontend(address, port, view.getUint8(at + AT.proto));
+  return { address, port, namespace: service?.namespace ?? "", name: service?.name ?? "" };
 }
 
 /** A copy: the batch that the view is of must not be kept by an event that is. */

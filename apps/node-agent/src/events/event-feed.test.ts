@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DropReason, EventKind, Verdict } from "@isthmus/bpf";
 import { parseAddress } from "@isthmus/model";
-import type { EventBatch } from "@isthmus/proto";
+import { type EventBatch, EventFilter } from "@isthmus/proto";
 import { BATCH_EVENTS } from "./event-feed.js";
 import { startFakeFeed } from "./testing/fake-events.js";
 
-const ALL = { fromNamespace: "", fromPod: "", dropsOnly: false };
+const ALL = EventFilter.create();
 const DROP = { kind: EventKind.Drop, verdict: Verdict.Drop, reason: DropReason.SpoofedSource };
 const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed];
 const ports = (batch: EventBatch | undefined) => batch?.events.map(({ source }) => source?.port);
@@ -26,6 +26,31 @@ test("programs write drops always, and flows only while somebody wants them", ()
   feed.subscribe(ALL);
   stop.abort();
   assert.deepEqual([wanted(), reading()], [[], false], "without a reader nothing is written");
+});
+
+test("a filter of a Service lets the flows pass whose pods dialled it", () => {
+  const { feed, write } = startFakeFeed();
+  const web = feed.subscribe({ ...ALL, serviceNamespace: "shop", service: "web" });
+  const fromB = feed.subscribe({
+    ...ALL,
+    fromNamespace: "shop",
+    fromPod: "b",
+    serviceNamespace: "shop",
+    service: "web",
+  });
+  const otherNamespace = feed.subscribe({ ...ALL, serviceNamespace: "other", service: "web" });
+  const dialled = { service: 7, vip: parseAddress("10.96.0.10"), vipPort: 80 };
+  write([
+    { sourcePort: 1 },
+    { sourcePort: 2, ...dialled },
+    { sourcePort: 3, ...dialled, vipPort: 81 },
+    { sourcePort: 4, ...dialled, kind: EventKind.FlowClosed, ifindex: 12, source: parseAddress("10.1.0.2") },
+    { ...DROP, sourcePort: 5 },
+  ]);
+  assert.deepEqual(
+    [web, fromB, otherNamespace].map((each) => ports(each.take())),
+    [[2, 4], [4], undefined],
+  );
 });
 
 test("each subscriber gets what its filter lets pass", () => {

@@ -14,12 +14,15 @@ import { type EventBatch, type EventFilter, type EventsNotShown, type FlowEvent,
 import { sleep } from "@isthmus/runtime";
 import { decodeEvent } from "./decode-event.js";
 import type { PodNames } from "./pod-names.js";
+import type { ServiceNames } from "./service-names.js";
 
 export interface EventFeedModules {
   /** Of the datapath in mode `packets`. */
   readonly events: PacketEvents;
   /** The names of this node's pods. */
   readonly pods: Pick<PodNames, "byAddress" | "byDevice">;
+  /** The names of Services. */
+  readonly services: ServiceNames;
   /** Times batches; its wall clock is that of the events. */
   readonly clock: Clock;
   /** Microseconds of the kernel's monotonic clock, by which programs time events. */
@@ -48,7 +51,7 @@ export interface EventFeed {
   readonly counts: { readonly read: number; readonly late: number };
 }
 
-/** Events in one batch: about 45 KB as a message. */
+/** Events in one batch: about 50 KB as a message, 70 KB of flows to Services. */
 export const BATCH_EVENTS = 500;
 /** Between two batches that are not full. */
 const BATCH_MS = 100;
@@ -63,10 +66,11 @@ const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed];
 
 /** Reads from now on, until the signal aborts. */
 export function startEventFeed(modules: EventFeedModules): EventFeed {
-  const { events, pods, clock, monotonicMicros, signal, dropped } = modules;
+  const { events, pods, services, clock, monotonicMicros, signal, dropped } = modules;
   const subscribers = new Set<Subscriber>();
   const recent: FlowEvent[] = [];
   const counts = { read: 0, late: 0 };
+  const names = { pods, services };
 
   /** Drops always; the flows when somebody wants them. */
   function want(): void {
@@ -79,7 +83,7 @@ export function startEventFeed(modules: EventFeedModules): EventFeed {
     counts.late += batch.lost;
     for (const subscriber of subscribers) subscriber.late += batch.lost;
     eachRecord(batch, (view, at, length) => {
-      const event = decodeEvent(view, { at, length }, offsetMicros, pods);
+      const event = decodeEvent(view, { at, length }, offsetMicros, names);
       if (event === undefined) return;
       counts.read++;
       if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) {
@@ -183,7 +187,9 @@ function notShownOf(counts: {
 }
 
 /** Whether a filter lets an event pass. */
-export function passes(event: FlowEvent, { fromNamespace, fromPod, dropsOnly }: EventFilter): boolean {
-  if (dropsOnly && event.kind !== FlowEventKind.FLOW_EVENT_KIND_DROP) return false;
-  return fromPod === "" || (event.source?.pod === fromPod && event.source.namespace === fromNamespace);
+export function passes({ kind, source, service }: FlowEvent, filter: EventFilter): boolean {
+  if (filter.dropsOnly && kind !== FlowEventKind.FLOW_EVENT_KIND_DROP) return false;
+  if (filter.fromPod !== "" && (source?.pod !== filter.fromPod || source.namespace !== filter.fromNamespace))
+    return false;
+  return filter.service === "" || (service?.name === filter.service && service.namespace === filter.serviceNamespace);
 }

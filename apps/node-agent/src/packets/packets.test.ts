@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EndpointRow } from "@isthmus/bpf";
 import { bytesKey, systemClock } from "@isthmus/model";
-import { type FlowEvent, FlowEventKind, Node } from "@isthmus/proto";
+import { EventFilter, type FlowEvent, FlowEventKind, Node } from "@isthmus/proto";
 import { waitFor } from "@isthmus/runtime";
 import { makeNode } from "@isthmus/testing";
 import { nodeName } from "../desired/nodes/nodes.js";
@@ -46,12 +46,13 @@ test("flows of pods and what a pod forges are events with the pods' names, while
   assert.ok(datapath.packets);
   const stop = new AbortController();
   const feed = startEventFeed({
-    ...{ events: datapath.packets.events, pods: node.names, clock: systemClock, signal: stop.signal },
+    ...{ events: datapath.packets.events, pods: node.names, services: { byFrontend: () => undefined } },
+    ...{ clock: systemClock, signal: stop.signal },
     monotonicMicros: () => Number(process.hrtime.bigint() / 1000n),
   });
   const port = await b.sockets.server("tcp", 4, B, "b");
   assert.deepEqual(await a.sockets.dial(B, port, 5, 4), { b: 5 });
-  const subscription = feed.subscribe({ fromNamespace: "shop", fromPod: "c1", dropsOnly: false });
+  const subscription = feed.subscribe(EventFilter.fromPartial({ fromNamespace: "shop", fromPod: "c1" }));
   const began = systemClock.wallMicros();
   assert.deepEqual(await a.sockets.dial(B, port, 5, 4), { b: 5 });
   const seen: FlowEvent[] = [];
@@ -73,7 +74,7 @@ test("flows of pods and what a pod forges are events with the pods' names, while
     assert.ok(Math.abs(Number(timeUs) - began) < 60e6, "the time is the wall clock's");
   }
   subscription.close();
-  const drops = feed.subscribe({ fromNamespace: "", fromPod: "", dropsOnly: true });
+  const drops = feed.subscribe(EventFilter.fromPartial({ dropsOnly: true }));
   b.netns.ip("addr", "add", "10.1.0.77/32", "dev", "eth0");
   const forger = await b.sockets.open("udp", 4);
   await b.sockets.bind(forger, "10.1.0.77");

@@ -1,15 +1,14 @@
 /** The agent's side of queries: credit, unknown queries, a node without events, rows of maps, figures, bounds. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MapRows, NodeFigures, type Query, type QueryAnswer } from "@isthmus/proto";
+import { EventFilter, MapRows, NodeFigures, type Query, type QueryAnswer } from "@isthmus/proto";
 import { createFakeClock, settle } from "@isthmus/testing";
 import type { MapQueries } from "../dump/map-queries.js";
 import { BATCH_EVENTS } from "../events/event-feed.js";
 import { startFakeFeed } from "../events/testing/fake-events.js";
 import { createQuerySession } from "./query-session.js";
 
-const ALL = { fromNamespace: "", fromPod: "", dropsOnly: false };
-const monitor = (credit: number): Query => ({ credit, query: { $case: "monitor", value: ALL } });
+const monitor = (credit: number): Query => ({ credit, query: { $case: "monitor", value: EventFilter.create() } });
 
 const dump = (credit: number): Query => ({
   credit,

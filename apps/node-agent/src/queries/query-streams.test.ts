@@ -4,7 +4,7 @@ import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
 import { silentLogger } from "@isthmus/observe";
-import { type AgentMessage, NodeFigures, type QueryMessage } from "@isthmus/proto";
+import { type AgentMessage, EventFilter, NodeFigures, type QueryMessage } from "@isthmus/proto";
 import { createFakeClock, settle } from "@isthmus/testing";
 import { startFakeFeed } from "../events/testing/fake-events.js";
 import { type QueryStream, serveQueries } from "./query-streams.js";
@@ -45,7 +45,7 @@ const QUERY: QueryMessage = {
   id: 1,
   message: {
     $case: "query",
-    value: { credit: 1, query: { $case: "monitor", value: { fromNamespace: "", fromPod: "", dropsOnly: false } } },
+    value: { credit: 1, query: { $case: "monitor", value: EventFilter.create() } },
   },
 };
 

@@ -1,9 +1,15 @@
 /** The agent's part of events in a process of its own: from the ring buffer to encoded answers, without the socket. */
 
-import { createPodNames, createQuerySession, startEventFeed } from "@isthmus/agent";
+import {
+  createDesiredState,
+  createPodNames,
+  createQuerySession,
+  createServiceNames,
+  startEventFeed,
+} from "@isthmus/agent";
 import { MAP_NAMES, native, openPacketEvents } from "@isthmus/bpf";
 import { parseAddress, systemClock } from "@isthmus/model";
-import { AgentMessage, NodeFigures } from "@isthmus/proto";
+import { AgentMessage, EventFilter, NodeFigures } from "@isthmus/proto";
 
 export interface ReaderFigures {
   /** CPU time of this process, of one core. */
@@ -23,9 +29,10 @@ const SETTLE_MS = 300;
 const events = openPacketEvents((name) => native().openPin(`${folder}/${name}`));
 const pods = createPodNames();
 pods.set(1, { namespace: "shop", name: "cart", addresses: [parseAddress("10.1.0.1")] });
+const services = createServiceNames(createDesiredState());
 const life = new AbortController();
 const monotonicMicros = () => Number(process.hrtime.bigint() / 1000n);
-const feed = startEventFeed({ events, pods, clock: systemClock, monotonicMicros, signal: life.signal });
+const feed = startEventFeed({ events, pods, services, clock: systemClock, monotonicMicros, signal: life.signal });
 let [sent, notShown] = [0, 0];
 const session = createQuerySession({
   events: feed,
@@ -45,7 +52,7 @@ const session = createQuerySession({
 let [cpu, began] = [process.cpuUsage(), performance.now()];
 process.on("message", (what) => {
   if (what === "begin") {
-    const value = { fromNamespace: "", fromPod: "", dropsOnly: false };
+    const value = EventFilter.create();
     const query = { credit: 4, query: { $case: "monitor", value } } as const;
     session.receive({ id: 1, message: { $case: "query", value: query } });
     [cpu, began] = [process.cpuUsage(), performance.now()];

@@ -64,7 +64,8 @@ test(
     const rig = await setUp(t);
     const w1 = await rig.agent("w1");
     await waitFor("the stream of w1", () => rig.queries.has("w1"));
-    const reader = rig.read({ filter: { fromNamespace: "shop", fromPod: "a", dropsOnly: true } });
+    const filter = { fromNamespace: "shop", fromPod: "a", dropsOnly: true, serviceNamespace: "shop", service: "web" };
+    const reader = rig.read({ filter });
     await reader.becomes({ w1: HEARD, w2: NO_QUERIES, w3: NOT_CONNECTED });
     assert.deepEqual(rig.access.asked, ["monitor"]);
     await waitFor("the query", () => w1.received.length === 1);
@@ -73,7 +74,7 @@ test(
       $case: "query",
       value: {
         credit: 4,
-        query: { $case: "monitor", value: { fromNamespace: "shop", fromPod: "a", dropsOnly: true } },
+        query: { $case: "monitor", value: filter },
       },
     });
     w1.events(asked?.id ?? 0, 3);
@@ -195,9 +196,11 @@ test("what an agent says is made printable, and an event without addresses is le
   const reader = rig.read({ nodes: ["w1"] });
   await waitFor("the query", () => w1.received.length === 1);
   const end = { address: Buffer.from(parseAddress("10.1.0.1")), port: 80, namespace: "shop", pod: "a\u001b[31m" };
+  const service = { address: end.address, port: 80, namespace: "shop\u009b", name: "web\u202e" };
   const value = {
     events: [
-      FlowEvent.fromPartial({ kind: 1, source: end, destination: end, dropMeaning: "a\u001b[2J" }),
+      FlowEvent.fromPartial({ kind: 1, source: end, destination: end, service, dropMeaning: "a\u001b[2J" }),
+      FlowEvent.fromPartial({ kind: 1, source: end, destination: end, service: { ...service, address: Buffer.of(1) } }),
       FlowEvent.fromPartial({ kind: 1, source: { ...end, address: Buffer.alloc(5) }, destination: end }),
     ],
     notShown: undefined,
@@ -209,4 +212,8 @@ test("what an agent says is made printable, and an event without addresses is le
   const event = shown?.$case === "events" ? shown.value.batch?.events[0] : undefined;
   for (const text of [event?.source?.pod, event?.dropMeaning])
     assert.ok(text?.startsWith("a") === true && !text.includes("\u001b"), text);
+  assert.deepEqual(
+    [event?.source?.pod, event?.service?.namespace, event?.service?.name],
+    ["a\\u{1b}[31m", "shop\\u{9b}", "web\\u{202e}"],
+  );
 });

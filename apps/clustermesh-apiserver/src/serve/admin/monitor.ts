@@ -11,7 +11,7 @@
 import { type Clock, printable } from "@isthmus/model";
 import {
   type EventBatch,
-  type FlowEnd,
+  EventFilter,
   MonitoredNode,
   type MonitorRequest,
   type MonitorResponse,
@@ -45,7 +45,7 @@ export interface Monitor {
   close(): void;
 }
 
-/** Parts of 45 KB that an agent may send ahead, and all of them together, as long as each has one. */
+/** Parts of 50 to 70 KB that an agent may send ahead, and all of them together, as long as each has one. */
 const CREDIT = 4;
 const ALL_CREDIT = 400;
 /** Events that a reader gets in a second; an agent stops where it has no credit. */
@@ -162,11 +162,14 @@ export function startMonitor(request: MonitorRequest, modules: MonitorModules): 
   };
 }
 
-const NO_FILTER = { fromNamespace: "", fromPod: "", dropsOnly: false };
+const NO_FILTER = EventFilter.create();
 
 /** What an agent says, as it may be shown: names printable, addresses of a length that addresses have. */
 function cleaned(batch: EventBatch): EventBatch {
-  const events = batch.events.filter(({ source, destination }) => hasAddress(source) && hasAddress(destination));
+  const events = batch.events.filter(
+    ({ source, destination, service }) =>
+      hasAddress(source) && hasAddress(destination) && (service === undefined || hasAddress(service)),
+  );
   for (const event of events) {
     event.dropReason = printable(event.dropReason, 64);
     event.dropMeaning = printable(event.dropMeaning, 256);
@@ -175,10 +178,13 @@ function cleaned(batch: EventBatch): EventBatch {
       end.namespace = printable(end.namespace, 253);
       end.pod = printable(end.pod, 253);
     }
+    if (event.service === undefined) continue;
+    event.service.namespace = printable(event.service.namespace, 253);
+    event.service.name = printable(event.service.name, 253);
   }
   return { ...batch, events };
 }
 
-function hasAddress(end: FlowEnd | undefined): boolean {
+function hasAddress(end: { readonly address: Uint8Array } | undefined): boolean {
   return end?.address.length === 16;
 }

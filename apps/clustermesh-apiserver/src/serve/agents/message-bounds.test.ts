@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Ack, AgentMessage, Hello, Kind, MapRows, ToServer } from "@isthmus/proto";
+import { Ack, AgentMessage, EventBatch, Hello, Kind, MapRows, ToServer } from "@isthmus/proto";
 import { answerProblem, messageProblem } from "./message-bounds.js";
 
 type Message = NonNullable<ToServer["message"]>;
@@ -75,6 +75,21 @@ test("rows of a map are bounded in their number, their cells and the bytes of ea
   assert.match(rows({ rows: [{ cells: cells(1, 513) }] }) ?? "", /cells has 513 bytes, more than 512/);
   assert.match(rows({ columns: Array.from({ length: 33 }, () => ({})) }) ?? "", /columns has more than 32 entries/);
   assert.match(rows({ columns: [{ name: "x".repeat(65) }] }) ?? "", /columns\.name has 65 bytes/);
+});
+
+test("the Service of an event is bounded as its ends are", () => {
+  const event = (service: object) => {
+    const value = EventBatch.fromPartial({ events: [{ service }] });
+    const answer = { id: 1, last: false, problem: "", part: { $case: "events" as const, value } };
+    return answerProblem(AgentMessage.encode({ message: { $case: "answer", value: answer } }).finish());
+  };
+  assert.equal(
+    event({ address: Buffer.alloc(16), port: 80, namespace: "n".repeat(63), name: "x".repeat(253) }),
+    undefined,
+  );
+  assert.match(event({ address: Buffer.alloc(17) }) ?? "", /events\.service\.address has 17 bytes, more than 16/);
+  assert.match(event({ namespace: "n".repeat(254) }) ?? "", /events\.service\.namespace has 254 bytes/);
+  assert.match(event({ name: "x".repeat(254) }) ?? "", /events\.service\.name has 254 bytes/);
 });
 
 test("unpacked versions are counted like packed ones", () => {

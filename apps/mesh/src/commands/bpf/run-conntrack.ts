@@ -4,7 +4,7 @@ import type { Context } from "../../access/context.js";
 import { readMap } from "../../bpf/read-map.js";
 import type { Input } from "../../cli/command.js";
 import { usageError } from "../../cli/exit.js";
-import { type PodReference, parsePod } from "../../cli/pod.js";
+import { parsePod, type Reference } from "../../cli/reference.js";
 import type { Io } from "../../output/io.js";
 import { kubectl } from "../../output/units.js";
 
@@ -20,7 +20,7 @@ export async function run(input: Input, io: Io): Promise<number> {
   });
 }
 
-function fromOf(input: Input): { readonly address: Address } | PodReference | undefined {
+function fromOf(input: Input): { readonly address: Address } | Reference | undefined {
   const [text, namespace] = [input.value("from"), input.value("namespace")];
   if (text === undefined) {
     if (namespace !== undefined)
@@ -47,7 +47,7 @@ function addressOf(text: string): Address | undefined {
 /** Throws NO_POD for a pod that there is not, or that has no address of its own. */
 async function addressesOf(
   { name: context, client }: Context,
-  { namespace, name }: PodReference,
+  { namespace, name }: Reference,
 ): Promise<readonly Address[]> {
   const fail = (why: string, cause?: unknown) =>
     new MeshError({ code: "NO_POD", namespace, pod: name }, `Cannot find pod "${namespace}/${name}": ${why}`, {

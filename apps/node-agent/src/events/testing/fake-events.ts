@@ -13,8 +13,12 @@ import type { FlowEvent } from "@isthmus/proto";
 import { createFakeClock } from "@isthmus/testing";
 import { startEventFeed } from "../event-feed.js";
 import { createPodNames } from "../pod-names.js";
+import { makeServiceNames } from "./service-names.js";
 
-/** A feed over events that the test writes; pods are shop/a (10.1.0.1, device 11) and shop/b (10.1.0.2, device 12). */
+/**
+ * A feed over events that the test writes; pods are shop/a (10.1.0.1, device 11) and shop/b (10.1.0.2, device 12), and
+ * shop/web is a Service (10.96.0.10:80).
+ */
 export function startFakeFeed(signal: AbortSignal = new AbortController().signal) {
   const clock = createFakeClock();
   const pods = createPodNames();
@@ -39,7 +43,8 @@ export function startFakeFeed(signal: AbortSignal = new AbortController().signal
   };
   const dropped: FlowEvent[] = [];
   const feed = startEventFeed({
-    ...{ events, pods, clock, monotonicMicros: () => clock.now() * 1000, signal },
+    ...{ events, pods, services: makeServiceNames().services, clock, signal },
+    monotonicMicros: () => clock.now() * 1000,
     dropped: (event) => void dropped.push(event),
   });
   return {

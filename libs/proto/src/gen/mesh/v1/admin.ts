@@ -366,6 +366,9 @@ export interface EventFilter {
   fromNamespace: string;
   fromPod: string;
   dropsOnly: boolean;
+  /** with service: only flows whose source dialled this Service. An older agent ignores it */
+  serviceNamespace: string;
+  service: string;
 }
 
 export interface MonitorResponse {
@@ -549,6 +552,18 @@ export interface FlowEvent {
   isn: number;
   /** of drop_reason, in a sentence; empty: the agent is of an older version */
   dropMeaning: string;
+  /** which the source dialled; absent: none, or the source is no pod of this node */
+  service: FlowService | undefined;
+}
+
+/** A Service, by the address and port that a pod dialled. The destination of the flow is its backend. */
+export interface FlowService {
+  /** 16 bytes, IPv4 as v4-mapped */
+  address: Buffer;
+  port: number;
+  /** with name: the Service that has them now; empty: the agent knows none */
+  namespace: string;
+  name: string;
 }
 
 export interface FlowEnd {
@@ -2864,7 +2879,7 @@ export const MonitorRequest: MessageFns<MonitorRequest> = {
 };
 
 function createBaseEventFilter(): EventFilter {
-  return { fromNamespace: "", fromPod: "", dropsOnly: false };
+  return { fromNamespace: "", fromPod: "", dropsOnly: false, serviceNamespace: "", service: "" };
 }
 
 export const EventFilter: MessageFns<EventFilter> = {
@@ -2877,6 +2892,12 @@ export const EventFilter: MessageFns<EventFilter> = {
     }
     if (message.dropsOnly !== false) {
       writer.uint32(24).bool(message.dropsOnly);
+    }
+    if (message.serviceNamespace !== "") {
+      writer.uint32(34).string(message.serviceNamespace);
+    }
+    if (message.service !== "") {
+      writer.uint32(42).string(message.service);
     }
     return writer;
   },
@@ -2918,6 +2939,22 @@ export const EventFilter: MessageFns<EventFilter> = {
             message.dropsOnly = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.serviceNamespace = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.service = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2938,6 +2975,8 @@ export const EventFilter: MessageFns<EventFilter> = {
     message.fromNamespace = object.fromNamespace ?? "";
     message.fromPod = object.fromPod ?? "";
     message.dropsOnly = object.dropsOnly ?? false;
+    message.serviceNamespace = object.serviceNamespace ?? "";
+    message.service = object.service ?? "";
     return message;
   },
 };
@@ -4527,6 +4566,7 @@ function createBaseFlowEvent(): FlowEvent {
     limited: 0,
     isn: 0,
     dropMeaning: "",
+    service: undefined,
   };
 }
 
@@ -4582,6 +4622,9 @@ export const FlowEvent: MessageFns<FlowEvent> = {
     }
     if (message.dropMeaning !== "") {
       writer.uint32(130).string(message.dropMeaning);
+    }
+    if (message.service !== undefined) {
+      FlowService.encode(message.service, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -4727,6 +4770,14 @@ export const FlowEvent: MessageFns<FlowEvent> = {
             message.dropMeaning = reader.string();
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.service = FlowService.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4764,6 +4815,100 @@ export const FlowEvent: MessageFns<FlowEvent> = {
     message.limited = object.limited ?? 0;
     message.isn = object.isn ?? 0;
     message.dropMeaning = object.dropMeaning ?? "";
+    message.service = (object.service !== undefined && object.service !== null)
+      ? FlowService.fromPartial(object.service)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFlowService(): FlowService {
+  return { address: Buffer.alloc(0), port: 0, namespace: "", name: "" };
+}
+
+export const FlowService: MessageFns<FlowService> = {
+  encode(message: FlowService, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address.length !== 0) {
+      writer.uint32(10).bytes(message.address);
+    }
+    if (message.port !== 0) {
+      writer.uint32(16).uint32(message.port);
+    }
+    if (message.namespace !== "") {
+      writer.uint32(26).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(34).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlowService {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlowService();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FlowService>): FlowService {
+    return FlowService.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlowService>): FlowService {
+    const message = createBaseFlowService();
+    message.address = object.address ?? Buffer.alloc(0);
+    message.port = object.port ?? 0;
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
     return message;
   },
 };

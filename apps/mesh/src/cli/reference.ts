@@ -1,0 +1,40 @@
+/** A pod or a Service on the command line: `NAMESPACE/NAME`, or `NAME` with `-n`. */
+import { usageError } from "./exit.js";
+
+/** Of the form that names have. */
+export interface Reference {
+  /** A label of DNS. */
+  readonly namespace: string;
+  /** A name of DNS, of at most 253 characters. */
+  readonly name: string;
+}
+
+const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/** The pod of `--from`; `namespace`: of `-n`. Throws USAGE when it cannot be the name of one. */
+export function parsePod(text: string, namespace: string | undefined): Reference {
+  return parseReference(text, namespace, "from", "pod");
+}
+
+/** The Service of `--service`, likewise. */
+export function parseService(text: string, namespace: string | undefined): Reference {
+  return parseReference(text, namespace, "service", "Service");
+}
+
+function parseReference(text: string, namespace: string | undefined, option: string, kind: string): Reference {
+  const parts = text.split("/");
+  const [first = "", second] = parts;
+  const found = second === undefined ? { namespace, name: first } : { namespace: first, name: second };
+  const problem = (what: string) => usageError(`Cannot use "${text}" for --${option}${what}`);
+  if (parts.length > 2) throw problem(`: write NAMESPACE/${kind.toUpperCase()}`);
+  if (found.namespace === undefined)
+    throw problem(` without its namespace: write NAMESPACE/${text}, or add -n NAMESPACE`);
+  if (second !== undefined && namespace !== undefined && namespace !== first)
+    throw usageError(`Cannot use --${option} "${text}" with --namespace "${namespace}": they name two namespaces`);
+  if (!LABEL.test(found.namespace))
+    throw usageError(`Cannot use "${found.namespace}" as a namespace in --${option}: it is no name`);
+  if (!SUBDOMAIN.test(found.name))
+    throw usageError(`Cannot use "${found.name}" as a ${kind} in --${option}: it is no name`);
+  return { namespace: found.namespace, name: found.name };
+}
