@@ -136,10 +136,15 @@ test("mesh monitor hears both nodes and shows the flows of a pod, their Service,
   assert.match(nobody.err, /^Cannot monitor pod ".*\/nobody": context "solo" has no such pod; see: kubectl/);
 });
 
+interface FlowLine {
+  readonly row: { readonly service: string; readonly vip: string; readonly vipPort: number | null };
+}
+
 test("mesh bpf shows the pods of a node and the flows between them", async () => {
   const [node = ""] = solo.plan.nodes.map(({ name }) => name);
   const at = ["--context", solo.plan.name, "--node", node];
-  await connects(solo, await solo.frontend("web"));
+  const target = await solo.frontend("web");
+  await connects(solo, target);
   const found = await solo.kubectl("get", "pod", PROBER, "-o", "jsonpath={.status.podIP}");
   const endpoints = await mesh("bpf", "dump", "endpoints", ...at);
   assert.equal(endpoints.code, 0, endpoints.err);
@@ -154,6 +159,11 @@ test("mesh bpf shows the pods of a node and the flows between them", async () =>
   assert.equal(rows.length, lines.length - 1, "the last line says what was left out");
   assert.ok(rows.length >= 4, flows.out);
   for (const line of rows) assert.ok(line.includes(found.out), line);
+  const dialled = rows.map((line) => (JSON.parse(line) as FlowLine).row);
+  assert.ok(
+    dialled.some(({ service, vip, vipPort }) => service === `${NAMESPACE}/web` && `${vip}:${vipPort}` === target),
+    flows.out,
+  );
   const unknown = await mesh("bpf", "dump", "flows", ...at);
   assert.equal(unknown.code, 2, unknown.err);
 });

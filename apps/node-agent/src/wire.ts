@@ -178,7 +178,7 @@ async function startNode(
       ...{ events: port.packets.events, pods: names, services, clock, monotonicMicros, signal },
       dropped: spoofing.take,
     });
-  const maps = createMapQueries({ port, pods: names, monotonicNs });
+  const maps = createMapQueries({ port, pods: names, services, monotonicNs });
   const counters = createRecentCounters({ read: () => port.metrics(), clock, signal });
   const fill = () => [...state.datapath.fill(), ...(packets?.fill() ?? [])];
   const client = createSyncClient({

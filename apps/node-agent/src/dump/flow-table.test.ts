@@ -1,10 +1,22 @@
 /** Flows in their order, with what is left out. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FlowFlag, FlowGen, FlowKey, FlowRow, FlowSent, FlowWord, flowRowCheck, Limit } from "@isthmus/bpf";
+import {
+  FlowBody,
+  FlowFlag,
+  FlowGen,
+  FlowKey,
+  FlowRow,
+  FlowSent,
+  FlowWord,
+  flowBodyCheck,
+  flowRowCheck,
+  Limit,
+} from "@isthmus/bpf";
 import { parseAddress } from "@isthmus/model";
 import { createMemoryKernel } from "@isthmus/testing";
 import { createPodNames } from "../events/pod-names.js";
+import { makeServiceNames } from "../events/testing/service-names.js";
 import { createMapQueries } from "./map-queries.js";
 import { readRows } from "./testing/read-rows.js";
 
@@ -25,6 +37,9 @@ interface TestFlow {
   readonly flags?: number;
   readonly gen?: number;
   readonly damage?: boolean;
+  /** What its pod dialled, as the body beside its row has it. */
+  readonly vip?: string;
+  readonly vipPort?: number;
 }
 
 function rowOf(flow: TestFlow): Uint8Array {
@@ -36,26 +51,54 @@ function rowOf(flow: TestFlow): Uint8Array {
   return FlowRow.encode({ word: [word(fromA), word(!fromA)], key, gen, seen, sent: Uint8Array.from(sent) });
 }
 
-/** A table of `sets` sets; the flows are spread over it. `onRead`: before each read. */
-function setUp(flows: readonly TestFlow[], { sets = 100, onRead = (_table: Uint8Array) => {} } = {}) {
-  const table = new Uint8Array(sets * Limit.FlowSet * FlowRow.size);
-  const places = flows.map((_, i) => ((i * 37) % (sets * Limit.FlowSet)) * FlowRow.size);
-  for (const [i, flow] of flows.entries()) table.set(rowOf(flow), places[i]);
-  const size = Limit.FlowSet * FlowRow.size;
+/** Of a flow with this row. */
+function bodyOf({ vip, vipPort = 80 }: TestFlow, row: Uint8Array): Uint8Array {
+  if (vip === undefined) return new Uint8Array(FlowBody.size);
+  const fields = { vip: parseAddress(vip), vipPort, proxyPort: 0, service: 7, backend: 3, isn: 9, identity: [] };
+  const check = flowBodyCheck(row, FlowBody.encode({ ...fields, check: 0n }), SEED);
+  return FlowBody.encode({ ...fields, check });
+}
+
+/** A table of `sets` sets; the flows are spread over it. `onRead`: before each read of rows, `onReadBodies` of bodies. */
+function setUp(
+  flows: readonly TestFlow[],
+  { sets = 100, onRead = (_table: Uint8Array) => {}, onReadBodies = (_bodies: Uint8Array) => {} } = {},
+) {
+  const [table, bodies] = [FlowRow, FlowBody].map(({ size }) => new Uint8Array(sets * Limit.FlowSet * size));
+  assert.ok(table && bodies);
+  for (const [i, flow] of flows.entries()) {
+    const [row, place] = [rowOf(flow), (i * 37) % (sets * Limit.FlowSet)];
+    table.set(row, place * FlowRow.size);
+    bodies.set(bodyOf(flow, row), place * FlowBody.size);
+  }
+  const readSets = (bytes: Uint8Array, size: number) => (set: number, count: number) =>
+    bytes.slice(set * size, (set + count) * size);
+  const [rowSets, bodySets] = [
+    readSets(table, Limit.FlowSet * FlowRow.size),
+    readSets(bodies, Limit.FlowSet * FlowBody.size),
+  ];
   const read = (set: number, count = 1) => {
     onRead(table);
-    return table.slice(set * size, (set + count) * size);
+    return rowSets(set, count);
+  };
+  const readBodies = (set: number, count = 1) => {
+    onReadBodies(bodies);
+    return bodySets(set, count);
   };
   const pods = createPodNames();
   pods.set(11, { namespace: "shop", name: "cart", addresses: [A] });
   const none = { endpointIndex: undefined, endpoints: undefined, podRanges: undefined };
-  const packets = { ...none, flows: { read, maxEntries: sets, seed: SEED } } as never;
+  const packets = { ...none, flows: { read, readBodies, maxEntries: sets, seed: SEED } } as never;
   const port = { ...createMemoryKernel().open(), packets };
-  return createMapQueries({ port, pods, monotonicNs: () => BigInt(NOW) << 30n });
+  return createMapQueries({
+    ...{ port, pods, services: makeServiceNames().services, monotonicNs: () => BigInt(NOW) << 30n },
+  });
 }
 
 const ask = (flows: readonly TestFlow[], query: { limit?: number; sources?: Buffer[] } = {}) =>
   readRows(setUp(flows), { map: "conntrack", ...query });
+
+const NO_SERVICE = { vip: "", "vip-port": "", service: "" };
 
 test("a flow is shown from the end that began it, with its state, age and flags", async () => {
   const { rows } = await ask([
@@ -65,16 +108,50 @@ test("a flow is shown from the end that began it, with its state, age and flags"
   assert.deepEqual(rows, [
     {
       ...{ source: "10.1.0.1", "source-port": "40000", "source-pod": "shop/cart" },
-      ...{ destination: "10.2.0.9", "destination-port": "80", "destination-pod": "" },
+      ...{ destination: "10.2.0.9", "destination-port": "80", "destination-pod": "", ...NO_SERVICE },
       ...{ protocol: "TCP", state: "established", "age-s": "0" },
       ...{ flags: "via_stack,picked_up", "answer-flags": "via_stack,picked_up" },
     },
     {
       ...{ source: "10.2.0.9", "source-port": "80", "source-pod": "" },
-      ...{ destination: "10.1.0.1", "destination-port": "40000", "destination-pod": "shop/cart" },
+      ...{ destination: "10.1.0.1", "destination-port": "40000", "destination-pod": "shop/cart", ...NO_SERVICE },
       ...{ protocol: "TCP", state: "unanswered", "age-s": "107", flags: "", "answer-flags": "" },
     },
   ]);
+});
+
+const DIALLED = { age: 0, vip: "10.96.0.10", flags: FlowFlag.Service };
+const service = (row: Readonly<Record<string, string>> | undefined) =>
+  row && [row["vip"], row["vip-port"], row["service"], row["flags"], row["answer-flags"]];
+
+test("a flow has the Service that its pod dialled, by name where one has the address", async () => {
+  const { rows } = await ask([DIALLED, { ...DIALLED, age: 1, vipPort: 81 }]);
+  assert.deepEqual(rows.map(service), [
+    ["10.96.0.10", "80", "shop/web", "", ""],
+    ["10.96.0.10", "81", "", "", ""],
+  ]);
+});
+
+test("a body of another flow is not believed, and the flow has the flag that says so", async () => {
+  for (const damage of [FlowBody.offsets.vip + 15, FlowBody.offsets.check]) {
+    const maps = setUp([DIALLED], { onReadBodies: (bodies) => (bodies[damage] = (bodies[damage] ?? 0) ^ 1) });
+    const { rows, summary } = await readRows(maps, { map: "conntrack" });
+    assert.deepEqual(rows.map(service), [["", "", "", "service", "service"]]);
+    assert.deepEqual(summary, { more: 0, busy: 0, invalid: 0, ended: 0 });
+  }
+  const later = setUp([{ ...DIALLED, gen: 9 }], {
+    onReadBodies: (bodies) => bodies.set(bodyOf(DIALLED, rowOf({ ...DIALLED, gen: 10 }))),
+  });
+  assert.deepEqual((await readRows(later, { map: "conntrack" })).rows.map(service), [
+    ["", "", "", "service", "service"],
+  ]);
+});
+
+test("bodies are read of the rows that are shown, and only of flows to Services", async () => {
+  let reads = 0;
+  const flows = [DIALLED, { age: 1 }, ...Array.from({ length: 98 }, (_, i) => ({ ...DIALLED, age: 2 + i, port: i }))];
+  const { rows } = await readRows(setUp(flows, { onReadBodies: () => reads++ }), { map: "conntrack", limit: 10 });
+  assert.deepEqual([rows.length, reads], [10, 9]);
 });
 
 test("states are those of the programs", async () => {

@@ -4,17 +4,34 @@
  * Programs change the table while it is read. A first pass notes the age of each row that is wanted, from which the order
  * follows in linear time; a row is read again when it is shown, and left out when it has another flow by then.
  */
-import { createFlowReader, type Flow, FlowFlagHelp, FlowRow, type FlowTable, flowTime, Limit } from "@isthmus/bpf";
+import {
+  createBodyReader,
+  createFlowReader,
+  type DialledService,
+  type Flow,
+  FlowBody,
+  FlowFlag,
+  FlowFlagHelp,
+  FlowRow,
+  type FlowTable,
+  flowTime,
+  Limit,
+} from "@isthmus/bpf";
 import { bytesKey, formatAddress, protocolName } from "@isthmus/model";
 import type { MapSummary } from "@isthmus/proto";
 import type { PodNames } from "../events/pod-names.js";
+import type { ServiceNames } from "../events/service-names.js";
 import type { MapTable, RowSteps } from "./map-rows.js";
 import { bitNames } from "./node-maps.js";
 
-export interface FlowTableOptions {
-  readonly table: FlowTable;
-  /** Names ends that are pods of this node. */
+/** Of the ends that are pods of this node, and of the Services that these dialled. */
+interface FlowNames {
   readonly pods: Pick<PodNames, "byAddress">;
+  readonly services: ServiceNames;
+}
+
+export interface FlowTableOptions extends FlowNames {
+  readonly table: FlowTable;
   /** Only flows that one of these addresses began; empty: all. */
   readonly sources: readonly Uint8Array[];
   /** The clock of the programs. */
@@ -34,11 +51,21 @@ const PROTOCOLS: ReadonlyMap<number, string> = new Map([
   [58, "ICMPv6"],
 ]);
 
-export function flowTable({ table, pods, sources, monotonicNs }: FlowTableOptions): MapTable {
-  const readFlow = createFlowReader(table.seed);
+export function flowTable({ table, sources, monotonicNs, ...names }: FlowTableOptions): MapTable {
+  const [readFlow, readBody] = [createFlowReader(table.seed), createBodyReader(table.seed)];
   const wanted = new Set(sources.map(bytesKey));
   const isWanted = ({ source, state }: Flow) =>
     state !== "ended" && (wanted.size === 0 || wanted.has(bytesKey(source)));
+
+  /**
+   * A body is written before its row has the `gen` that the body's check covers, with the key and the content, and not again
+   * while it has. So one that fits the copy of a row is of that flow, whenever it was copied. When the row had another flow by
+   * then, this one is shown with the flag and without the Service.
+   */
+  function dialledOf(row: Uint8Array, { flags }: Flow, set: number, place: number): DialledService | undefined {
+    if ((flags & FlowFlag.Service) === 0) return undefined;
+    return readBody(row, table.readBodies(set, 1).subarray(place * FlowBody.size));
+  }
 
   function* steps(limit: number, leftOut: MapSummary): RowSteps {
     const rows = table.maxEntries * Limit.FlowSet;
@@ -80,12 +107,16 @@ export function flowTable({ table, pods, sources, monotonicNs }: FlowTableOption
     }
     leftOut.more = found - order.length;
     for (const row of order) {
-      const bytes = table.read(Math.floor(row / Limit.FlowSet), 1);
-      const flow = readFlow(bytes, (row % Limit.FlowSet) * FlowRow.size, flowTime(monotonicNs()));
+      const [set, place] = [Math.floor(row / Limit.FlowSet), row % Limit.FlowSet];
+      const bytes = table.read(set, 1).subarray(place * FlowRow.size);
+      const flow = readFlow(bytes, 0, flowTime(monotonicNs()));
       if (typeof flow === "string" || !isWanted(flow)) {
         leftOut.busy++;
         yield undefined;
-      } else yield () => cells(flow, pods);
+      } else {
+        const dialled = dialledOf(bytes, flow, set, place);
+        yield () => cells(flow, dialled, names);
+      }
     }
   }
 
@@ -97,6 +128,9 @@ export function flowTable({ table, pods, sources, monotonicNs }: FlowTableOption
       ["destination", "text"],
       ["destination-port", "number"],
       ["destination-pod", "text"],
+      ["vip", "text"],
+      ["vip-port", "number"],
+      ["service", "text"],
       ["protocol", "text"],
       ["state", "text"],
       ["age-s", "number"],
@@ -107,17 +141,22 @@ export function flowTable({ table, pods, sources, monotonicNs }: FlowTableOption
   };
 }
 
-function cells(flow: Flow, pods: Pick<PodNames, "byAddress">) {
-  const nameOf = (address: Uint8Array) => {
-    const pod = pods.byAddress(address);
-    return pod === undefined ? "" : `${pod.namespace}/${pod.name}`;
-  };
-  // The direction is in the columns already.
-  const flags = (bits: number) => bitNames(FlowFlagHelp, bits).filter((name) => name !== "initiator");
+function cells(flow: Flow, dialled: DialledService | undefined, { pods, services }: FlowNames) {
+  const podAt = (address: Uint8Array) => nameText(pods.byAddress(address));
+  const service = dialled && services.byFrontend(dialled.vip, dialled.vipPort, flow.protocol);
+  // What the columns say already.
+  const shown = FlowFlag.Initiator | (dialled === undefined ? 0 : FlowFlag.Service);
+  const flags = (bits: number) => bitNames(FlowFlagHelp, bits & ~shown);
   return [
-    ...[formatAddress(flow.source), flow.sourcePort, nameOf(flow.source)],
-    ...[formatAddress(flow.destination), flow.destinationPort, nameOf(flow.destination)],
+    ...[formatAddress(flow.source), flow.sourcePort, podAt(flow.source)],
+    ...[formatAddress(flow.destination), flow.destinationPort, podAt(flow.destination)],
+    ...(dialled === undefined ? ["", ""] : [formatAddress(dialled.vip), dialled.vipPort]),
+    nameText(service),
     ...[PROTOCOLS.get(flow.protocol) ?? protocolName(flow.protocol), flow.state, Math.round(flow.age * SECONDS)],
     ...[flags(flow.flags), flags(flow.answerFlags)],
   ];
+}
+
+function nameText(object: { readonly namespace: string; readonly name: string } | undefined): string {
+  return object === undefined ? "" : `${object.namespace}/${object.name}`;
 }

@@ -50,7 +50,10 @@ async function setUp(packets?: MapQueriesModules["port"]["packets"]) {
   const port = createMemoryKernel().open();
   const pods = createPodNames();
   pods.set(11, { namespace: "shop", name: "cart", addresses: [parseAddress("10.1.0.1")] });
-  const maps = createMapQueries({ port: { ...port, packets }, pods, monotonicNs: () => 0n });
+  const maps = createMapQueries({
+    ...{ port: { ...port, packets }, pods, services: { byFrontend: () => undefined } },
+    monotonicNs: () => 0n,
+  });
   return { port, maps, rows: async (map: string) => (await readRows(maps, { map })).rows };
 }
 

@@ -3,6 +3,7 @@ import type { PacketPath } from "@isthmus/bpf";
 import { FLOW_MAP, isNodeMap, MAX_MAP_ROWS, NODE_MAPS } from "@isthmus/model";
 import type { MapQuery } from "@isthmus/proto";
 import type { PodNames } from "../events/pod-names.js";
+import type { ServiceNames } from "../events/service-names.js";
 import { flowTable } from "./flow-table.js";
 import { type MapParts, type MapTable, readParts } from "./map-rows.js";
 import { type NodePort, nodeTables, packetTables } from "./node-maps.js";
@@ -14,6 +15,8 @@ export interface MapQueriesModules {
   };
   /** The pods of this node. */
   readonly pods: PodNames;
+  /** The names of Services. */
+  readonly services: ServiceNames;
   /** The clock of the programs. */
   readonly monotonicNs: () => bigint;
 }
@@ -29,7 +32,7 @@ export interface MapQueries {
 }
 
 /** Reads nothing before the first part of an answer. */
-export function createMapQueries({ port, pods, monotonicNs }: MapQueriesModules): MapQueries {
+export function createMapQueries({ port, pods, services, monotonicNs }: MapQueriesModules): MapQueries {
   const { packets } = port;
   const ofNode = nodeTables(port);
   const ofPackets = packets && packetTables(packets, pods);
@@ -39,7 +42,9 @@ export function createMapQueries({ port, pods, monotonicNs }: MapQueriesModules)
       problem: `its agent runs with --datapath-mode sockets, which has no ${map}: only packets has`,
     };
     if (map === FLOW_MAP)
-      return packets === undefined ? withoutPackets : flowTable({ table: packets.flows, pods, sources, monotonicNs });
+      return packets === undefined
+        ? withoutPackets
+        : flowTable({ table: packets.flows, pods, services, sources, monotonicNs });
     if (!isNodeMap(map))
       return {
         problem: `the agent does not know this map, so it is of another version; it knows ${[...NODE_MAPS, FLOW_MAP].join(", ")}`,
