@@ -28,6 +28,21 @@ test("programs write drops always, and flows only while somebody wants them", ()
   assert.deepEqual([wanted(), reading()], [[], false], "without a reader nothing is written");
 });
 
+test("flows of one pod are written only while it is on this node", () => {
+  const { feed, pods, wanted } = startFakeFeed();
+  const other = feed.subscribe({ ...ALL, fromNamespace: "shop", fromPod: "c" });
+  const otherNamespace = feed.subscribe({ ...ALL, fromNamespace: "other", fromPod: "a" });
+  assert.deepEqual(wanted(), [EventKind.Drop]);
+  otherNamespace.close();
+  pods.set(13, { namespace: "shop", name: "c", addresses: [parseAddress("10.1.0.3")] });
+  assert.deepEqual(wanted(), [...FLOWS, EventKind.Drop], "it came to this node");
+  pods.delete(13);
+  assert.deepEqual(wanted(), [EventKind.Drop]);
+  other.close();
+  feed.subscribe({ ...ALL, fromNamespace: "shop", fromPod: "a" });
+  assert.deepEqual(wanted(), [...FLOWS, EventKind.Drop]);
+});
+
 test("a filter of a Service lets the flows pass whose pods dialled it", () => {
   const { feed, write } = startFakeFeed();
   const web = feed.subscribe({ ...ALL, serviceNamespace: "shop", service: "web" });

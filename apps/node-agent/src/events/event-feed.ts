@@ -5,8 +5,8 @@
  *   ring buffer ─► thread of the addon ─► this feed ─┬─► the latest drops, for later subscribers
  *                                                    └─► queue of each subscriber ─► batches, a few a second
  * ```
- * Programs write drops always, and flows only while a subscriber wants them. Every queue is bounded; what does not fit
- * is counted and reported in the next batch.
+ * Programs write drops always, and flows only while a subscriber may get some: one that asks for those of a pod gets none
+ * on other nodes. Every queue is bounded; what does not fit is counted and reported in the next batch.
  */
 import { EventKind, eachRecord, type PacketEvents, type RingBatch } from "@isthmus/bpf";
 import type { Clock } from "@isthmus/model";
@@ -20,7 +20,7 @@ export interface EventFeedModules {
   /** Of the datapath in mode `packets`. */
   readonly events: PacketEvents;
   /** The names of this node's pods. */
-  readonly pods: Pick<PodNames, "byAddress" | "byDevice">;
+  readonly pods: Pick<PodNames, "byAddress" | "byDevice" | "has" | "onChange">;
   /** The names of Services. */
   readonly services: ServiceNames;
   /** Times batches; its wall clock is that of the events. */
@@ -72,9 +72,13 @@ export function startEventFeed(modules: EventFeedModules): EventFeed {
   const counts = { read: 0, late: 0 };
   const names = { pods, services };
 
-  /** Drops always; the flows when somebody wants them. */
+  /** What passes the filter has a source that is named, and only pods of this node have names. */
+  function mayGetFlows({ filter: { fromNamespace, fromPod, dropsOnly } }: Subscriber): boolean {
+    return !dropsOnly && (fromPod === "" || pods.has({ namespace: fromNamespace, name: fromPod }));
+  }
+
   function want(): void {
-    const flows = [...subscribers].some(({ filter }) => !filter.dropsOnly);
+    const flows = [...subscribers].some(mayGetFlows);
     events.want(signal.aborted ? [] : flows ? [EventKind.Drop, ...FLOWS] : [EventKind.Drop]);
   }
 
@@ -114,6 +118,9 @@ export function startEventFeed(modules: EventFeedModules): EventFeed {
   }
 
   const reader = events.read(MAX_QUEUED_BYTES, takeBatch);
+  pods.onChange(() => {
+    if (!signal.aborted) want();
+  });
   want();
   signal.addEventListener(
     "abort",

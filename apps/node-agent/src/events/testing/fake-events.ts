@@ -49,6 +49,7 @@ export function startFakeFeed(signal: AbortSignal = new AbortController().signal
   });
   return {
     feed,
+    pods,
     /** What the feed gave to `dropped`. */
     dropped,
     clock,
