@@ -9,7 +9,7 @@
  *
  * Packets between pods of the mesh go past the stack: from_pod delivers them to a pod of this node or sends them to
  * another node, from_network delivers them, and ICMP errors about them. All others go to the stack, and of those between
- * pods of the mesh what needs it: fragments, IP options, an ended TTL, a packet that is too big, protocols without ports.
+ * pods of the mesh what needs it: IP options, an ended TTL, a packet that is too big, protocols without ports.
  *
  * A reply leaves the way its flow came: to_pod and to_network see what came through the stack (another proxy may have
  * translated it), and mark the answers to go there too.
@@ -22,30 +22,33 @@
 #include "lib/rescue.h"
 
 /*
- * The row of the packet's flow; false when it is not between pods of the mesh, by row or by both addresses. Every program
- * asks the ranges alone, also about pods of this node: if one knew a flow of the mesh earlier than another, the agent's
- * start would have a time in which answers pass the stack by that another proxy must translate. `first`: the address
- * that is more likely to be none of a pod.
+ * The row of the packet's flow, or of its datagram for a fragment after the first; false when it is not between pods of the
+ * mesh, by row or by both addresses. Every program asks the ranges alone, also about pods of this node: if one knew a flow of
+ * the mesh earlier than another, the agent's start would have a time in which answers pass the stack by that another proxy
+ * must translate. `first`: the address that is more likely to be none of a pod.
  */
 static __always_inline bool find_mesh_flow(const struct packet *packet, struct tracked *flow, const __u8 *first,
 					   const __u8 *second)
 {
 	if (packet->has_ports || packet->is_error)
 		find_flow(packet, flow);
-	return flow->row || (is_pod_address(first) && is_pod_address(second));
+	return flow->row || packet->way || (is_pod_address(first) && is_pod_address(second));
 }
 
 /*
- * True when the packet must go through the stack; else its flow has a row now. An ICMP error goes as its flow does:
- * netfilter drops one that is about a flow past the stack, of which it knows nothing.
+ * True when the packet must go through the stack; else its flow has a row now. A fragment after the first goes as the others
+ * of its datagram (lib/fragment.h). An ICMP error goes as its flow does: netfilter drops one that is about a flow past the
+ * stack, of which it knows nothing.
  */
 static __always_inline bool needs_stack(struct packet *packet, struct tracked *flow)
 {
 	if (packet->stack)
 		return true;
-	if (packet->is_error)
-		return !flow->row || (flow->flags & FLOW_VIA_STACK);
-	return track(packet, flow, false) & FLOW_VIA_STACK;
+	if (packet->has_ports)
+		return track(packet, flow, false) & FLOW_VIA_STACK;
+	if (is_later_fragment(packet))
+		return fragment_needs_stack(packet);
+	return !flow->row || (flow->flags & FLOW_VIA_STACK);
 }
 
 /* A refusal that became the SYN that it refused, and begins at this device; or is dropped. */
@@ -76,11 +79,12 @@ int from_pod(struct __sk_buff *skb)
 	/* The stack takes one of VLAN 0 for an untagged frame. */
 	if (parsed == PARSED_TAGGED)
 		return pass(&packet);
+	note_way(&packet);
 	if (!find_mesh_flow(&packet, &flow, packet.target, packet.source))
 		return pass(&packet);
 	if (may_begin(&packet, &flow)) {
 		note_dialled(skb, &packet, from->netns_id);
-		if (packet.dialled.service && packet.flow.proto == IPPROTO_TCP && !packet.stack)
+		if (packet.dialled.service && packet.flow.proto == IPPROTO_TCP && !packet.stack && !packet.fragment)
 			keep_syn(skb, &packet, flow.hash);
 	}
 	if (may_refuse(&packet, &flow)) {
@@ -125,6 +129,8 @@ int from_network(struct __sk_buff *skb)
 	to = find_endpoint(packet.target);
 	if (!to && is_syn(&packet))
 		return refuse_connect(skb, &packet);
+	if (to)
+		note_way(&packet);
 	/* No pod of this node sends from there: the stack judges what says so. */
 	if (!to || find_endpoint(packet.source) || !find_mesh_flow(&packet, &flow, packet.source, packet.target))
 		return pass(&packet);

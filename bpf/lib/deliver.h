@@ -10,6 +10,7 @@
 #include "decision.h"
 #include "endpoint.h"
 #include "event.h"
+#include "fragment.h"
 
 #include <linux/pkt_cls.h>
 
@@ -52,6 +53,7 @@ static __always_inline int pass(const struct packet *packet)
 /* Of a packet between pods of the mesh. */
 static __always_inline int pass_to_stack(const struct packet *packet)
 {
+	lead_to_stack(packet);
 	count(METRIC_TO_STACK);
 	return pass(packet);
 }
@@ -60,7 +62,7 @@ static __always_inline int pass_to_stack(const struct packet *packet)
 static __always_inline int deliver_local(struct __sk_buff *skb, const struct packet *packet,
 					 const struct endpoint_row *to)
 {
-	if (!route(skb, to->mac, to->host_mac))
+	if (!lead_past_stack(packet) || !route(skb, to->mac, to->host_mac))
 		return pass_to_stack(packet);
 	return finish(packet, WORD(decision, .verdict = VERDICT_DELIVER), bpf_redirect_peer(to->ifindex, 0));
 }
@@ -111,7 +113,7 @@ __noinline int forward(struct __sk_buff *skb, const struct packet *packet)
 	if ((found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) || way.family != AF_INET)
 		return pass_to_stack(packet);
 	/* The MACs are set when the packet is sent: only the kernel's neighbour code finds out that a neighbour is gone. */
-	if (!route(skb, way.dmac, way.smac))
+	if (!lead_past_stack(packet) || !route(skb, way.dmac, way.smac))
 		return pass_to_stack(packet);
 	skb->mark = MARK_FORWARDED;
 	next.ipv4_nh = way.ipv4_dst;

@@ -32,7 +32,7 @@ enum parsed {
 	PARSED_OK,
 	PARSED_OTHER,	  /* not IPv4 */
 	PARSED_TAGGED,	  /* IPv4 in a frame of a VLAN: only addresses and MAC are read */
-	PARSED_MALFORMED, /* no whole IPv4 header, or it is behind a second tag of a VLAN */
+	PARSED_MALFORMED, /* no whole IPv4 header, it is behind a second tag of a VLAN, or a fragment splits the L4 header */
 };
 
 /* The Service that a packet's pod dialled. */
@@ -53,12 +53,14 @@ struct packet {
 	__u8 tcp;	/* flags, 0 unless it is TCP */
 	__u8 has_ports; /* `flow` is complete: TCP, UDP or ICMP echo, not a fragment after the first */
 	__u8 is_error;	/* ICMP error: `flow` is that of the packet that it quotes, and the error goes the other way */
-	__u8 stack;	/* it needs the stack: a fragment, IP options, the end of its TTL, or another protocol */
+	__u8 stack;	/* it needs the stack: IP options, the end of its TTL, or another protocol */
+	__u8 way;	/* of a fragment after the first: enum fragment_flag bits of its datagram; 0 = not known */
 	__be16 length;	/* of the IP packet; of a super-packet that of all segments */
 	__u8 tos;
 	__u8 l4_length; /* bytes of the TCP or UDP header */
 	__u8 icmp_type;
 	__u8 icmp_code;
+	__be16 id;     /* of a fragment: identifies its datagram, together with addresses and protocol */
 	__be32 seq;    /* sequence number of TCP; of an ICMP error, that of the segment that it quotes */
 	__be32 ack;    /* acknowledgement number of TCP */
 	__u32 ifindex; /* device of the pod of this node; an uplink where the pod is not known */
@@ -66,6 +68,8 @@ struct packet {
 	__u8 event;    /* enum event_kind of what happened to its flow */
 	__u8 reply;    /* with an event: the flow began in the other direction */
 	__u8 is_moved; /* it was translated (nat.h): `flow` is its other tuple */
+	__u16 fragment; /* place in its datagram: offset in units of 8 bytes, and MORE_FRAGMENTS; 0 = it is whole */
+	__u16 pad;     /* 0: on Linux 6.1 global functions are given no memory that nobody wrote */
 };
 
 /* IPv4 as v4-mapped. */
@@ -270,10 +274,35 @@ static __always_inline bool is_tag(__be16 protocol)
 	return protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD);
 }
 
+static __always_inline bool is_first_fragment(const struct packet *packet)
+{
+	return packet->fragment == MORE_FRAGMENTS;
+}
+
+/* True for a fragment after the first, which has no ports. */
+static __always_inline bool is_later_fragment(const struct packet *packet)
+{
+	return packet->fragment & FRAGMENT_OFFSET;
+}
+
+/*
+ * True for a fragment that splits the header of TCP, UDP or ICMP: a later one could give the datagram other ports or flags
+ * than those that were judged (RFC 1858).
+ */
+static __always_inline bool splits_header(const struct packet *packet, const struct headers *head)
+{
+	__u32 length = head->ip.protocol == IPPROTO_TCP ? TCP_LENGTH : sizeof(struct ports);
+	__u32 offset = (packet->fragment & FRAGMENT_OFFSET) * 8;
+
+	if (head->ip.protocol != IPPROTO_TCP && head->ip.protocol != IPPROTO_UDP && head->ip.protocol != IPPROTO_ICMP)
+		return false;
+	return offset ? offset < length : bpf_ntohs(head->ip.tot_len) < head->ip.ihl * 4 + length;
+}
+
 /* Reads the packet; the fields count only for PARSED_OK, and some for PARSED_TAGGED. */
 static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *packet)
 {
-	__be16 sport = 0, dport = 0, fragment;
+	__be16 sport = 0, dport = 0;
 	const struct headers *head;
 	__u8 proto;
 
@@ -292,9 +321,13 @@ static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *p
 	packet->length = head->ip.tot_len;
 	packet->tos = head->ip.tos;
 	proto = head->ip.protocol;
-	fragment = head->ip.frag_off & bpf_htons(FRAGMENT_OFFSET | MORE_FRAGMENTS);
-	packet->stack = fragment || head->ip.ihl != 5 || head->ip.ttl <= 1;
-	if ((fragment & bpf_htons(FRAGMENT_OFFSET)) || head->ip.ihl != 5)
+	packet->flow.proto = proto;
+	packet->id = head->ip.id;
+	packet->fragment = bpf_ntohs(head->ip.frag_off) & (FRAGMENT_OFFSET | MORE_FRAGMENTS);
+	if (packet->fragment && splits_header(packet, head))
+		return PARSED_MALFORMED;
+	packet->stack = head->ip.ihl != 5 || head->ip.ttl <= 1;
+	if (is_later_fragment(packet) || head->ip.ihl != 5)
 		return PARSED_OK;
 	if (proto == IPPROTO_TCP)
 		packet->has_ports = read_tcp(skb, packet, &sport, &dport);
@@ -302,7 +335,7 @@ static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *p
 		packet->has_ports = read_datagram(skb, packet, proto, &sport, &dport);
 	if (packet->has_ports)
 		set_flow(packet, proto, packet->source, sport, dport);
-	else if (proto == IPPROTO_ICMP)
+	else if (proto == IPPROTO_ICMP && !packet->fragment)
 		packet->is_error = read_error(skb, packet);
 	packet->stack |= !packet->has_ports && !packet->is_error;
 	return PARSED_OK;

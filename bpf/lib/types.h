@@ -41,6 +41,7 @@ enum limit {
 	LIMIT_SYNS = 16384,		/* SYNs of connects to Services that are kept */
 	LIMIT_FLOW_IDLE = 128,		/* units of flow_row.seen after which a flow without connections has ended: 137 s */
 	LIMIT_FLOW_IDLE_TCP = 20480,	/* units of flow_row.seen after which a flow of TCP is forgotten: 6 hours */
+	LIMIT_FRAGMENT_AGE = 28,	/* units of fragment_row.seen for which a row counts: 30 s, in which Linux joins fragments */
 };
 
 /** IP protocol numbers that Services can have. */
@@ -418,6 +419,30 @@ struct nat_state_row {
 	__u32 pad;  /* 0 */
 };
 
+/** Key of mesh_fragments (LRU): what the fragments of a datagram have in common. */
+struct fragment_key {
+	__u8 source[16]; /* IPv4 as v4-mapped */
+	__u8 target[16]; /* target address */
+	__be16 id;	 /* of the IP header */
+	__u8 proto;	 /* IP protocol */
+	__u8 pad;	 /* 0 */
+	__u16 space;	 /* reserved, 0 */
+	__u16 pad2;	 /* 0 */
+};
+
+/** Bits of fragment_row.flags. One of them is always set. */
+enum fragment_flag {
+	FRAGMENT_VIA_STACK = 1,	 /* the fragments go through the node's network stack */
+	FRAGMENT_FIRST_SEEN = 2, /* the first fragment decided; without it a later one did, which came before */
+};
+
+/** Value of mesh_fragments (LRU): the way of the fragments of a datagram. One u64, read by one load. */
+struct fragment_row {
+	__u64 check : 32; /* hash of the key (row_check()); another value is a miss */
+	__u64 seen : 16;  /* when the row was written, as flow_row.seen */
+	__u64 flags : 16; /* enum fragment_flag */
+};
+
 /** Kinds of events. */
 enum event_kind {
 	EVENT_NONE = 0,		  /* no event */
@@ -537,7 +562,7 @@ enum drop_reason {
 	DROP_UNKNOWN_PORT = 2,	  /* the VIP has no such port or protocol */
 	DROP_UNKNOWN_SERVICE = 3, /* the address is a ClusterIP that belongs to no Service */
 	DROP_SPOOFED_SOURCE = 4,  /* a pod sent a packet whose source address or MAC is not the pod's */
-	DROP_MALFORMED = 5,	  /* a packet has no whole IPv4 header, or two tags of VLANs before it */
+	DROP_MALFORMED = 5,	  /* a packet has two tags of VLANs or no whole IPv4 header, or is a fragment that splits the transport header */
 	DROP_LATE_ANSWER = 6,	  /* a backend answered a connect that was moved to another one */
 	DROP_PORT_TAKEN = 7,	  /* a pod sends from a port that a moved connect of it has on the wire, to the same backend */
 	DROP_NO_ENDPOINT = 8,	  /* a connect from another node to an address of this node's range that no pod has: answered with RST */
@@ -559,7 +584,7 @@ enum metric {
 	METRIC_CHECK_MISMATCH = 11,	/* a lookup returned the value of another key; treated as a miss */
 	METRIC_UNKNOWN_SERVICE = 12,	/* refused: a ClusterIP that belongs to no Service */
 	METRIC_SPOOFED_SOURCE = 13,	/* dropped: a pod sent a packet whose source address or MAC is not the pod's */
-	METRIC_MALFORMED = 14,		/* dropped: a packet has no whole IPv4 header, or two tags of VLANs before it */
+	METRIC_MALFORMED = 14,		/* dropped: a packet has two tags of VLANs or no whole IPv4 header, or is a fragment that splits the transport header */
 	METRIC_DELIVER = 15,		/* packet delivered to a pod of this node */
 	METRIC_FORWARD = 16,		/* packet forwarded to another node */
 	METRIC_TO_STACK = 17,		/* packet between pods of the mesh left to the node's network stack */
@@ -575,6 +600,7 @@ enum metric {
 	METRIC_MOVE_EXHAUSTED = 27,	/* such a connect that was not moved: no backend is left, or it was moved as often as may be */
 	METRIC_MOVE_FAILED = 28,	/* such a connect that was not moved: no port, or no room */
 	METRIC_NO_ENDPOINT = 29,	/* refused: a connect from another node to an address of this node's range that no pod has */
+	METRIC_FRAGMENT_UNKNOWN = 30,	/* fragment that came before the first of its datagram, all of which goes through the stack */
 };
 
 #endif

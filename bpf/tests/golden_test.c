@@ -172,6 +172,8 @@ static void pods(void)
 	struct flow_word word = {.rev = 0x01020304, .check = 0xabcd, .flags = FLOW_INITIATOR | FLOW_VIA_STACK};
 	struct flow_row flow_row = {.word = {0x0102030405060708, 0x1112131415161718}, .gen = 0x01020304, .seen = 0x0506,
 				    .sent = {FLOW_SENT_SYN, FLOW_SENT_FIN | FLOW_SENT_DATA}};
+	struct fragment_key fragment_key = {.id = htons(0x1234), .proto = PROTO_UDP, .space = 0x0102};
+	struct fragment_row fragment = {.check = 0x11223344, .seen = 0x0506, .flags = FRAGMENT_FIRST_SEEN};
 
 	address(key.addr, "::ffff:10.1.0.1");
 	address(row.addr, "::ffff:10.1.0.1");
@@ -186,6 +188,10 @@ static void pods(void)
 	CHECK("flow_word", word);
 	flow_row.key = flow;
 	CHECK("flow_row", flow_row);
+	address(fragment_key.source, "::ffff:10.1.0.1");
+	address(fragment_key.target, "::ffff:10.1.0.2");
+	CHECK("fragment_key", fragment_key);
+	CHECK("fragment_row", fragment);
 }
 
 static void moves(void)

@@ -6,7 +6,7 @@
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 modules=$1 node=$2
 cd "$(dirname "$0")/../.." || exit
-tests=(libs/bpf/dist/{verifier,pod-programs,conntrack,pod-network,sock,udp-keep,udp-socket,service-ranges,selection,native,map-set,ring-events}.test.js
+tests=(libs/bpf/dist/{verifier,pod-programs,pod-fragments,conntrack,pod-network,sock,udp-keep,udp-socket,service-ranges,selection,native,map-set,ring-events}.test.js
 	libs/bpf/dist/{attach,testing}/*.test.js apps/node-agent/dist/cgroups/*.test.js)
 
 mount -t tmpfs tmpfs /run

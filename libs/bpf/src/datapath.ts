@@ -170,6 +170,7 @@ const PACKET_MAPS: readonly string[] = [
   MAP_NAMES.natScratch,
   MAP_NAMES.clock,
   MAP_NAMES.flowSeed,
+  MAP_NAMES.fragments,
   MAP_NAMES.events,
   MAP_NAMES.eventSettings,
   MAP_NAMES.eventLimits,

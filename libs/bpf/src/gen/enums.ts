@@ -44,6 +44,8 @@ export const Limit = {
   FlowIdle: 128,
   /** units of flow_row.seen after which a flow of TCP is forgotten: 6 hours */
   FlowIdleTcp: 20480,
+  /** units of fragment_row.seen for which a row counts: 30 s, in which Linux joins fragments */
+  FragmentAge: 28,
 } as const;
 export type Limit = (typeof Limit)[keyof typeof Limit];
 /** Name and meaning of each value, for tables and metrics. */
@@ -69,6 +71,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [16384, { name: "syns", text: "SYNs of connects to Services that are kept" }],
   [128, { name: "flow_idle", text: "units of flow_row.seen after which a flow without connections has ended: 137 s" }],
   [20480, { name: "flow_idle_tcp", text: "units of flow_row.seen after which a flow of TCP is forgotten: 6 hours" }],
+  [28, { name: "fragment_age", text: "units of fragment_row.seen for which a row counts: 30 s, in which Linux joins fragments" }],
 ]);
 
 /** IP protocol numbers that Services can have. */
@@ -249,6 +252,20 @@ export const NatFlagHelp: ReadonlyMap<number, { readonly name: string; readonly 
   [2, { name: "client_is_b", text: "the pod that began the flow is end b of the key, else end a" }],
 ]);
 
+/** Bits of fragment_row.flags. One of them is always set. */
+export const FragmentFlag = {
+  /** the fragments go through the node's network stack */
+  ViaStack: 1,
+  /** the first fragment decided; without it a later one did, which came before */
+  FirstSeen: 2,
+} as const;
+export type FragmentFlag = (typeof FragmentFlag)[keyof typeof FragmentFlag];
+/** Name and meaning of each value, for tables and metrics. */
+export const FragmentFlagHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [1, { name: "via_stack", text: "the fragments go through the node's network stack" }],
+  [2, { name: "first_seen", text: "the first fragment decided; without it a later one did, which came before" }],
+]);
+
 /** Kinds of events. */
 export const EventKind = {
   /** no event */
@@ -373,7 +390,7 @@ export const DropReason = {
   UnknownService: 3,
   /** a pod sent a packet whose source address or MAC is not the pod's */
   SpoofedSource: 4,
-  /** a packet has no whole IPv4 header, or two tags of VLANs before it */
+  /** a packet has two tags of VLANs or no whole IPv4 header, or is a fragment that splits the transport header */
   Malformed: 5,
   /** a backend answered a connect that was moved to another one */
   LateAnswer: 6,
@@ -390,7 +407,7 @@ export const DropReasonHelp: ReadonlyMap<number, { readonly name: string; readon
   [2, { name: "unknown_port", text: "the VIP has no such port or protocol" }],
   [3, { name: "unknown_service", text: "the address is a ClusterIP that belongs to no Service" }],
   [4, { name: "spoofed_source", text: "a pod sent a packet whose source address or MAC is not the pod's" }],
-  [5, { name: "malformed", text: "a packet has no whole IPv4 header, or two tags of VLANs before it" }],
+  [5, { name: "malformed", text: "a packet has two tags of VLANs or no whole IPv4 header, or is a fragment that splits the transport header" }],
   [6, { name: "late_answer", text: "a backend answered a connect that was moved to another one" }],
   [7, { name: "port_taken", text: "a pod sends from a port that a moved connect of it has on the wire, to the same backend" }],
   [8, { name: "no_endpoint", text: "a connect from another node to an address of this node's range that no pod has: answered with RST" }],
@@ -426,7 +443,7 @@ export const Metric = {
   UnknownService: 12,
   /** dropped: a pod sent a packet whose source address or MAC is not the pod's */
   SpoofedSource: 13,
-  /** dropped: a packet has no whole IPv4 header, or two tags of VLANs before it */
+  /** dropped: a packet has two tags of VLANs or no whole IPv4 header, or is a fragment that splits the transport header */
   Malformed: 14,
   /** packet delivered to a pod of this node */
   Deliver: 15,
@@ -458,6 +475,8 @@ export const Metric = {
   MoveFailed: 28,
   /** refused: a connect from another node to an address of this node's range that no pod has */
   NoEndpoint: 29,
+  /** fragment that came before the first of its datagram, all of which goes through the stack */
+  FragmentUnknown: 30,
 } as const;
 export type Metric = (typeof Metric)[keyof typeof Metric];
 /** Name and meaning of each value, for tables and metrics. */
@@ -476,7 +495,7 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [11, { name: "check_mismatch", text: "a lookup returned the value of another key; treated as a miss" }],
   [12, { name: "unknown_service", text: "refused: a ClusterIP that belongs to no Service" }],
   [13, { name: "spoofed_source", text: "dropped: a pod sent a packet whose source address or MAC is not the pod's" }],
-  [14, { name: "malformed", text: "dropped: a packet has no whole IPv4 header, or two tags of VLANs before it" }],
+  [14, { name: "malformed", text: "dropped: a packet has two tags of VLANs or no whole IPv4 header, or is a fragment that splits the transport header" }],
   [15, { name: "deliver", text: "packet delivered to a pod of this node" }],
   [16, { name: "forward", text: "packet forwarded to another node" }],
   [17, { name: "to_stack", text: "packet between pods of the mesh left to the node's network stack" }],
@@ -492,4 +511,5 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [27, { name: "move_exhausted", text: "such a connect that was not moved: no backend is left, or it was moved as often as may be" }],
   [28, { name: "move_failed", text: "such a connect that was not moved: no port, or no room" }],
   [29, { name: "no_endpoint", text: "refused: a connect from another node to an address of this node's range that no pod has" }],
+  [30, { name: "fragment_unknown", text: "fragment that came before the first of its datagram, all of which goes through the stack" }],
 ]);

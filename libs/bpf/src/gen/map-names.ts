@@ -14,6 +14,7 @@ export const MAP_NAMES = {
   floors: "mesh_floors_v2",
   flowBodies: "mesh_flow_bodies_v1",
   flowSeed: "mesh_flow_seed_v1",
+  fragments: "mesh_fragments_v1",
   frontends: "mesh_frontends_v1",
   metrics: "mesh_metrics_v1",
   moveScratch: "mesh_move_scratch_v1",

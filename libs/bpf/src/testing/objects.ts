@@ -12,7 +12,13 @@ import { openTables } from "../tables.js";
 export const OBJECTS = fileURLToPath(new URL("../../../../bpf/build", import.meta.url));
 
 /** Objects without the configuration variable. */
-const WITHOUT_CONFIG: ReadonlySet<string> = new Set(["events_test", "refused_test", "hold_test", "device_test"]);
+const WITHOUT_CONFIG: ReadonlySet<string> = new Set([
+  "events_test",
+  "refused_test",
+  "hold_test",
+  "device_test",
+  "fragment_race_test",
+]);
 
 export interface TestObject {
   readonly object: LoadedObject;

@@ -25,6 +25,8 @@ export interface PacketFields {
   readonly ttl: number;
   /** Flags and offset of the IPv4 header; 0x4000 = do not fragment. */
   readonly fragment: number;
+  /** Of the IPv4 header: the fragments of a datagram have the same. */
+  readonly id: number;
   /** 20 or more. */
   readonly headerLength: number;
   /** Bytes after the TCP, UDP or ICMP header. */
@@ -42,6 +44,7 @@ const DEFAULTS = {
   ack: 0,
   ttl: 64,
   fragment: 0x4000,
+  id: 0,
   headerLength: 20,
   payload: 0,
 };
@@ -64,6 +67,7 @@ export function makePacket(given: Partial<PacketFields> & Pick<PacketFields, "so
   const ip = frame.subarray(ETH);
   ip[0] = 0x40 | (fields.headerLength / 4);
   ip.writeUInt16BE(ip.length, 2);
+  ip.writeUInt16BE(fields.id, 4);
   ip.writeUInt16BE(fields.fragment, 6);
   ip[8] = fields.ttl;
   ip[9] = fields.protocol;
