@@ -1,5 +1,5 @@
 /** A node with pods in network namespaces, wired as the agent wires them, with the programs of pod.bpf.c attached. */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -15,6 +15,7 @@ import { wirePod } from "./pod-wiring.js";
 import { type Sockets, startSockets } from "./sockets.js";
 
 const FLOOD = fileURLToPath(new URL("../../../../bpf/tests/flood.py", import.meta.url));
+const FRAGMENTS = fileURLToPath(new URL("../../../../bpf/tests/fragments.py", import.meta.url));
 
 export interface LivePod {
   readonly netns: TestNetns;
@@ -65,10 +66,23 @@ export function makePodNode(t: TestContext, mechanism: MechanismName, flows?: nu
     };
   }
 
+  /** Sends one datagram of UDP as fragments of these numbers, in this order. `id`: of their IP headers. */
+  function sendFragments(
+    netns: TestNetns,
+    [device, nextMac]: readonly [device: string, nextMac: string],
+    [from, to, port]: readonly [from: string, to: string, port: number],
+    id: number,
+    order: readonly number[],
+  ): void {
+    const args = [FRAGMENTS, device, netns.mac(device), nextMac, from, to, port, id, ...order].map(String);
+    execFileSync("nsenter", [`--net=${netns.path}`, "python3", ...args]);
+  }
+
   return {
     ...programs,
     node,
     flood,
+    sendFragments,
     /** A wire to another node, whose pods have addresses of this range: the other end's namespace, with `up1`. */
     async addUplink(range: string): Promise<{ readonly other: TestNetns; readonly mac: string }> {
       const other = makeNetns(t);

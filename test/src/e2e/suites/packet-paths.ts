@@ -1,4 +1,4 @@
-/** Packets between pods that the programs leave to the stacks of the nodes: fragments, the end of a TTL, too big for the path. */
+/** Packets between pods that are not as most: fragments, and what is left to the stacks of the nodes. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventsOn, onNode } from "../agents.js";
@@ -8,19 +8,33 @@ import type { PacketPod, PacketPods } from "../packet-pods.js";
 const LARGEST_DATAGRAM = 65_507;
 const SMALLER_MTU = 1400;
 const IP_AND_UDP = 28;
+/** Of the largest datagram, at an MTU of 1500. */
+const FRAGMENTS = 45;
 const STREAM_BYTES = 8_000_000;
 
 export function packetPathTests(at: () => PacketPods): void {
   const servers = ({ near, far, abroad }: PacketPods) => [near, far, abroad];
 
-  describe("What needs the stack", () => {
-    test(`a datagram of ${LARGEST_DATAGRAM} bytes is echoed whole, on one node, between nodes and between clusters`, async () => {
-      for (const { where, echo } of servers(at())) {
-        const answer = await at().paths("datagram", echo, String(LARGEST_DATAGRAM));
-        assert.deepEqual(answer, [`echoed ${LARGEST_DATAGRAM}`], where);
-      }
-    });
+  describe("Fragments", () => {
+    for (const where of ["near", "far", "abroad"] as const) {
+      test(`a datagram of ${LARGEST_DATAGRAM} bytes is echoed whole past the stacks: ${where}`, async () => {
+        const { lab, node, paths } = at();
+        const server = at()[where];
+        const sample = async () => ({ own: await eventsOn(lab, node), there: await eventsOn(lab, server.node) });
+        const before = await sample();
+        assert.deepEqual(await paths("datagram", server.echo, `${LARGEST_DATAGRAM}`), [`echoed ${LARGEST_DATAGRAM}`]);
+        const after = await sample();
+        const rise = (at: "own" | "there", name: string) => (after[at][name] ?? 0) - (before[at][name] ?? 0);
+        for (const at of ["own", "there"] as const) {
+          assert.deepEqual([rise(at, "to_stack"), rise(at, "fragment_unknown")], [0, 0], `on ${at} node`);
+          const passed = rise(at, "deliver") + rise(at, "forward");
+          assert.ok(passed >= 2 * FRAGMENTS, `${passed} packets passed the stack on ${at} node`);
+        }
+      });
+    }
+  });
 
+  describe("What needs the stack", () => {
     test("traceroute shows the node, the other node, and the pod", async () => {
       const { lab, node, paths } = at();
       const addressesOf = async (each: PacketPod["node"]) =>
