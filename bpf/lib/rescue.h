@@ -333,7 +333,15 @@ static __always_inline bool may_move(const struct packet *packet, const struct t
 #define MOVE_NONE 0	/* the refusal passes */
 #define MOVE_DROP (-1) /* it is dropped: it answers no SYN of the pod, or the pod has to repeat its SYN by itself */
 
-/* Sets what the move of a refused connect begins with; 0 when it cannot be moved. `hash`, `flags`: of its flow. */
+/* False for a Service whose setting keeps its connects at the backends that were chosen for them. */
+static __always_inline bool is_rescued(__u32 service)
+{
+	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
+
+	return row && !(READ_ONCE(row->flags) & SERVICE_NO_RESCUE);
+}
+
+/* Sets what the move of a refused connect begins with; 0 when it may not or cannot be moved. `hash`, `flags`: of its flow. */
 __noinline int begin_move(const struct packet *packet, __u64 hash, __u32 flags)
 {
 	struct move_scratch *scratch = move_scratch();
@@ -347,6 +355,8 @@ __noinline int begin_move(const struct packet *packet, __u64 hash, __u32 flags)
 	body = &scratch->body;
 	move = &scratch->move;
 	wire = &scratch->wire;
+	if (!is_rescued(body->service))
+		return 0;
 	client_is_b = !packet->from_b == !(flags & FLOW_INITIATOR);
 	__builtin_memset(move, 0, sizeof(*move));
 	__builtin_memcpy(move->client, client_is_b ? packet->flow.b : packet->flow.a, sizeof(move->client));

@@ -108,7 +108,8 @@ struct tier_word {
 
 /** Bits of service_row.flags. */
 enum service_flag {
-	SERVICE_AFFINITY = 1, /* reserved: sessionAffinity ClientIP */
+	SERVICE_AFFINITY = 1,  /* reserved: sessionAffinity ClientIP */
+	SERVICE_NO_RESCUE = 2, /* no connect to it is moved to another backend */
 };
 
 /** Row of mesh_services (mapped array). Row 0 stays empty. */
@@ -117,7 +118,8 @@ struct service_row {
 	__u32 flags;		 /* enum service_flag */
 	__u32 affinity_s;	 /* reserved: seconds of session affinity */
 	__u32 gen;		 /* counts the services that had this row */
-	__u32 pad[5];		 /* 0 */
+	__u32 rescue_after_ms;	 /* how long a backend may leave a SYN unanswered before the connect is moved; 0 = by round-trip time */
+	__u32 pad[4];		 /* 0 */
 };
 
 /** Id of a backend. One u32; 0 = none. */

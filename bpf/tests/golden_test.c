@@ -87,7 +87,8 @@ static void services(void)
 {
 	struct tier_word word = {.line = 0x7654321, .slots = 0x1389a, .tries = 5, .maglev = 1, .cluster = 0x267, .spare = 0};
 	struct service_row row = {.tier = {0x0102030405060708, 0x1112131415161718, 0x2122232425262728, 0x3132333435363738},
-				  .flags = SERVICE_AFFINITY, .affinity_s = 10544, .gen = 7};
+				  .flags = SERVICE_AFFINITY | SERVICE_NO_RESCUE, .affinity_s = 10544, .gen = 7,
+				  .rescue_after_ms = 250};
 	struct backend_id id = {.index = 0x123456, .generation = 255};
 	struct table_line line;
 

@@ -108,9 +108,10 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
   tier_word: TierWord.encode({ line: 0x7654321, slots: 0x1389a, tries: 5, maglev: 1, cluster: 0x267 }),
   service_row: ServiceRow.encode({
     tier: [0x0102030405060708n, 0x1112131415161718n, 0x2122232425262728n, 0x3132333435363738n],
-    flags: ServiceFlag.Affinity,
+    flags: ServiceFlag.Affinity | ServiceFlag.NoRescue,
     affinityS: 10544,
     gen: 7,
+    rescueAfterMs: 250,
   }),
   backend_id: BackendId.encode({ index: 0x123456, generation: 255 }),
   table_line: TableLine.encode({ id: Array.from({ length: 16 }, (_, i) => backendId(1, i + 1)) }),

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { waitFor } from "@isthmus/runtime";
 import { backendId } from "./backend-id.js";
-import { NatFlag, Proto } from "./gen/index.js";
+import { NatFlag, Proto, ServiceFlag, ServiceRow } from "./gen/index.js";
 import { native } from "./native.js";
 import { makePacket, TcpFlag } from "./testing/packets.js";
 import { joinNodes, makeServiceNode, type ServiceNode, type ServicePod } from "./testing/service-node.js";
@@ -268,6 +268,19 @@ test("a connect to a pod is refused, whatever Services it is a backend of", asyn
   await addService(node, { b: [b, "alive"], c: [c, "dead"] });
   await assert.rejects(a.sockets.dial(c.address, CLOSED, 1, 4), { code: "ECONNREFUSED" });
   assert.equal(node.counts()["moved"], undefined);
+});
+
+test("with the flag no-rescue a connect is refused as its backend refuses it, and is moved once the flag is gone", async (t) => {
+  const { node, a, b, c } = await makeNode(t);
+  await addService(node, { c: [c, "dead"] }, { b: [b, "alive"] });
+  const setFlags = (flags: number) => node.datapath.services.storeWord32(SERVICE, ServiceRow.offsets.flags, flags);
+  setFlags(ServiceFlag.NoRescue);
+  for (let i = 0; i < 20; i++) await assert.rejects(a.sockets.dial(VIP, 80, 1, 4), { code: "ECONNREFUSED" });
+  const { moved, move_exhausted, move_failed } = node.counts();
+  assert.deepEqual([moved, move_exhausted, move_failed], [undefined, undefined, undefined]);
+  setFlags(0);
+  assert.deepEqual(await a.sockets.dial(VIP, 80, 20, 4), { b: 20 });
+  assert.equal(node.counts()["moved"], 20);
 });
 
 test("the death of a backend under load ends what was established, and refuses nothing", async (t) => {

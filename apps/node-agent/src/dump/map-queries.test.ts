@@ -17,6 +17,7 @@ import {
   PodRangeRow,
   Rank,
   rankBit,
+  ServiceFlag,
   ServiceRow,
   TableLine,
   TierWord,
@@ -63,16 +64,21 @@ test("a service has a row for each tier; one without tiers is shown if a fronten
     TierWord.toWord({ line: 70_000, slots: 3, tries: 2, maglev: 0, cluster: 1 }),
     TierWord.toWord({ line: 8, slots: 1021, tries: 3, maglev: 1, cluster: 0 }),
   ];
-  port.services.writeBody(2, ServiceRow.encode({ tier, flags: 0, affinityS: 0, gen: 5 }));
-  port.services.writeBody(3, ServiceRow.encode({ tier: [], flags: 0, affinityS: 0, gen: 1 }));
-  port.services.writeBody(4, ServiceRow.encode({ tier: [], flags: 0, affinityS: 0, gen: 9 }));
+  const row = { tier: [], flags: 0, affinityS: 0, rescueAfterMs: 0 };
+  port.services.writeBody(2, ServiceRow.encode({ ...row, tier, gen: 5, rescueAfterMs: 250 }));
+  port.services.writeBody(3, ServiceRow.encode({ ...row, gen: 1 }));
+  port.services.writeBody(4, ServiceRow.encode({ ...row, gen: 9 }));
+  port.services.writeBody(5, ServiceRow.encode({ ...row, tier: tier.slice(1), flags: ServiceFlag.NoRescue, gen: 2 }));
   const value = FrontendRow.encode({ service: 4, flags: 0, check: 1 });
   await port.frontends.insert(new Map([[bytesKey(frontend("10.96.0.1", 80, 6)), value]]));
-  const service = { service: "2", generation: "5" };
+  const service = { service: "2", generation: "5", rescue: "250ms" };
+  const none = { tier: "", cluster: "", slots: "0", line: "", tries: "", table: "none" };
+  const mixed = { cluster: "mixed", slots: "1021", line: "8", tries: "3", table: "maglev" };
   assert.deepEqual(await rows("services"), [
     { ...service, tier: "0", cluster: "1", slots: "3", line: "70000", tries: "2", table: "slots" },
-    { ...service, tier: "1", cluster: "mixed", slots: "1021", line: "8", tries: "3", table: "maglev" },
-    { service: "4", generation: "9", tier: "", cluster: "", slots: "0", line: "", tries: "", table: "none" },
+    { ...service, ...mixed, tier: "1" },
+    { ...none, service: "4", generation: "9", rescue: "auto" },
+    { ...mixed, service: "5", generation: "2", tier: "0", rescue: "off" },
   ]);
 });
 

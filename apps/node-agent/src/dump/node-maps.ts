@@ -21,6 +21,7 @@ import {
   PodRangeRow,
   RankHelp,
   rankOf,
+  ServiceFlag,
   ServiceRow,
   StateWord,
   TableLine,
@@ -214,6 +215,7 @@ function services({ services: array, frontends }: Pick<NodePort, "services" | "f
       ["line", "number"],
       ["tries", "number"],
       ["table", "text"],
+      ["rescue", "text"],
     ],
     *steps(): RowSteps {
       const used = new Uint8Array(array.maxEntries);
@@ -232,14 +234,15 @@ function services({ services: array, frontends }: Pick<NodePort, "services" | "f
 const TIERS_BYTES = ServiceRow.offsets.flags - ServiceRow.offsets.tier;
 
 function* tierRows(bytes: Uint8Array, at: number, index: number): RowSteps {
-  const { tier, gen } = ServiceRow.decode(bytes, at);
+  const { tier, gen, flags, rescueAfterMs } = ServiceRow.decode(bytes, at);
   const tiers = tier.map(TierWord.fromWord);
-  if (tiers.every(({ slots }) => slots === 0)) yield () => [index, gen, "", "", 0, "", "", "none"];
+  const rescue = flags & ServiceFlag.NoRescue ? "off" : rescueAfterMs === 0 ? "auto" : `${rescueAfterMs}ms`;
+  if (tiers.every(({ slots }) => slots === 0)) yield () => [index, gen, "", "", 0, "", "", "none", rescue];
   for (const [i, { slots, cluster, line, tries, maglev }] of tiers.entries())
     if (slots !== 0) {
       const row: Row = () => {
         const kind = maglev === 1 ? "maglev" : "slots";
-        return [index, gen, i, cluster === 0 ? "mixed" : String(cluster), slots, line, tries, kind];
+        return [index, gen, i, cluster === 0 ? "mixed" : String(cluster), slots, line, tries, kind, rescue];
       };
       yield row;
     }

@@ -129,11 +129,14 @@ export const FrontendFlagHelp: ReadonlyMap<number, { readonly name: string; read
 export const ServiceFlag = {
   /** reserved: sessionAffinity ClientIP */
   Affinity: 1,
+  /** no connect to it is moved to another backend */
+  NoRescue: 2,
 } as const;
 export type ServiceFlag = (typeof ServiceFlag)[keyof typeof ServiceFlag];
 /** Name and meaning of each value, for tables and metrics. */
 export const ServiceFlagHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
   [1, { name: "affinity", text: "reserved: sessionAffinity ClientIP" }],
+  [2, { name: "no_rescue", text: "no connect to it is moved to another backend" }],
 ]);
 
 /** How strongly a backend, a node or a cluster is avoided; the highest of the three applies. */

@@ -11,13 +11,15 @@ export interface ServiceRow {
   readonly affinityS: number;
   /** counts the services that had this row */
   readonly gen: number;
+  /** how long a backend may leave a SYN unanswered before the connect is moved; 0 = by round-trip time */
+  readonly rescueAfterMs: number;
 }
 
 export const ServiceRow = {
   /** Bytes. */
   size: 64,
   /** Byte offset of each field. */
-  offsets: { tier: 0, flags: 32, affinityS: 36, gen: 40 },
+  offsets: { tier: 0, flags: 32, affinityS: 36, gen: 40, rescueAfterMs: 44 },
   /** Writes the struct into `out` at `at`, padding as zeros. Arrays may be shorter than the field. */
   encode(value: ServiceRow, out: Uint8Array = new Uint8Array(64), at = 0): Uint8Array {
     const view = viewOf(out, at, 64);
@@ -26,6 +28,7 @@ export const ServiceRow = {
     view.setUint32(32, value.flags, true);
     view.setUint32(36, value.affinityS, true);
     view.setUint32(40, value.gen, true);
+    view.setUint32(44, value.rescueAfterMs, true);
     return out;
   },
   /** Reads the struct from `bytes` at `at`; byte arrays are copies. */
@@ -36,6 +39,7 @@ export const ServiceRow = {
       flags: view.getUint32(32, true),
       affinityS: view.getUint32(36, true),
       gen: view.getUint32(40, true),
+      rescueAfterMs: view.getUint32(44, true),
     };
   },
 } as const;
