@@ -8,4 +8,5 @@ export * from "./node-maps.js";
 export * from "./prefix.js";
 export * from "./printable.js";
 export * from "./protocol.js";
+export * from "./rescue-after.js";
 export * from "./table.js";
