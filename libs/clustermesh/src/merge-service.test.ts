@@ -164,6 +164,15 @@ test("a frontend only has backends of its address family", () => {
   assert.deepEqual(byAddress, { "10.96.0.10": ["10.11.0.1"], "fd00::10": ["fd01::1"] });
 });
 
+test("rescue-after of the config is on every frontend, within its bounds; without a config it is auto", () => {
+  const rescue = (settings: Parameters<typeof config>[0]) => cart([...EAST, config(settings)])[0]?.rescueAfter;
+  assert.equal(cart(EAST)[0]?.rescueAfter, "auto");
+  assert.equal(rescue({}), "auto");
+  assert.equal(rescue({ rescueAfterMs: 250 }), 250);
+  assert.equal(rescue({ rescueAfterMs: 1 }), 50);
+  assert.equal(rescue({ noRescue: true, rescueAfterMs: 250 }), "off");
+});
+
 test("notes of the config are on every frontend", () => {
   const notes = ["sessionAffinity ClientIP is served as None"];
   assert.deepEqual(cart([...EAST, config({ notes })])[0]?.notes, notes);

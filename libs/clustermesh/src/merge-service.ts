@@ -2,11 +2,20 @@
  * Merges the Services of the same name in all clusters into one, from the view of the local cluster.
  *
  * In: one view per cluster and the local cluster's ServiceConfigs. Out: the frontends of the local Service, ordered by
- * address, port, protocol; none when the local cluster has no such Service. The local object determines global and
- * affinity, the exporter's object determines shared. The work is proportional to the size of the Service, and the
- * result does not depend on the order of the input.
+ * address, port, protocol; none when the local cluster has no such Service. The local object determines global,
+ * affinity and rescue-after, the exporter's object determines shared. The work is proportional to the size of the
+ * Service, and the result does not depend on the order of the input.
  */
-import { type Address, addressFromBytes, type ClusterName, isV4, type ServiceName } from "@isthmus/model";
+import {
+  type Address,
+  addressFromBytes,
+  type ClusterName,
+  DEFAULT_RESCUE_AFTER,
+  fromRescueFields,
+  isV4,
+  type RescueAfter,
+  type ServiceName,
+} from "@isthmus/model";
 import { Affinity, type Port, type Service } from "@isthmus/proto";
 import { affinityTiers } from "./affinity-tiers.js";
 import { clusterShare, exclusionReason, join } from "./cluster-share.js";
@@ -66,6 +75,7 @@ export function mergeFrom(
       keptOut: keptOutOf(name, remotes, global),
       global,
       tiers: (global ? tiers.get(config?.affinity ?? 0) : undefined) ?? localOnly,
+      rescueAfter: config === undefined ? DEFAULT_RESCUE_AFTER : fromRescueFields(config),
       notes: config?.notes ?? NOTHING,
     };
     return mergeFrontends(name, record, plan);
@@ -79,6 +89,7 @@ interface Participants {
   readonly views: ClusterViews;
   /** The remote clusters that contribute to no frontend. */
   readonly keptOut: readonly ExcludedCluster[];
+  readonly rescueAfter: RescueAfter;
   readonly notes: readonly string[];
 }
 
@@ -135,6 +146,7 @@ function mergeFrontend(service: ServiceName, address: Address, port: Port, plan:
     protocol: port.protocol,
     portName: port.name,
     global: plan.global,
+    rescueAfter: plan.rescueAfter,
     tiers: uniqueBackends(tiers),
     excluded: sorted(keptOut, (a, b) => (a.cluster < b.cluster ? -1 : 1)),
     notes: limitNotes.length === 0 ? plan.notes : [...plan.notes, ...limitNotes.sort()],

@@ -112,9 +112,11 @@ test("removing a cluster removes its backends", () => {
 });
 
 test("a ServiceConfig of another cluster has no effect", () => {
-  const merger = mesh([service("east"), service("west"), { ...globalWith(), cluster: "west" }]);
+  const theirs = config({ global: true, noRescue: true, rescueAfterMs: 70 });
+  const merger = mesh([service("east"), service("west"), { ...theirs, cluster: "west" }]);
   merger.flushServices();
-  assert.equal(merger.table.get(CART)?.[0]?.global, false);
+  const [frontend] = merger.table.get(CART) ?? [];
+  assert.deepEqual([frontend?.global, frontend?.rescueAfter], [false, "auto"]);
 });
 
 test("values that do not decode and malformed keys change nothing", () => {

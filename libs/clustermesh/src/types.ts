@@ -3,7 +3,7 @@
  *
  * In: one view per cluster, local and remote. Out: a table of frontends, each with tiers of backends.
  */
-import type { Address, ClusterId, ClusterName, ServiceName } from "@isthmus/model";
+import type { Address, ClusterId, ClusterName, RescueAfter, ServiceName } from "@isthmus/model";
 import type { Family, Node, Port, Service, ServiceConfig } from "@isthmus/proto";
 import type { AddressWords } from "./address-words.js";
 
@@ -91,6 +91,8 @@ export interface MergedFrontend {
   readonly portName: string;
   /** The local Service has the annotation: remote clusters may contribute. */
   readonly global: boolean;
+  /** When connects to it are moved to another backend, by the local Service or its cluster's default. */
+  readonly rescueAfter: RescueAfter;
   /** Best first; one tier of the local cluster alone when it is not global. No backend is in two of them. */
   readonly tiers: readonly MergedTier[];
   /** Each remote cluster without backends here, once. */

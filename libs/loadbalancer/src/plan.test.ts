@@ -47,6 +47,7 @@ function frontend(...tiers: readonly (readonly MergedBackend[])[]): MergedFronte
     protocol: TCP,
     portName: "http",
     global: true,
+    rescueAfter: "auto",
     tiers: tiers.map((backends) => ({ clusters: [] as ClusterName[], backends })),
     excluded: [],
     notes: [],

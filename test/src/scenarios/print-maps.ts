@@ -14,6 +14,7 @@ import {
   keyCheck,
   Limit,
   NodeRow,
+  ServiceFlag,
   ServiceRow,
   TableLine,
   TierWord,
@@ -40,9 +41,15 @@ function printFrontend(port: DatapathPort, key: Uint8Array, value: Uint8Array): 
   if (check !== keyCheck(key)) return `${head} BROKEN CHECK`;
   if (flags & FrontendFlag.Reject) return `${head} refuses`;
   if (flags & FrontendFlag.Pass) return `${head} left to another proxy`;
-  const words = ServiceRow.decode(port.services.read(service)).tier.filter((word) => word !== 0n);
+  const { tier, ...settings } = ServiceRow.decode(port.services.read(service));
+  const words = tier.filter((word) => word !== 0n);
   if (words.length === 0) return `${head} refuses`;
-  return [head, ...words.map((word) => `  tier   ${printTier(port, word)}`)].join("\n");
+  return [`${head}${rescueOf(settings)}`, ...words.map((word) => `  tier   ${printTier(port, word)}`)].join("\n");
+}
+
+function rescueOf({ flags, rescueAfterMs }: Pick<ServiceRow, "flags" | "rescueAfterMs">): string {
+  if (flags & ServiceFlag.NoRescue) return " rescue off";
+  return rescueAfterMs === 0 ? "" : ` rescue after ${rescueAfterMs} ms`;
 }
 
 function printTier(port: DatapathPort, word: bigint): string {

@@ -174,8 +174,8 @@ test("adopted frontends are not removed before the sweep", async () => {
 /** The scenario of the crash test: each step is a whole desired state. */
 const STEPS: readonly (readonly FrontendPlan[])[] = [
   [makePlan("a/one", "10.96.0.1", [A, B]), makePlan("a/two", "10.96.0.2", [["10.1.0.1", "10.1.0.9"]])],
-  [makePlan("a/one", "10.96.0.1", [B]), makePlan("a/two", "10.96.0.2", [["10.1.0.1", "10.1.0.9"]])],
-  [makePlan("a/one", "10.96.0.1", [["10.1.0.7"], B]), makePlan("a/three", "10.96.0.3", [["10.1.0.8"]])],
+  [makePlan("a/one", "10.96.0.1", [B], 80, "off"), makePlan("a/two", "10.96.0.2", [["10.1.0.1", "10.1.0.9"]])],
+  [makePlan("a/one", "10.96.0.1", [["10.1.0.7"], B]), makePlan("a/three", "10.96.0.3", [["10.1.0.8"]], 80, 250)],
   [makePlan("a/one", "10.96.0.1", [Array.from({ length: 20 }, (_, i) => `10.1.5.${i}`), B])],
 ];
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import type { DatapathPort } from "@isthmus/bpf";
 import { wordsAddress } from "@isthmus/clustermesh";
 import type { FrontendPlan } from "@isthmus/loadbalancer";
-import { formatAddress } from "@isthmus/model";
+import { formatAddress, type RescueAfter } from "@isthmus/model";
 import { createMemoryKernel, fastCheckOptions, type KernelSizes, Killed } from "@isthmus/testing";
 import fc from "fast-check";
 import { describeKernel, frontendOf, makePlan, selectable, startBench } from "./testing/testbed.js";
@@ -36,6 +36,7 @@ const action = fc.oneof(
       what: fc.constant("set" as const),
       which: fc.nat(2),
       tiers: fc.array(tier, { maxLength: 3 }),
+      rescueAfter: fc.constantFrom<RescueAfter>("auto", "off", 250),
     }),
   },
   { weight: 2, arbitrary: fc.record({ what: fc.constant("remove" as const), which: fc.nat(2) }) },
@@ -44,9 +45,9 @@ const action = fc.oneof(
   { weight: 2, arbitrary: fc.record({ what: fc.constant("die" as const), after: fc.nat(12) }) },
 );
 
-function planOf(which: number, tiers: readonly (readonly number[])[]): FrontendPlan {
+function planOf(which: number, tiers: readonly (readonly number[])[], rescueAfter: RescueAfter): FrontendPlan {
   const backends = tiers.filter((slots) => slots.length > 0).map((slots) => slots.map((slot) => `10.1.0.${slot}`));
-  return makePlan(`a/s${which}`, IPS[which] ?? "", backends);
+  return makePlan(`a/s${which}`, IPS[which] ?? "", backends, 80, rescueAfter);
 }
 
 /** Number of entries that an agent adopts when it starts now: without the spare lines of tables. */
@@ -89,7 +90,7 @@ test("random changes, kills and held grace periods end in the state of a fresh s
         else if (step.what === "release") kernel.releaseGrace();
         else if (step.what === "die") kernel.log.killBefore(step.after);
         else {
-          if (step.what === "set") model.set(step.which, planOf(step.which, step.tiers));
+          if (step.what === "set") model.set(step.which, planOf(step.which, step.tiers, step.rescueAfter));
           else model.delete(step.which);
           const plan = model.get(step.which);
           try {

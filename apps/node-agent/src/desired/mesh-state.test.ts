@@ -75,6 +75,22 @@ test("an apply of several sources uses the last update of each record, in the or
   );
 });
 
+test("rescue-after follows the local cluster's configuration of the Service, and no other's", () => {
+  const { world, desired } = makeWorld();
+  const configured = (clusterId: number, fields: Partial<ServiceConfig>, turn?: SourceDelta["transition"]) => {
+    const value = { ...ServiceConfig.fromPartial({}), ...fields };
+    const record = SERVICE_CONFIG_KIND.record("service-configs/shop/cart", value);
+    whole(world.take([delta(clusterId, clusterId === 0 ? [...OWN, record] : [record], turn)]));
+    const { frontends } = whole(world.flush());
+    const wanted = desired.get(FRONTEND);
+    return [frontends.has(FRONTEND), wanted?.kind === "service" && wanted.rescueAfter];
+  };
+  assert.deepEqual(configured(0, {}, "first"), [true, "auto"]);
+  assert.deepEqual(configured(0, { rescueAfterMs: 250 }), [true, 250]);
+  assert.deepEqual(configured(2, { noRescue: true }), [false, 250]);
+  assert.deepEqual(configured(0, { noRescue: true }), [true, "off"]);
+});
+
 test("a cluster removed and added again in one apply has only its records after that", () => {
   const { world, tiers } = makeWorld();
   const before = [makeService("shop/cart"), makeSlice("shop/cart", { ready: ["10.12.0.1"] })];

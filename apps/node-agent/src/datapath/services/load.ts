@@ -63,9 +63,9 @@ function* readKernel(
     if (!usable || frontends.get(key) !== frontendValue(key, service) || keyBytes(key).length !== FrontendKey.size)
       return;
     namedRows.add(service);
-    const { tier } = ServiceRow.decode(port.services.read(service));
+    const { tier, flags, rescueAfterMs } = ServiceRow.decode(port.services.read(service));
     const tiers = Array.from({ length: Limit.Tiers }, (_, i) => readTier(tier[i] ?? 0n));
-    services.set(key, { index: service, tiers, stored: wordsOf(tiers) });
+    services.set(key, { index: service, tiers, stored: wordsOf(tiers), settings: { flags, rescueAfterMs } });
   }
   yield* inSlices(frontendRows, FRONTENDS_PER_SLICE, ([key, bytes]) => readFrontend(key, bytes));
   return { frontends, services, tables: owned, ...(yield* scanServices(port, namedRows)) };

@@ -6,7 +6,7 @@
  */
 import { Limit, TierWord } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
-import type { DesiredService, DesiredTier } from "../../desired/services/desired-state.js";
+import type { DesiredTier, DesiredTiers } from "../../desired/services/desired-state.js";
 import type { BackendStore } from "./backend-store.js";
 import { followSlots } from "./follow-slots.js";
 import { EMPTY_TIER, type Tier } from "./service-store.js";
@@ -18,7 +18,7 @@ export interface TierPlanner {
   /**
    * Throws `MAP_FULL` or `NoLines`; the caller then runs what is in `undo`, last first, and everything is as it was.
    */
-  plan(old: readonly Tier[], wanted: DesiredService, undo: Undo): PlannedTiers;
+  plan(old: readonly Tier[], wanted: DesiredTiers, undo: Undo): PlannedTiers;
   /** Counts one user less of the backends with these ids. */
   release(ids: readonly number[]): void;
   /** Gives the lines of a table back, and releases its backends. */

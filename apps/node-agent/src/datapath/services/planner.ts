@@ -5,10 +5,11 @@
  * caller can wait for a new segment.
  */
 import { type DeltaTracker, type HashPort, mapFull } from "@isthmus/reconcile";
-import type { DesiredFrontend, DesiredService } from "../../desired/services/desired-state.js";
+import type { DesiredFrontend } from "../../desired/services/desired-state.js";
 import { type FrontendName, frontendValue, otherProxyValue } from "../../desired/services/frontends.js";
 import type { BackendStore } from "./backend-store.js";
 import { createTierPlanner, NoLines, type Undo } from "./plan-tiers.js";
+import { settingsOf } from "./service-settings.js";
 import type { ServiceEntry, ServiceStore } from "./service-store.js";
 import type { Table, TableStore } from "./table-store.js";
 
@@ -48,6 +49,8 @@ export interface Dead {
   readonly ids: readonly number[];
 }
 
+type DesiredService = Extract<DesiredFrontend, { kind: "service" }>;
+
 /** Takes rows and lines from the stores, which the caller then writes. */
 export function createPlanner(modules: PlannerModules): Planner {
   const { services, frontends, frontendMap } = modules;
@@ -62,10 +65,10 @@ export function createPlanner(modules: PlannerModules): Planner {
     try {
       const entry = services.ensure(name);
       if (isNew) undo.push(() => services.free(services.remove(name) ?? entry));
-      const { tiers, ...dead } = tierPlanner.plan(entry.tiers, wanted, undo);
+      const { tiers, ...dead } = tierPlanner.plan(entry.tiers, wanted.tiers, undo);
       deadTables.push(...dead.deadTables);
       deadIds.push(...dead.deadIds);
-      services.set(entry, tiers);
+      services.set(entry, tiers, settingsOf(wanted));
       frontends.setDesired(name, frontendValue(name, entry.index));
     } catch (thrown) {
       for (const step of undo.reverse()) step();
@@ -87,7 +90,7 @@ export function createPlanner(modules: PlannerModules): Planner {
         if (wanted === undefined) frontends.deleteDesired(name);
         else if (wanted.kind === "reject") frontends.setDesired(name, frontendValue(name, 0));
         else if (wanted.kind === "left") frontends.setDesired(name, otherProxyValue(name));
-        else planService(name, wanted.tiers);
+        else planService(name, wanted);
         return undefined;
       } catch (thrown) {
         if (thrown instanceof NoLines) return thrown.slots;

@@ -11,6 +11,7 @@ import { inSlices, type Slices } from "@isthmus/runtime";
 import type { FrontendName } from "../../desired/services/frontends.js";
 import { createIndexPool } from "../rows/index-pool.js";
 import { createWords32, createWords64 } from "../rows/word-batch.js";
+import { addSettings, type ServiceSettings } from "./service-settings.js";
 import type { Table } from "./table-store.js";
 
 /** One word of a service with the table it names. */
@@ -32,6 +33,8 @@ export interface ServiceEntry {
   tiers: readonly Tier[];
   /** The words in the map. */
   stored: readonly bigint[];
+  /** Those in the map; undefined in a row that was just created: an earlier Service may have left others. */
+  settings: ServiceSettings | undefined;
 }
 
 const NO_WORDS: readonly bigint[] = Array.from({ length: Limit.Tiers }, () => 0n);
@@ -42,8 +45,8 @@ export interface ServiceStore {
   /** The row of a frontend; creates one when there is none. Throws `MAP_FULL`. */
   ensure(frontend: FrontendName): ServiceEntry;
   /** Sets the words that `write` will store. */
-  set(entry: ServiceEntry, tiers: readonly Tier[]): void;
-  /** Stores the generations of new rows, then the words that changed. */
+  set(entry: ServiceEntry, tiers: readonly Tier[], settings: ServiceSettings): void;
+  /** Stores the generations of new rows, then the settings that changed, then the words. */
   write(): void;
   /** Takes the row from its frontend; it is freed with `free` after a grace period. */
   remove(frontend: FrontendName): ServiceEntry | undefined;
@@ -77,8 +80,8 @@ export function* createServiceStore(port: ArrayPort, adopted: AdoptedServices): 
   yield* inSlices(adopted.generations, ROWS_PER_SLICE, ([row, generation]) => void generations.set(row, generation));
   const pool = yield* createIndexPool(port.maxEntries, taken);
   const fresh = new Set<ServiceEntry>();
-  const flips = new Set<ServiceEntry>();
-  const counts = createWords32(port);
+  const flips = new Map<ServiceEntry, ServiceSettings>();
+  const rowWords = createWords32(port);
   const tierWords = createWords64(port);
 
   /** Puts the words that change into the batch, in the order in which they must be stored. */
@@ -100,24 +103,28 @@ export function* createServiceStore(port: ArrayPort, adopted: AdoptedServices): 
       if (known !== undefined) return known;
       const index = pool.take();
       if (index === undefined) throw mapFull(port.name, port.maxEntries);
-      const entry: ServiceEntry = { index, tiers: [], stored: NO_WORDS };
+      const entry: ServiceEntry = { index, tiers: [], stored: NO_WORDS, settings: undefined };
       entries.set(frontend, entry);
       fresh.add(entry);
       return entry;
     },
-    set(entry, tiers) {
+    set(entry, tiers, settings) {
       entry.tiers = tiers;
-      flips.add(entry);
+      flips.set(entry, settings);
     },
     write() {
       for (const entry of fresh) {
         const generation = ((generations.get(entry.index) ?? 0) + 1) >>> 0;
         generations.set(entry.index, generation);
-        counts.add(entry.index, ServiceRow.offsets.gen, generation);
+        rowWords.add(entry.index, ServiceRow.offsets.gen, generation);
       }
-      counts.store();
+      for (const [entry, settings] of flips) {
+        addSettings(rowWords, entry.index, settings, entry.settings);
+        entry.settings = settings;
+      }
+      rowWords.store();
       fresh.clear();
-      for (const entry of flips) flip(entry, wordsOf(entry.tiers));
+      for (const entry of flips.keys()) flip(entry, wordsOf(entry.tiers));
       tierWords.store();
       flips.clear();
     },

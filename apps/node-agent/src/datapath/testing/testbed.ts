@@ -25,6 +25,7 @@ import {
   formatPrefix,
   keyBytes,
   parseAddress,
+  type RescueAfter,
   type ServiceName,
   TCP,
 } from "@isthmus/model";
@@ -60,6 +61,7 @@ export function makePlan(
   ip: string,
   tiers: readonly (readonly BackendText[])[],
   port = 80,
+  rescueAfter: RescueAfter = "auto",
 ): FrontendPlan {
   const plans = tiers.map((texts) => {
     const slots = texts.map(makeBackend);
@@ -74,6 +76,7 @@ export function makePlan(
     protocol: TCP,
     portName: "http",
     global: false,
+    rescueAfter,
     tiers: [],
     excluded: [],
     notes: [],
@@ -140,6 +143,8 @@ export function readSlot(port: DatapathPort, line: number, slot: number): Reacha
   return { id, backend: id !== 0 && row.id === id ? `${row.cluster}:${formatAddress(row.addr)}` : "stale" };
 }
 
+const NO_SERVICE: Pick<ServiceRow, "tier" | "flags" | "rescueAfterMs"> = { tier: [], flags: 0, rescueAfterMs: 0 };
+
 /**
  * Describes everything that programs can reach, without node-local indexes and without the order of slots, which
  * depends on past changes: equal for equal desired states.
@@ -148,13 +153,16 @@ export async function describeKernel(port: DatapathPort): Promise<string[]> {
   const lines: string[] = [];
   for (const [name, bytes] of await port.frontends.load()) {
     const row = FrontendRow.decode(bytes);
-    const words = row.service === 0 ? [] : ServiceRow.decode(port.services.read(row.service)).tier;
-    const tiers = words.map((word) => {
+    const { tier, flags, rescueAfterMs } =
+      row.service === 0 ? NO_SERVICE : ServiceRow.decode(port.services.read(row.service));
+    const tiers = tier.map((word) => {
       const { line, slots, tries, cluster } = TierWord.fromWord(word);
       const ids = Array.from({ length: slots }, (_, slot) => readSlot(port, line, slot).backend);
       return `${cluster}/${tries}[${ids.sort().join(" ")}]`;
     });
-    lines.push(`${Buffer.from(keyBytes(name)).toString("hex")} flags=${row.flags} ${tiers.join(" ")}`);
+    lines.push(
+      `${Buffer.from(keyBytes(name)).toString("hex")} flags=${row.flags},${flags} ${rescueAfterMs}ms ${tiers.join(" ")}`,
+    );
   }
   const used = Array.from({ length: port.backends.maxEntries }, (_, i) => BackendRow.decode(port.backends.read(i)));
   const rows = used.filter((row) => row.id !== 0).map((row) => `backend ${row.cluster}:${formatAddress(row.addr)}`);

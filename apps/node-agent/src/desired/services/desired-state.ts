@@ -8,18 +8,23 @@
  * gets it, whatever the order of events. Work is proportional to the Service.
  */
 import type { FrontendPlan, TierPlan } from "@isthmus/loadbalancer";
-import type { ServiceName } from "@isthmus/model";
+import type { RescueAfter, ServiceName } from "@isthmus/model";
 import { type FrontendName, frontendName, otherProxyName, rejectName } from "./frontends.js";
 
 /** A tier of one frontend; it becomes one 64-bit word of mesh_services once its table has lines. */
 export type DesiredTier = TierPlan;
 
 /** In order of preference, at most four; none = connects are refused. */
-export type DesiredService = readonly DesiredTier[];
+export type DesiredTiers = readonly DesiredTier[];
 
 /** A row that mesh_frontends must have. */
 export type DesiredFrontend =
-  | { readonly kind: "service"; readonly service: ServiceName; readonly tiers: DesiredService }
+  | {
+      readonly kind: "service";
+      readonly service: ServiceName;
+      readonly tiers: DesiredTiers;
+      readonly rescueAfter: RescueAfter;
+    }
   /** Refuses the ports of a VIP that have no row. */
   | { readonly kind: "reject" }
   /** Leaves a VIP to another proxy. */
@@ -73,7 +78,10 @@ export function createDesiredState(): DesiredState {
   return {
     get(frontend) {
       const plan = firstByName(claims.get(frontend) ?? []);
-      if (plan !== undefined) return { kind: "service", service: plan.frontend.service, tiers: plan.tiers };
+      if (plan !== undefined) {
+        const { service, rescueAfter } = plan.frontend;
+        return { kind: "service", service, tiers: plan.tiers, rescueAfter };
+      }
       if (ports.has(frontend)) return REJECT;
       return leftRows.has(frontend) ? LEFT : undefined;
     },

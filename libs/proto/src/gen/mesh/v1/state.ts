@@ -237,6 +237,10 @@ export interface ServiceConfig {
   otherProxy: string;
   /** sorted */
   leftFrontends: Buffer[];
+  /** The setting rescue-after of the Service, else of the cluster. Absent: by round-trip time. */
+  rescueAfterMs: number;
+  /** no connect to it is moved */
+  noRescue: boolean;
 }
 
 export interface Tier {
@@ -1865,6 +1869,8 @@ function createBaseServiceConfig(): ServiceConfig {
     notes: [],
     otherProxy: "",
     leftFrontends: [],
+    rescueAfterMs: 0,
+    noRescue: false,
   };
 }
 
@@ -1908,6 +1914,12 @@ export const ServiceConfig: MessageFns<ServiceConfig> = {
     }
     for (const v of message.leftFrontends) {
       writer.uint32(106).bytes(v!);
+    }
+    if (message.rescueAfterMs !== 0) {
+      writer.uint32(112).uint32(message.rescueAfterMs);
+    }
+    if (message.noRescue !== false) {
+      writer.uint32(120).bool(message.noRescue);
     }
     return writer;
   },
@@ -2029,6 +2041,22 @@ export const ServiceConfig: MessageFns<ServiceConfig> = {
             message.leftFrontends.push(Buffer.from(reader.bytes()));
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.rescueAfterMs = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.noRescue = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2061,6 +2089,8 @@ export const ServiceConfig: MessageFns<ServiceConfig> = {
     message.notes = object.notes?.map((e) => e) || [];
     message.otherProxy = object.otherProxy ?? "";
     message.leftFrontends = object.leftFrontends?.map((e) => e) || [];
+    message.rescueAfterMs = object.rescueAfterMs ?? 0;
+    message.noRescue = object.noRescue ?? false;
     return message;
   },
 };
