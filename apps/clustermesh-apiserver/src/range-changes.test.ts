@@ -5,7 +5,7 @@ import { type KubeService, MESH_PEERS, type MeshPeer, NODES, SERVICES } from "@i
 import { createStore, provisionStore, type Store } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import { formatPrefix, type Prefix } from "@isthmus/model";
-import { ClusterConfig, NodeConfig, Slice } from "@isthmus/proto";
+import { ClusterConfig, NodeConfig, ServiceConfig, Slice } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";
 import {
@@ -96,6 +96,30 @@ test("removing a range in use removes its backends from the exports, which is re
   );
   assert.equal(Slice.decode(eastern.value(0, "slices/shop/cart/cart-1") ?? new Uint8Array()).backends.length, 1);
   await until("the store", async () => (await published()) === "10.11.0.0/17 10.91.0.0/16");
+});
+
+test("a changed rescue-after of the cluster reaches the agents of this cluster, and an invalid one changes nothing", async () => {
+  const rescue = (agent: TestAgent, service: string) => {
+    const { noRescue, rescueAfterMs } = ServiceConfig.decode(
+      agent.value(0, `service-configs/shop/${service}`) ?? new Uint8Array(),
+    );
+    return noRescue ? "off" : rescueAfterMs;
+  };
+  await applyService(east, "own", "10.11.1.9", { "mesh.isthmus.io/rescue-after": "300ms" });
+  await applyService(west, "cart", "10.12.1.5", global);
+  await until("the Service's own", () => rescue(eastern, "own") === 300);
+  await patchConfig(east, { "rescue-after": "off" });
+  await until("the cluster's", () => rescue(eastern, "cart") === "off");
+  await patchConfig(east, { "rescue-after": "fast" });
+  const accepted = async () => (await east.condition("ConfigAccepted"))?.message ?? "";
+  await until("the condition", async () => /"rescue-after" is "fast".*write it like "250ms"/.test(await accepted()));
+  assert.equal(rescue(eastern, "cart"), "off");
+  await patchConfig(east, { "rescue-after": "1s" });
+  await until("another one", () => rescue(eastern, "cart") === 1000);
+  assert.equal(rescue(eastern, "own"), 300);
+  assert.equal(rescue(western, "cart"), 0);
+  await patchConfig(east, { "rescue-after": null });
+  await until("the default", () => rescue(eastern, "cart") === 0);
 });
 
 test("changed Service ranges reach the nodes, the store and the MeshCluster", async () => {

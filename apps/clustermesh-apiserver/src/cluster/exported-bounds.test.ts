@@ -157,9 +157,9 @@ test("changed pod ranges change the export of the nodes in them", () => {
   const records = createTestRecords(POD_CIDRS);
   records.takeNodes({ sets: [{ key: "n", uid: "u", version: 1n, value: nodeFacts(nodeOf({})) }], deletes: [] });
   records.takeChanges();
-  records.setPodCidrs([parsePrefix("10.2.0.0/16")]);
+  records.configure({ podCidrs: [parsePrefix("10.2.0.0/16")] });
   const ranges = records.takeChanges().exported.upserts.map(({ value }) => Node.decode(value).podCidrs);
   assert.deepEqual(ranges, [[]]);
-  records.setPodCidrs([parsePrefix("10.2.0.0/16")]);
+  records.configure({ podCidrs: [parsePrefix("10.2.0.0/16")] });
   assert.deepEqual(records.takeChanges().exported.upserts, []);
 });

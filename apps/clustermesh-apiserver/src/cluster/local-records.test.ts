@@ -115,6 +115,37 @@ test('shared "false" exports the Service without slices, with shared false in it
   assert.ok(own.has("slices/shop/cart/cart-1"));
 });
 
+test("rescue-after is the Service's, else the cluster's, and is not exported", () => {
+  const { records, exported, flush, config } = harness();
+  const rescue = () => [config().noRescue, config().rescueAfterMs];
+  const change = (annotation: string | undefined) => {
+    const mine = annotation === undefined ? {} : { "mesh.isthmus.io/rescue-after": annotation };
+    records.takeServices(set(service({ ...GLOBAL, ...mine })));
+    return flush();
+  };
+  change(undefined);
+  const bytes = exported.get("services/shop/cart")?.value;
+  assert.deepEqual(rescue(), [false, 0], "by round-trip time, as records of an older version mean it");
+  records.configure({ rescueAfter: 250 });
+  const { local, exported: nothing } = flush();
+  assert.deepEqual(
+    local.upserts.map(({ key }) => key),
+    ["service-configs/shop/cart"],
+  );
+  assert.deepEqual(nothing, { upserts: [], deletes: [] });
+  assert.deepEqual(rescue(), [false, 250]);
+  change("off");
+  assert.deepEqual(rescue(), [true, 0]);
+  records.configure({ rescueAfter: "off" });
+  change("auto");
+  assert.deepEqual(rescue(), [false, 0]);
+  change("7ms");
+  assert.deepEqual(rescue(), [false, 0], "the last good value");
+  change(undefined);
+  assert.deepEqual(rescue(), [true, 0]);
+  assert.deepEqual(exported.get("services/shop/cart")?.value, bytes);
+});
+
 test("affinity applies in the local cluster and is not exported; without global it is none", () => {
   const { records, own, exported, flush, config } = harness();
   const affinity = { "service.cilium.io/affinity": "remote" };
@@ -339,7 +370,7 @@ test("without such backends the exported bytes equal the local ones; other pod r
   flush();
   assert.equal(exported.get("slices/shop/cart/cart-1"), own.get("slices/shop/cart/cart-1"));
   assert.deepEqual(addresses(exported, "slices/shop/cart/cart-2"), []);
-  records.setPodCidrs([...POD_CIDRS, parsePrefix("10.12.0.0/16")]);
+  records.configure({ podCidrs: [...POD_CIDRS, parsePrefix("10.12.0.0/16")] });
   const { exported: change } = flush();
   assert.deepEqual(
     change.upserts.map(({ key }) => key),
@@ -371,7 +402,7 @@ test("any order of events results in the same bytes", () => {
     (records) => records.takeSlices(set(slice("cart-2", "10.11.0.6", "172.18.0.2"))),
     (records) => records.takeNodes(set(node("n1"))),
     (records) => records.takeNodes(set(node("n2"))),
-    (records) => records.setServiceCidrs([]),
+    (records) => records.configure({ serviceCidrs: [] }),
   ];
   const results = new Set<string>();
   for (let seed = 0; seed < 40; seed++) {

@@ -1,15 +1,15 @@
 /**
  * The records of all feeds (pure).
  *
- * In: changes of objects, which the feeds have taken, and the cluster's ranges. Out of `takeChanges`: the record changes of all
+ * In: changes of objects, which the feeds have taken, and the cluster's settings. Out of `takeChanges`: the record changes of all
  * feeds since the last call, for the local stream and for export, and new notes.
  */
-import type { Feed, FeedChanges, LocalRanges } from "./feed/feed.js";
+import type { Feed, FeedChanges, LocalSettings } from "./feed/feed.js";
 import type { RecordChange } from "./feed/record-diff.js";
 
 export interface LocalRecords {
   /** Backends and node ranges outside the pod ranges are not exported. */
-  setRanges(ranges: LocalRanges): void;
+  configure(settings: LocalSettings): void;
   /** What changed since the last call, over all feeds in their order. */
   takeChanges(): FeedChanges;
   /** Call when the changes of the last `takeChanges` are in the indexes: feeds report them to their listeners. */
@@ -20,8 +20,8 @@ export interface LocalRecords {
 export function createLocalRecords(feeds: readonly Feed[]): LocalRecords {
   const all = feeds.flatMap(({ records }) => records ?? []);
   return {
-    setRanges(ranges) {
-      for (const records of all) records.setRanges(ranges);
+    configure(settings) {
+      for (const records of all) records.configure(settings);
     },
     takeChanges() {
       const changes = all.map((records) => records.takeChanges());

@@ -16,7 +16,7 @@ import { createEmitter } from "@isthmus/runtime";
 import type { StreamSource } from "../ports/stream-source.js";
 import { createApiHeartbeat } from "./api-heartbeat.js";
 import { createCatchUp } from "./catch-up.js";
-import type { Feed, LocalRanges } from "./feed/feed.js";
+import type { Feed, LocalSettings } from "./feed/feed.js";
 import { createFloorClaims } from "./floor-claims.js";
 import { createLocalRecords } from "./local-records.js";
 import { type LocalEffect, type LocalEvent, type LocalState, localStep } from "./local-state.js";
@@ -75,8 +75,8 @@ export interface LocalSource {
   readonly refusedFloors: number;
   /** Why Kubernetes cannot be followed; undefined when it can. */
   readonly problem: string | undefined;
-  /** Applies the records that depend on the ranges: at once while Following, else with all others. */
-  setRanges(ranges: LocalRanges): void;
+  /** Applies the records that depend on the settings: at once while Following, else with all others. */
+  configure(settings: LocalSettings): void;
   /** Resolves when aborted. Rejects only for an internal error. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -201,8 +201,8 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
       }
       return index.announced === undefined ? `Reading ${kindsText(feeds)}` : undefined;
     },
-    setRanges(ranges) {
-      records.setRanges(ranges);
+    configure(settings) {
+      records.configure(settings);
       take({ type: "changed", inSync: watches.inSync });
     },
     async run(signal) {

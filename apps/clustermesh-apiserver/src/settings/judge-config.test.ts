@@ -32,6 +32,10 @@ test("an unusable mesh-config leaves the last good values in force and is report
     [{ ...GOOD, "service-cidrs": "10.97.1.0/24", "cluster-id": "2" }, /"cluster-id" is "2", which cannot change/],
     [{ ...GOOD, "cluster-name": "north" }, /"cluster-name" changed from "east" to "north" while running, restart/],
     [{ ...GOOD, "pod-cidrs": Array(65).fill("10.11.0.0/16").join() }, /it has 65 items, at most 64/],
+    [
+      { ...GOOD, "rescue-after": "7ms" },
+      /"rescue-after" is "7ms": it is not "auto", "off", or .*write it like "250ms"/,
+    ],
     ['ConfigMap "mesh-system/mesh-config" does not exist: create it', /does not exist: create it/],
   ];
   for (const [data, sentence] of rows) {

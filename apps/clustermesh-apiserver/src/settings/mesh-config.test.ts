@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatPrefix, MeshError } from "@isthmus/model";
-import { parseMeshConfig } from "./mesh-config.js";
+import { parseMeshConfig, salvageMeshConfig, savedText } from "./mesh-config.js";
 
 const GOOD = { "cluster-name": "east", "cluster-id": "1", "pod-cidrs": "10.11.0.0/16", servers: "10.0.0.1:7443" };
 
@@ -20,6 +20,21 @@ test("the required fields alone and all fields are parsed", () => {
   assert.deepEqual([full.cluster, full.id, full.adminServers, full.adminCa], ["east", 1, ["10.0.0.1:7444"], "PEM"]);
 });
 
+test("rescue-after is auto unless it is set, and is saved for the next start", () => {
+  assert.equal(parseMeshConfig(GOOD).rescueAfter, "auto");
+  for (const [text, value] of [
+    ["off", "off"],
+    ["auto", "auto"],
+    [" 250ms ", 250],
+  ] as const) {
+    const data = { ...GOOD, "rescue-after": text };
+    assert.equal(parseMeshConfig(data).rescueAfter, value);
+    assert.equal(parseMeshConfig(JSON.parse(savedText(data)) as typeof GOOD).rescueAfter, value);
+    assert.equal(salvageMeshConfig({ ...data, servers: "junk" })?.rescueAfter, value);
+  }
+  assert.equal(salvageMeshConfig({ ...GOOD, "rescue-after": "junk" })?.rescueAfter, "auto");
+});
+
 test("an invalid field is reported with its name and what to write", () => {
   const rows: readonly (readonly [Record<string, string>, string, RegExp])[] = [
     [{ "cluster-name": "" }, "cluster-name", /"cluster-name" is missing, set it, for example to "east"/],
@@ -28,6 +43,11 @@ test("an invalid field is reported with its name and what to write", () => {
     [{ "cluster-id": "0x10" }, "cluster-id", /write it like "1"/],
     [{ "pod-cidrs": "10.11.0.1/16" }, "pod-cidrs", /bits beyond the prefix length are set/],
     [{ servers: "10.0.0.1" }, "servers", /host:port/],
+    [
+      { "rescue-after": "11s" },
+      "rescue-after",
+      /"rescue-after" is "11s": it is not "auto", "off", or a duration from "50ms" to "10s"; write it like "250ms"/,
+    ],
     [
       { "service-cidrs": "10.11.4.0/24" },
       "pod-cidrs",

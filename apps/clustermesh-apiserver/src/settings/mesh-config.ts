@@ -7,14 +7,18 @@
 import {
   type ClusterId,
   type ClusterName,
+  DEFAULT_RESCUE_AFTER,
   formatPrefix,
   MeshError,
   type Prefix,
   parseClusterId,
   parseClusterName,
   parsePrefix,
+  parseRescueAfter,
   prefixesOverlap,
   printable,
+  RESCUE_AFTER_VALUES,
+  type RescueAfter,
 } from "@isthmus/model";
 import { splitHostPort } from "@isthmus/observe";
 
@@ -33,6 +37,8 @@ export interface MeshConfig {
   readonly adminServers: readonly string[];
   /** PEM; "" when not set. */
   readonly adminCa: string;
+  /** For Services without an annotation of it. */
+  readonly rescueAfter: RescueAfter;
 }
 
 export type ConfigData = Readonly<Record<string, string>>;
@@ -59,6 +65,7 @@ export function parseMeshConfig(data: Data): MeshConfig & { readonly podCidrs: r
     servers: list(data, "servers", hostPort, "10.0.0.1:7443"),
     adminServers: data["admin-servers"] === undefined ? [] : list(data, "admin-servers", hostPort, "10.0.0.1:7444"),
     adminCa: data["admin-ca"] ?? "",
+    rescueAfter: rescueDefault(data),
   };
 }
 
@@ -71,6 +78,7 @@ export function salvageMeshConfig(data: ConfigData): MeshConfig | undefined {
     ...{ cluster, id, podCidrs: undefined, serviceCidrs: undefined, adminCa: "" },
     servers: attempt(() => list(data, "servers", hostPort, "10.0.0.1:7443")) ?? [],
     adminServers: attempt(() => list(data, "admin-servers", hostPort, "10.0.0.1:7444")) ?? [],
+    rescueAfter: attempt(() => rescueDefault(data)) ?? DEFAULT_RESCUE_AFTER,
   };
 }
 
@@ -81,7 +89,26 @@ export function savedText(data: ConfigData): string {
   );
 }
 
-const KEPT = ["cluster-name", "cluster-id", "pod-cidrs", "service-cidrs", "servers", "admin-servers"] as const;
+const KEPT = [
+  "cluster-name",
+  "cluster-id",
+  "pod-cidrs",
+  "service-cidrs",
+  "servers",
+  "admin-servers",
+  "rescue-after",
+] as const;
+
+function rescueDefault(data: Data): RescueAfter {
+  if (data["rescue-after"] === undefined) return DEFAULT_RESCUE_AFTER;
+  return field(data, "rescue-after", rescueAfter, "250ms");
+}
+
+function rescueAfter(text: string): RescueAfter {
+  const value = parseRescueAfter(text);
+  if (value === undefined) throw new Error(`it is not ${RESCUE_AFTER_VALUES}`);
+  return value;
+}
 
 function clusterId(text: string): ClusterId {
   return parseClusterId(/^\d+$/.test(text) ? Number(text) : Number.NaN);

@@ -17,7 +17,15 @@ import {
   type MeshPeer,
   SERVICE_CIDRS,
 } from "@isthmus/kube";
-import { type Clock, MeshError, type Prefix, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
+import {
+  type Clock,
+  DEFAULT_RESCUE_AFTER,
+  MeshError,
+  type Prefix,
+  parseClusterId,
+  parseClusterName,
+  parsePrefix,
+} from "@isthmus/model";
 import { retry } from "@isthmus/runtime";
 import type { ReservedRanges } from "./judge-config.js";
 import { type ConfigData, type MeshConfig, parseMeshConfig, salvageMeshConfig } from "./mesh-config.js";
@@ -95,15 +103,17 @@ function fromAnnotation({ metadata, spec }: MeshCluster): MeshConfig | undefined
   }
 }
 
-/** The spec has no servers; they come from mesh-config if that field can be read. */
+/** Servers and rescue-after are not in the spec; they come from mesh-config if those fields can be read. */
 function fromSpec({ metadata, spec, status }: MeshCluster, data: ConfigData | string): MeshConfig | undefined {
   try {
+    const salvaged = typeof data === "string" ? undefined : salvageMeshConfig(data);
     return {
       cluster: parseClusterName(metadata.name ?? ""),
       id: parseClusterId(spec.id),
       podCidrs: spec.podCIDRs.map(parsePrefix),
       serviceCidrs: spec.serviceCIDRs.map(parsePrefix),
-      servers: typeof data === "string" ? [] : (salvageMeshConfig(data)?.servers ?? []),
+      servers: salvaged?.servers ?? [],
+      rescueAfter: salvaged?.rescueAfter ?? DEFAULT_RESCUE_AFTER,
       ...{ adminServers: status?.adminServers ?? [], adminCa: "" },
     };
   } catch {

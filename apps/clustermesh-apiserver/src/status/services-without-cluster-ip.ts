@@ -5,7 +5,7 @@
  * They have no frontend on any node, so without these rows they would be missing.
  */
 
-import { printable } from "@isthmus/model";
+import { DEFAULT_RESCUE_AFTER, printable, toRescueFields } from "@isthmus/model";
 import { Affinity, type FrontendReport, FrontendState, type ListServicesRequest } from "@isthmus/proto";
 import { type FrontendStatus, frontendStatus } from "@isthmus/records";
 import type { ServiceFacts } from "../cluster/services/service-facts.js";
@@ -19,6 +19,7 @@ export function servicesWithoutClusterIp(services: LocalServices, request: ListS
     if (request.globalOnly && !inForce.global) continue;
     const row = {
       ...{ service: facts.service, global: inForce.global, affinity: Affinity.AFFINITY_NONE, tiers: [] },
+      ...toRescueFields(DEFAULT_RESCUE_AFTER),
       notes: notes.map(({ sentence }) => sentence),
     };
     if (facts.frontends.length > 0 && facts.otherProxy !== undefined) reports.push(...leftRows(row, facts));

@@ -1,5 +1,6 @@
 /** The local cluster: its ranges, its objects as records, its agents, and what it reports to users about their Services. */
 import { createEventRecorder, type EventRecorder } from "@isthmus/kube";
+import type { RescueAfter } from "@isthmus/model";
 import { createLastGood } from "../cluster/feed/last-good.js";
 import { createFeeds, type LocalFeeds } from "../cluster/feeds.js";
 import { createHealthAddresses, type HealthAddresses } from "../cluster/health-addresses.js";
@@ -13,6 +14,7 @@ import { createSourceSet, type SourceSet } from "../ports/source-set.js";
 import type { PeriodicTask } from "../process/periodic-task.js";
 import { type AgentRegistry, createAgentRegistry } from "../serve/agents/agent-registry.js";
 import { createRangesSource, type RangesSource } from "../settings/cluster-ranges.js";
+import type { ConfigSource } from "../settings/config-source.js";
 import { watchLocalCluster } from "../status/local-metrics.js";
 import { createServiceStatus } from "../status/service-status.js";
 import type { Base } from "./base.js";
@@ -66,7 +68,8 @@ export async function createLocalCluster(
     { client, clock, log: log.child("cluster"), events, feeds: feeds.all, ...epochs },
   );
   readiness.kubernetes = () => local.problem;
-  ranges.follow(local.setRanges);
+  ranges.follow(local.configure);
+  followRescueAfter(settings, (rescueAfter) => local.configure({ rescueAfter }));
   watchLocalCluster(metrics, local, services);
   const nodes = () => (local.inSync ? feeds.nodes.known : undefined);
   const sources = createSourceSet(local.stream);
@@ -80,4 +83,17 @@ export async function createLocalCluster(
       log: log.child("status"),
     }),
   };
+}
+
+/** Calls `listener` with the cluster's default now and at each change; not before one is known. */
+function followRescueAfter(settings: ConfigSource, listener: (rescueAfter: RescueAfter) => void): void {
+  let last: RescueAfter | undefined;
+  const look = () => {
+    const now = settings.current?.rescueAfter;
+    if (now === undefined || now === last) return;
+    last = now;
+    listener(now);
+  };
+  settings.onChange(look);
+  look();
 }

@@ -1,4 +1,5 @@
 /** The stable JSON of a frontend. */
+import { formatRescueAfter, fromRescueFields } from "@isthmus/model";
 import { Affinity, type FrontendReport } from "@isthmus/proto";
 import { frontendStateText } from "@isthmus/records";
 import { backendsInUse, frontendText } from "./render.js";
@@ -18,6 +19,7 @@ export function frontendJson(frontend: FrontendReport): object {
     portName,
     global,
     affinity: AFFINITIES[affinity] ?? "none",
+    rescueAfter: formatRescueAfter(fromRescueFields(frontend)),
     backends: backendsInUse(frontend),
     tiers: tiers.map(({ active, clusters }) => ({ active, clusters })),
     status: frontendStateText(frontend),

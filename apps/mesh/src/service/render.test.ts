@@ -34,6 +34,7 @@ const FRONTENDS = [
     portName: "http",
     global: true,
     affinity: Affinity.AFFINITY_LOCAL,
+    rescueAfterMs: 250,
     tiers: [
       { active: true, clusters: [backends("east", 2, 3, 1)] },
       { active: false, clusters: [backends("west", 3), backends("north", 0, 2, 0, 'no port "http"')] },
@@ -47,7 +48,10 @@ const FRONTENDS = [
       "A Service without a ClusterIP has no frontend: its mesh annotations have no effect. Give it one, or remove them",
     ],
   }),
-  at("default/kubernetes", "10.96.0.1", 443, { tiers: [{ active: true, clusters: [backends("east", 1)] }] }),
+  at("default/kubernetes", "10.96.0.1", 443, {
+    noRescue: true,
+    tiers: [{ active: true, clusters: [backends("east", 1)] }],
+  }),
   at("kube-system/dns", "fd00:96::a", 53, {
     protocol: 17,
     tiers: [{ active: true, clusters: [backends("east", 2)] }],

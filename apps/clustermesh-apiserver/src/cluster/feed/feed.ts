@@ -6,7 +6,7 @@
  * A resource is added with a folder for its feed and a line in ../feeds.ts.
  */
 import type { Change, KubeObject, ReportedEvent, Resource } from "@isthmus/kube";
-import type { Prefix } from "@isthmus/model";
+import type { Prefix, RescueAfter } from "@isthmus/model";
 import type { VersionType } from "@isthmus/records";
 import type { RecordChange } from "./record-diff.js";
 
@@ -27,8 +27,8 @@ export interface Feed<Facts = unknown> {
 }
 
 export interface FeedRecords {
-  /** Records that depend on the ranges are in the next `takeChanges`. */
-  setRanges(ranges: LocalRanges): void;
+  /** Records that depend on the settings are in the next `takeChanges`. */
+  configure(settings: LocalSettings): void;
   /** What changed since the last call. */
   takeChanges(): FeedChanges;
   /** Called when the changes of the last `takeChanges` are in the indexes. */
@@ -44,10 +44,12 @@ export interface FeedChanges {
   readonly notes: readonly ReportedEvent[];
 }
 
-/** The ranges of this cluster; one that is undefined stays unchanged. */
-export interface LocalRanges {
+/** The settings of this cluster that its records depend on; one that is undefined stays unchanged. */
+export interface LocalSettings {
   /** Ranges of the whole cluster: what is outside of them is not exported. */
   readonly podCidrs?: readonly Prefix[];
   /** Ranges of ClusterIPs, for the NODE_CONFIG records. */
   readonly serviceCidrs?: readonly Prefix[];
+  /** For Services without an annotation of it. */
+  readonly rescueAfter?: RescueAfter;
 }

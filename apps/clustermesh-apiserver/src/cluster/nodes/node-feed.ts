@@ -59,9 +59,10 @@ export function createNodeFeed(clock: Pick<Clock, "now">, initial: readonly Pref
       changes.emit([...deletes, ...sets].map(({ value }) => value.name));
     },
     records: {
-      setRanges(ranges) {
-        podCidrs = ranges.podCidrs ?? podCidrs;
-        serviceCidrs = ranges.serviceCidrs ?? serviceCidrs;
+      configure(settings) {
+        if (settings.podCidrs === undefined && settings.serviceCidrs === undefined) return;
+        podCidrs = settings.podCidrs ?? podCidrs;
+        serviceCidrs = settings.serviceCidrs ?? serviceCidrs;
         for (const { facts } of nodes.values()) setRecords(facts);
       },
       takeChanges: () => ({ local: local.take(), exported: exported.take(), notes: [] }),

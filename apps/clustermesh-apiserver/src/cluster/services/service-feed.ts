@@ -49,8 +49,9 @@ export function createServiceFeed(
       for (const { value } of sets) table.setService(value);
     },
     records: {
-      setRanges(ranges) {
-        if (ranges.podCidrs !== undefined) table.setPodCidrs(ranges.podCidrs);
+      configure({ podCidrs, rescueAfter }) {
+        if (podCidrs !== undefined) table.setPodCidrs(podCidrs);
+        if (rescueAfter !== undefined) table.setRescueAfter(rescueAfter);
       },
       takeChanges() {
         const { local, exported, notes, ...flushed } = table.flush();

@@ -5,6 +5,7 @@
  *   left to another proxy ──► SERVICE_CONFIG alone, with the proxy's name and the ClusterIPs
  *   exported: SERVICE when global, SLICEs when global and shared, with only their pod backends (exported-slice.ts)
  */
+import { toRescueFields } from "@isthmus/model";
 import { Affinity, ServiceConfig, SessionAffinity } from "@isthmus/proto";
 import {
   type HashedRecord,
@@ -14,7 +15,7 @@ import {
   serviceConfigKey,
   serviceKey,
 } from "@isthmus/records";
-import type { MeshAnnotations } from "./annotations.js";
+import type { MeshAnnotations, ServiceSettings } from "./annotations.js";
 import type { ServiceFacts } from "./service-facts.js";
 
 export interface ServiceRecords {
@@ -52,7 +53,7 @@ export function serviceRecords(
   facts: ServiceFacts,
   slices: Iterable<HashedRecord>,
   exportedSlices: readonly HashedRecord[],
-  mesh: MeshAnnotations,
+  mesh: ServiceSettings,
   notes: readonly string[],
 ): ServiceRecords {
   if (facts.frontends.length === 0) return NONE;
@@ -62,6 +63,7 @@ export function serviceRecords(
     ...ServiceConfig.fromPartial({}),
     global: mesh.global,
     affinity: mesh.global ? mesh.affinity : Affinity.AFFINITY_NONE,
+    ...toRescueFields(mesh.rescueAfter),
     // sessionAffinity and the traffic policies are served as the defaults for now; `notes` reports it.
     notes: [...notes],
   });

@@ -4,7 +4,7 @@
  * In: Services and slices that were added, changed or deleted, in any order. Out of `flush`: the records that changed since the
  * last flush, for the local stream and for export, new notes, and the Services whose object or notes changed.
  */
-import type { Prefix, ServiceName } from "@isthmus/model";
+import { DEFAULT_RESCUE_AFTER, type Prefix, type RescueAfter, type ServiceName } from "@isthmus/model";
 import { type HashedRecord, outOfBounds } from "@isthmus/records";
 import { createSliceExports } from "../endpoints/exported-slice.js";
 import type { SliceFacts } from "../endpoints/slice-facts.js";
@@ -51,6 +51,7 @@ export function createServiceTable(lastGood: LastGood<MeshAnnotations>, podCidrs
   const own = createRecordDiff();
   const exported = createRecordDiff();
   const exports = createSliceExports(podCidrs);
+  let defaultRescueAfter: RescueAfter = DEFAULT_RESCUE_AFTER;
 
   function entry(service: ServiceName): Entry {
     const found = entries.get(service) ?? { facts: undefined, slices: new Map(), reported: undefined };
@@ -96,7 +97,7 @@ export function createServiceTable(lastGood: LastGood<MeshAnnotations>, podCidrs
       facts,
       slices.values(),
       sliceExports.map(({ record }) => record),
-      values,
+      { ...values, rescueAfter: values.rescueAfter ?? defaultRescueAfter },
       notes.map(({ sentence }) => sentence),
     );
     own.set(service, records.local);
@@ -124,6 +125,12 @@ export function createServiceTable(lastGood: LastGood<MeshAnnotations>, podCidrs
     /** Recomputes what is exported when the ranges changed. */
     setPodCidrs(podCidrs: readonly Prefix[]): void {
       if (!exports.setPodCidrs(podCidrs)) return;
+      for (const service of entries.keys()) dirty.add(service);
+    },
+    /** For Services without an annotation of it. */
+    setRescueAfter(rescueAfter: RescueAfter): void {
+      if (rescueAfter === defaultRescueAfter) return;
+      defaultRescueAfter = rescueAfter;
       for (const service of entries.keys()) dirty.add(service);
     },
     /** As of the last flush; undefined when there is no such Service. */

@@ -32,7 +32,7 @@ test("each annotation that is not implemented is reported with what applies inst
 
 test("unknown names are one sentence, whatever their number", () => {
   assert.deepEqual(sentences("mesh.isthmus.io/failovr", "service.cilium.io/afinity"), [
-    'UnknownAnnotation: Cannot use annotation "mesh.isthmus.io/failovr", "service.cilium.io/afinity": the name is not known, it has no effect. Remove it, or write one of "service.cilium.io/global", "service.cilium.io/shared", "service.cilium.io/affinity"',
+    'UnknownAnnotation: Cannot use annotation "mesh.isthmus.io/failovr", "service.cilium.io/afinity": the name is not known, it has no effect. Remove it, or write one of "service.cilium.io/global", "service.cilium.io/shared", "service.cilium.io/affinity", "mesh.isthmus.io/rescue-after"',
   ]);
   const [flood = "", ...rest] = sentences(...Array.from({ length: 1000 }, (_, i) => `mesh.isthmus.io/a${i}`));
   assert.equal(rest.length, 0);

@@ -2,7 +2,7 @@
  * Reports annotations under the mesh's prefixes that this version does not act on, with what stays in force (pure). Unknown
  * names are reported too: most are typing errors.
  */
-import { affinityText, type MeshAnnotations, READ_ANNOTATIONS } from "./annotations.js";
+import { affinityText, CURRENT_NAMES, type MeshAnnotations, READ_ANNOTATIONS } from "./annotations.js";
 
 export interface UnservedAnnotation {
   /** `NotServedAsWritten` for a known name that is not implemented yet. */
@@ -45,6 +45,6 @@ export function unservedAnnotations(names: readonly string[], inForce: MeshAnnot
 
 function describe(unknown: readonly string[]): string {
   const more = unknown.length > NAMED ? ` and ${unknown.length - NAMED} more` : "";
-  const read = ["global", "shared", "affinity"].map((name) => `"service.cilium.io/${name}"`).join(", ");
+  const read = CURRENT_NAMES.map((name) => `"${name}"`).join(", ");
   return `Cannot use annotation ${unknown.slice(0, NAMED).join(", ")}${more}: the name is not known, it has no effect. Remove it, or write one of ${read}`;
 }

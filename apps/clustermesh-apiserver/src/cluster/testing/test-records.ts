@@ -1,6 +1,7 @@
 /** The feeds of one cluster and their records, without Kubernetes; on request, what changed is flushed as an index would. */
 import type { ReportedEvent } from "@isthmus/kube";
 import { type Prefix, type ServiceName, systemClock } from "@isthmus/model";
+import type { LocalSettings } from "../feed/feed.js";
 import { createLastGood } from "../feed/last-good.js";
 import type { RecordChange } from "../feed/record-diff.js";
 import { createFeeds } from "../feeds.js";
@@ -11,8 +12,7 @@ export interface TestRecords {
   readonly takeServices: ReturnType<typeof createFeeds>["services"]["take"];
   readonly takeSlices: ReturnType<typeof createFeeds>["endpoints"]["take"];
   readonly takeNodes: ReturnType<typeof createFeeds>["nodes"]["take"];
-  setServiceCidrs(cidrs: readonly Prefix[]): void;
-  setPodCidrs(cidrs: readonly Prefix[]): void;
+  configure(settings: LocalSettings): void;
   service(name: ServiceName): KnownService | undefined;
   allServices(): Iterable<KnownService>;
   takeChanges(): TestChanges;
@@ -37,8 +37,7 @@ export function createTestRecords(podCidrs: readonly Prefix[] | undefined): Test
     takeServices: feeds.services.take,
     takeSlices: feeds.endpoints.take,
     takeNodes: feeds.nodes.take,
-    setServiceCidrs: (serviceCidrs) => records.setRanges({ serviceCidrs }),
-    setPodCidrs: (cidrs) => records.setRanges({ podCidrs: cidrs }),
+    configure: records.configure,
     service: feeds.services.services.get,
     allServices: feeds.services.services.all,
     takeChanges() {

@@ -67,6 +67,17 @@ test("the first tier with a ready backend is active, else the first with a servi
   assert.deepEqual(await active([GONE], []), [false, false, "Error: no ready backend"]);
 });
 
+test("when its connects are moved is shown as the local cluster says it, whatever another one says", async () => {
+  const west = cluster(2, "west", { noRescue: true, rescueAfterMs: 70 }, READY);
+  const rescue = async (config: Partial<ServiceConfig>) => {
+    const { noRescue, rescueAfterMs } = await cart(cluster(0, "east", config, READY), west);
+    return [noRescue, rescueAfterMs];
+  };
+  assert.deepEqual(await rescue({}), [false, 0]);
+  assert.deepEqual(await rescue({ rescueAfterMs: 250 }), [false, 250]);
+  assert.deepEqual(await rescue({ noRescue: true }), [true, 0]);
+});
+
 test("the reason that excludes a cluster is shown in its tier, or as a note if no tier names the cluster", async () => {
   const west = cluster(2, "west", {});
   const said = await cart(cluster(0, "east", { notes: ["a note"] }, READY), west);

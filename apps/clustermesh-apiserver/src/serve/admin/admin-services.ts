@@ -5,7 +5,7 @@
  * record that cannot be read is skipped, as agents skip it.
  */
 import { createServiceMerger, type MergedFrontend, type MergedTier } from "@isthmus/clustermesh";
-import { MeshError, parseClusterId, printable } from "@isthmus/model";
+import { MeshError, parseClusterId, printable, toRescueFields } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import {
   Affinity,
@@ -87,6 +87,7 @@ export function report(frontend: MergedFrontend, affinity: Affinity, applied?: A
     portName: frontend.portName,
     global: frontend.global,
     affinity,
+    ...toRescueFields(frontend.rescueAfter),
     tiers: frontend.tiers.map((tier, i) => tierReport(frontend, tier, i === active)),
     ...statusOf(frontend.service, active !== undefined, applied),
     notes: [...frontend.notes, ...outsideTiers(frontend)],

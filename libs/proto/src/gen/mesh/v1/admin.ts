@@ -319,6 +319,9 @@ export interface FrontendReport {
   appliedNodes: number;
   /** nodes that must apply it; 0: not known */
   nodes: number;
+  /** as in ServiceConfig */
+  rescueAfterMs: number;
+  noRescue: boolean;
 }
 
 export interface TierReport {
@@ -2228,6 +2231,8 @@ function createBaseFrontendReport(): FrontendReport {
     frontendState: 0,
     appliedNodes: 0,
     nodes: 0,
+    rescueAfterMs: 0,
+    noRescue: false,
   };
 }
 
@@ -2271,6 +2276,12 @@ export const FrontendReport: MessageFns<FrontendReport> = {
     }
     if (message.nodes !== 0) {
       writer.uint32(104).uint32(message.nodes);
+    }
+    if (message.rescueAfterMs !== 0) {
+      writer.uint32(112).uint32(message.rescueAfterMs);
+    }
+    if (message.noRescue !== false) {
+      writer.uint32(120).bool(message.noRescue);
     }
     return writer;
   },
@@ -2392,6 +2403,22 @@ export const FrontendReport: MessageFns<FrontendReport> = {
             message.nodes = reader.uint32();
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.rescueAfterMs = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.noRescue = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2422,6 +2449,8 @@ export const FrontendReport: MessageFns<FrontendReport> = {
     message.frontendState = object.frontendState ?? 0;
     message.appliedNodes = object.appliedNodes ?? 0;
     message.nodes = object.nodes ?? 0;
+    message.rescueAfterMs = object.rescueAfterMs ?? 0;
+    message.noRescue = object.noRescue ?? false;
     return message;
   },
 };
