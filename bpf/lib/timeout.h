@@ -3,8 +3,12 @@
  * This file contains when a TCP socket of a pod repeats the SYN of a connect to a Service: soon, because the repeat goes to
  * another backend (rescue.h), and never so soon that a backend which answers had no time to.
  *
+ *   the Service has a setting ──► that
  *   the backend's node has a known round-trip time ──► three times that, and TIMEOUT_LEAST_MS at least
  *   it has none ──► the kernel's: 1 s
+ *
+ * With a setting too it is three round-trip times at least: else a connect to a far cluster would go elsewhere though its
+ * backend answers. Whatever pods make of the round-trip time of their node, it delays no repeat beyond the kernel's.
  *
  * Handshakes measure the round-trip time of the backend's node (mesh_nodes). A longer one counts at once, shorter ones by
  * and by. Sockets of the node's own network namespace (hostNetwork) keep the kernel's time, because no program sees their
@@ -18,7 +22,7 @@
 #include "service.h"
 
 #define TIMEOUT_LEAST_MS 100
-#define TIMEOUT_MOST_MS 1000 /* the kernel's */
+#define TIMEOUT_MOST_MS 1000 /* the kernel's, and the most that round-trip times make of it */
 #define MS_PER_S 1000ULL
 #define NS_PER_MS 1000000ULL
 
@@ -94,17 +98,20 @@ static __always_inline struct node_row *node_of(const struct backend_row *backen
 	return node ? bpf_map_lookup_elem(&mesh_nodes_v1, &node) : NULL;
 }
 
-/* Milliseconds until the first repeat of the SYN; 0 = the kernel's. */
-static __always_inline __u32 timeout_ms(const struct backend_row *backend)
+/* Milliseconds until the first repeat of the SYN; 0 = the kernel's. `service`: the one that was dialled. */
+static __always_inline __u32 timeout_ms(const struct backend_row *backend, __u32 service)
 {
+	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
 	const struct node_row *node = node_of(backend);
 	__u32 ms, rtt_us = node ? READ_ONCE(node->rtt_us) : 0;
+	__u32 least = row ? READ_ONCE(row->rescue_after_ms) : 0;
 
-	if (!rtt_us)
+	if (!row || (READ_ONCE(row->flags) & SERVICE_NO_RESCUE) || (!least && !rtt_us))
 		return 0;
+	least = least ? least : TIMEOUT_LEAST_MS;
 	ms = rtt_us / 1000 * 3;
-	ms = ms < TIMEOUT_LEAST_MS ? TIMEOUT_LEAST_MS : ms;
-	return ms < TIMEOUT_MOST_MS ? ms : 0;
+	ms = ms < TIMEOUT_MOST_MS ? ms : TIMEOUT_MOST_MS;
+	return ms < least ? least : ms;
 }
 
 /* What the kernel asks for: ticks until the first repeat, or -1 = its own. */
@@ -112,7 +119,7 @@ static __always_inline __s32 timeout_ticks(struct bpf_sock_ops *ctx)
 {
 	struct sock_row orig_dst;
 	const struct backend_row *backend = dialled_backend(ctx, &orig_dst);
-	__u32 ms = backend ? timeout_ms(backend) : 0;
+	__u32 ms = backend ? timeout_ms(backend, orig_dst.service) : 0;
 	__u64 hz = ms ? kernel_hz() : 0;
 
 	return hz ? (ms * hz + MS_PER_S - 1) / MS_PER_S : -1;
@@ -126,7 +133,7 @@ static __always_inline void keep_give_up_time(struct bpf_sock_ops *ctx)
 {
 	struct sock_row orig_dst;
 	const struct backend_row *backend = dialled_backend(ctx, &orig_dst);
-	__u32 ms = backend ? timeout_ms(backend) : 0;
+	__u32 ms = backend ? timeout_ms(backend, orig_dst.service) : 0;
 	/* Also when it is not needed, so that it is known when it is. */
 	__u64 hz = backend ? kernel_hz() : 0;
 	int repeats = 0;

@@ -324,6 +324,13 @@ test("a connect to a silent backend is moved at the first repeat of its SYN, ear
     assert.ok(ms > 80 && ms < 800, `${ms} ms`);
   }
   assert.equal(near.counts()["moved"], 6);
+  near.datapath.services.storeWord32(SERVICE, ServiceRow.offsets.rescueAfterMs, 400);
+  const ms = await timeout();
+  assert.ok(ms > 350 && ms < 900, `${ms} ms`);
+  near.datapath.services.storeWord32(SERVICE, ServiceRow.offsets.flags, ServiceFlag.NoRescue);
+  const socket = await a.sockets.open("tcp", 4);
+  await assert.rejects(a.sockets.connect(socket, VIP, 80), { code: "TIMEOUT" });
+  assert.equal(near.counts()["moved"], 7);
 });
 
 /** A connect of pod a that was moved from silent pod c to silent pod d; and what they would answer. */
