@@ -5,6 +5,7 @@ import { lastLines } from "../host/run.js";
 import { openLab } from "../life/handle.js";
 import { labError } from "../plan/errors.js";
 import { allNodes, type LabPlan } from "../plan/plan.js";
+import { NAMESPACE_ROLES } from "../supervise/spec.js";
 import type { LabArguments } from "./arguments.js";
 import { followFiles } from "./follow-files.js";
 import type { LabIo } from "./io.js";
@@ -12,7 +13,7 @@ import { checkPlace, type Target } from "./place.js";
 import { knownRole } from "./role.js";
 
 export async function runLogs(args: LabArguments, io: LabIo): Promise<number> {
-  const role = knownRole(args, ["underlay", "node"]);
+  const role = knownRole(args, NAMESPACE_ROLES);
   const lab = await openLab(args.name);
   const wanted = logNames(lab.plan, role, checkPlace(lab.plan, args));
   const present = new Set(await readdir(lab.paths.logs).catch(() => []));

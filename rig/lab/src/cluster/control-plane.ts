@@ -3,25 +3,21 @@ import { join } from "node:path";
 import type { LabPaths } from "../plan/paths.js";
 import type { ClusterPlan } from "../plan/plan.js";
 
-/** Ports that differ per cluster, since all control planes share one network namespace and its loopback. */
-export function etcdPorts(cluster: ClusterPlan): { readonly client: number; readonly peer: number } {
-  return { client: 23_000 + cluster.id * 10, peer: 23_001 + cluster.id * 10 };
-}
+/** On the loopback of the control plane's own network namespace. */
+const ETCD_CLIENT = "http://127.0.0.1:2379";
+const ETCD_PEER = "http://127.0.0.1:2380";
 
 export function etcdCommand(bin: string, cluster: ClusterPlan, paths: LabPaths): string[] {
-  const ports = etcdPorts(cluster);
-  const client = `http://127.0.0.1:${ports.client}`;
-  const peer = `http://127.0.0.1:${ports.peer}`;
   return [
     join(bin, "etcd"),
     ...flags({
       name: cluster.name,
       "data-dir": paths.cluster(cluster.name).etcd,
-      "listen-client-urls": client,
-      "advertise-client-urls": client,
-      "listen-peer-urls": peer,
-      "initial-advertise-peer-urls": peer,
-      "initial-cluster": `${cluster.name}=${peer}`,
+      "listen-client-urls": ETCD_CLIENT,
+      "advertise-client-urls": ETCD_CLIENT,
+      "listen-peer-urls": ETCD_PEER,
+      "initial-advertise-peer-urls": ETCD_PEER,
+      "initial-cluster": `${cluster.name}=${ETCD_PEER}`,
       "unsafe-no-fsync": "true",
       "log-level": "warn",
     }),
@@ -33,7 +29,7 @@ export function apiServerCommand(bin: string, cluster: ClusterPlan, paths: LabPa
   return [
     join(bin, "kube-apiserver"),
     ...flags({
-      "etcd-servers": `http://127.0.0.1:${etcdPorts(cluster).client}`,
+      "etcd-servers": ETCD_CLIENT,
       "bind-address": cluster.apiAddress,
       "secure-port": "6443",
       "advertise-address": cluster.apiAddress,

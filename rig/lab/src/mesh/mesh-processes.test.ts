@@ -15,7 +15,7 @@ test("command lines of the mesh's programs", () => {
   assert.equal(
     meshApiServerCommand(PROGRAMS, cluster, paths).join(" "),
     "node a.js --kubeconfig /var/lib/isthmus/labs/lab/clusters/east/clustermesh-apiserver.kubeconfig --namespace mesh-system --instance east-0" +
-      " --listen 10.200.0.1:7443 --admin 10.200.0.1:7444 --health 127.0.0.1:7501 --tls-dir /var/lib/isthmus/labs/lab/clusters/east/mesh-tls",
+      " --listen 10.200.0.1:7443 --admin 10.200.0.1:7444 --health 127.0.0.1:7500 --tls-dir /var/lib/isthmus/labs/lab/clusters/east/mesh-tls",
   );
   assert.equal(
     agentCommand(PROGRAMS, plan, cluster, node, { initPid: 42, cgroup: "/cg/isthmus-lab/node-east-1" }, paths).join(

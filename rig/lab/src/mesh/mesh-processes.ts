@@ -1,6 +1,7 @@
 /** The processes of the mesh: one clustermesh-apiserver per cluster, one agent per node, with their command lines. */
 import { join } from "node:path";
 import { flags } from "../cluster/control-plane.js";
+import { controlPlaneId } from "../cluster/control-plane-processes.js";
 import { cgroupDirectories } from "../host/cgroups.js";
 import { CNI_BIN_DIR, CNI_CONF_DIR } from "../node/containerd-config.js";
 import { nodeId } from "../node/node-processes.js";
@@ -13,10 +14,8 @@ import { inNetwork } from "../supervise/wrap.js";
 
 export const AGENT_PORT = 7443;
 export const ADMIN_PORT = 7444;
-/** Health ports differ: the control planes share one loopback. */
-export function apiServerHealth(cluster: ClusterPlan): string {
-  return `127.0.0.1:${7500 + cluster.id}`;
-}
+/** Of the apiserver and of the agent, each on the loopback of its machine. */
+const HEALTH = "127.0.0.1:7500";
 
 export function meshApiServerCommand(programs: MeshPrograms, cluster: ClusterPlan, paths: LabPaths): string[] {
   return [
@@ -28,7 +27,7 @@ export function meshApiServerCommand(programs: MeshPrograms, cluster: ClusterPla
       instance: `${cluster.name}-0`,
       listen: `${cluster.apiAddress}:${AGENT_PORT}`,
       admin: `${cluster.apiAddress}:${ADMIN_PORT}`,
-      health: apiServerHealth(cluster),
+      health: HEALTH,
       "tls-dir": paths.cluster(cluster.name).meshTls,
     }),
   ];
@@ -60,7 +59,7 @@ export function agentCommand(
       servers: `${cluster.apiAddress}:${AGENT_PORT}`,
       "tls-dir": paths.node(node.name).agentTls,
       "state-dir": join(paths.node(node.name).varLib, "isthmus", "agent"),
-      health: "127.0.0.1:7500",
+      health: HEALTH,
       "cni-plugin": programs.cniPlugin,
       "cni-bin-dir": CNI_BIN_DIR,
       "cni-conf-dir": CNI_CONF_DIR,
@@ -83,7 +82,7 @@ export function meshApiServer(
     log: join(context.paths.logs, `clustermesh-apiserver.${cluster.name}.log`),
     cgroup: cgroupOf(context.plan, `clustermesh-apiserver-${cluster.name}`),
     prepare: () => granted,
-    command: () => inNetwork(context.processes.pidOf("underlay"), argv),
+    command: () => inNetwork(context.processes.pidOf(controlPlaneId(cluster)), argv),
     graceMs: 3_000,
   };
 }

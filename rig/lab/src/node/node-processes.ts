@@ -19,7 +19,7 @@ import { kubeletCommand } from "./kubelet-config.js";
 import { NODE_CONFIG_DIR } from "./node-folders.js";
 import { clearNodeState } from "./reboot.js";
 import { proxyEnvironment } from "./registry-proxy.js";
-import { connectNode } from "./underlay.js";
+import { connectMachine } from "./underlay.js";
 
 export function nodeId(node: NodePlan): string {
   return `node.${node.name}`;
@@ -68,7 +68,7 @@ function holder(context: LabContext, node: NodePlan): ProcessSpec {
       const ready = () => existsSync(`/proc/${pid}/root/run/lab/ready`) || endedEarly(pid, node);
       await waitFor(`node "${node.name}" to set itself up`, ready, { timeoutMs: 20_000, everyMs: 10 });
       if (isUnified(hierarchies)) makeInner(hierarchies, cgroupOf(plan, `node-${node.name}`));
-      await connectNode(plan, node, pid, context.processes.pidOf("underlay"));
+      await connectMachine(plan, node, pid, context.processes.pidOf("underlay"));
     },
     graceMs: 0,
   };

@@ -1,4 +1,4 @@
-/** Keeps the underlay's routes to pods equal to the ranges that the controller manager assigned to the nodes. */
+/** A control plane's routes to its pods: the ranges that the controller manager assigned to the nodes. */
 import { list, text } from "../api/json.js";
 import type { KubeApi } from "../api/kube-api.js";
 

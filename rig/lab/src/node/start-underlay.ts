@@ -1,12 +1,11 @@
 /** Starts the underlay: the process that keeps its namespace alive, its network, and the registry proxy for the nodes. */
 import { join } from "node:path";
-import { runsProgram } from "../host/process.js";
-import { waitFor } from "../host/wait.js";
 import { allNodes } from "../plan/plan.js";
 import { cgroupOf, type LabContext } from "../supervise/context.js";
 import type { ProcessSpec } from "../supervise/spec.js";
 import { start } from "../supervise/start.js";
 import { createRegistryProxy, isLoopback, REGISTRY_PROXY_PORT } from "./registry-proxy.js";
+import { networkHolder } from "./network-holder.js";
 import { setUpUnderlay } from "./underlay.js";
 
 export async function startUnderlay(context: LabContext): Promise<void> {
@@ -27,15 +26,6 @@ function underlay(context: LabContext): ProcessSpec {
     role: "underlay",
     log: join(context.paths.logs, "underlay.log"),
     cgroup: cgroupOf(context.plan, "underlay"),
-    command: () => ["unshare", "--net", "--", context.inputs.reaper],
-    // The namespace exists once the command has executed the reaper.
-    started: async (pid) => {
-      await waitFor("the underlay's namespace", () => runsProgram(pid, context.inputs.reaper), {
-        timeoutMs: 5_000,
-        everyMs: 5,
-      });
-      await setUpUnderlay(context.plan, pid);
-    },
-    graceMs: 0,
+    ...networkHolder(context, (pid) => setUpUnderlay(context.plan, pid)),
   };
 }

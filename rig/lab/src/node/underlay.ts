@@ -1,23 +1,22 @@
 /**
- * The underlay: a network namespace with one bridge, on which the control planes listen and to which every node's eth0 connects.
- * The root namespace has one link into it and nothing else of a lab.
+ * The underlay: a network namespace with one bridge, to which the eth0 of every node and control plane connects. The shared etcd
+ * listens on the bridge itself. The root namespace has one link into it and nothing else of a lab.
  */
 import { at } from "../api/json.js";
 import { ip, ipJson, type NetworkNamespace } from "../host/links.js";
 import { labAddresses, MAX_LABS, macOf } from "../plan/addresses.js";
 import { labError } from "../plan/errors.js";
-import type { LabPlan, NodePlan } from "../plan/plan.js";
+import type { LabPlan, MachinePlan } from "../plan/plan.js";
 
 export async function setUpUnderlay(plan: LabPlan, pid: number): Promise<void> {
   const prefix = plan.underlay.prefixLength;
-  const addresses = [...plan.clusters.map((cluster) => cluster.apiAddress), plan.underlay.storeAddress];
   await ip({ pid }, [
     "link set lo up",
     // A fixed hardware address: without one the bridge takes that of a port, and it changes when a node comes back, so that all
-    // neighbours would have to resolve the control planes again.
+    // neighbours would have to resolve the store again.
     `link add br0 address ${macOf(plan.underlay.storeAddress)} type bridge forward_delay 0 stp_state 0`,
     "link set br0 up",
-    ...addresses.map((address) => `addr add ${address}/${prefix} dev br0`),
+    `addr add ${plan.underlay.storeAddress}/${prefix} dev br0`,
   ]);
   await ip("root", [
     `link add ${plan.rootLink} type veth peer name root netns ${pid}`,
@@ -27,21 +26,25 @@ export async function setUpUnderlay(plan: LabPlan, pid: number): Promise<void> {
   await ip({ pid }, ["link set root master br0 up"]);
 }
 
-/** Creates a node's eth0. A node that restarts has the same addresses. */
-export async function connectNode(plan: LabPlan, node: NodePlan, initPid: number, underlayPid: number): Promise<void> {
-  await ip({ pid: underlayPid }, [`link del ${node.port}`]).catch(() => undefined);
-  await ip("root", [
-    `link add eth0 address ${node.mac} netns ${initPid} type veth peer name ${node.port} netns ${underlayPid}`,
-  ]);
-  await ip({ pid: underlayPid }, [`link set ${node.port} master br0 up`]);
-  await ip({ pid: initPid }, [
-    `addr add ${node.address}/${plan.underlay.prefixLength} dev eth0`,
+/** Creates the eth0 of a machine, given a process in its network namespace. A machine that restarts has the same addresses. */
+export async function connectMachine(
+  plan: LabPlan,
+  { port, mac, address }: MachinePlan,
+  pid: number,
+  underlayPid: number,
+): Promise<void> {
+  await ip({ pid: underlayPid }, [`link del ${port}`]).catch(() => undefined);
+  await ip("root", [`link add eth0 address ${mac} netns ${pid} type veth peer name ${port} netns ${underlayPid}`]);
+  await ip({ pid: underlayPid }, [`link set ${port} master br0 up`]);
+  await ip({ pid }, [
+    "link set lo up",
+    `addr add ${address}/${plan.underlay.prefixLength} dev eth0`,
     "link set eth0 up",
     `route add default via ${plan.underlay.rootAddress}`,
   ]);
 }
 
-/** Adds routes from the control planes to pods: each node's pod range via the node. */
+/** Adds routes from a control plane to its pods: each node's pod range via the node. */
 export async function routePods(where: NetworkNamespace, routes: ReadonlyMap<string, string>): Promise<void> {
   const lines = [...routes].map(([cidr, via]) => `route replace ${cidr} via ${via}`);
   if (lines.length > 0) await ip(where, lines);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MeshError } from "@isthmus/model";
-import { allNodes, makePlan } from "./plan.js";
+import { allNodes, controlPlaneMachine, makePlan } from "./plan.js";
 
 const options = { name: "lab", index: 0, clusters: ["east", "west"], nodesPerCluster: 2, bare: false };
 
@@ -17,7 +17,8 @@ test("a plan names nodes after their cluster and is a function of its options", 
 test("link names fit into 15 characters, whatever the clusters are called", () => {
   const clusters = Array.from({ length: 16 }, (_, n) => `a-very-long-name-${n}`);
   const plan = makePlan({ ...options, index: 31, clusters, nodesPerCluster: 16 });
-  for (const { port } of allNodes(plan)) assert.ok(port.length <= 15, port);
+  for (const { port } of [...allNodes(plan), ...plan.clusters.map(controlPlaneMachine)])
+    assert.ok(port.length <= 15, port);
   assert.ok(plan.rootLink.length <= 15);
 });
 

@@ -11,15 +11,19 @@ import { labError } from "./errors.js";
 /** What the agents' programs see: what sockets dial, or the packets of pods too. */
 export type DatapathMode = "sockets" | "packets";
 
+/** One machine on the underlay: a node, or the control plane of a cluster. */
+export interface MachinePlan {
+  readonly address: string;
+  /** The underlay's end of the machine's link. */
+  readonly port: string;
+  /** Derived from the address, so that neighbours need not resolve a restarted machine again. */
+  readonly mac: string;
+}
+
 /** One node of a cluster: name unique in the lab, address in the underlay. */
-export interface NodePlan {
+export interface NodePlan extends MachinePlan {
   readonly name: string;
   readonly cluster: string;
-  readonly address: string;
-  /** The underlay's end of the node's link. */
-  readonly port: string;
-  /** Derived from the address, so that neighbours need not resolve a restarted node again. */
-  readonly mac: string;
 }
 
 /** One cluster: its number (1..16), the address of its control plane, its ranges (CIDR). */
@@ -109,6 +113,11 @@ export function checkLabName(name: string): void {
   if (!LAB_NAME.test(name)) {
     throw labError("USAGE", `Lab name "${name}" is not a short DNS label (a-z, 0-9, "-", at most 20 characters)`);
   }
+}
+
+/** The machine that runs a cluster's control plane. */
+export function controlPlaneMachine({ id, apiAddress }: ClusterPlan): MachinePlan {
+  return { address: apiAddress, port: `c${id}`, mac: macOf(apiAddress) };
 }
 
 export function allNodes(plan: LabPlan): readonly NodePlan[] {

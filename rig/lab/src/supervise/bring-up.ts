@@ -5,6 +5,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { createKubeApi } from "../api/kube-api.js";
+import { controlPlaneId } from "../cluster/control-plane-processes.js";
 import { makeCgroup } from "../host/cgroups.js";
 import { writeNodeFiles } from "../node/node-files.js";
 import { readPodRoutes } from "../node/pod-routes.js";
@@ -48,7 +49,7 @@ async function routeAllPods(context: LabContext): Promise<void> {
   for (const cluster of context.plan.clusters) {
     const api = createKubeApi(await adminContext(cluster, context.paths));
     const routes = await readPodRoutes(api).finally(() => api.close());
-    await routePods({ pid: context.processes.pidOf("underlay") }, routes);
+    await routePods({ pid: context.processes.pidOf(controlPlaneId(cluster)) }, routes);
   }
 }
 

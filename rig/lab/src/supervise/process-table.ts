@@ -2,6 +2,7 @@
 import { waitFor } from "../host/wait.js";
 import { labError } from "../plan/errors.js";
 import type { ManagedProcess } from "./managed-process.js";
+import { NAMESPACE_ROLES } from "./spec.js";
 
 export interface Selector {
   readonly role: string;
@@ -105,6 +106,6 @@ export function rowOf(process: ManagedProcess): ProcessRow {
     restarts: process.restarts,
     sinceMs: running?.sinceMs ?? 0,
     reason: state.status === "Waiting" ? state.reason : "",
-    holder: spec.role === "underlay" || spec.role === "node",
+    holder: NAMESPACE_ROLES.some((role) => role === spec.role),
   };
 }

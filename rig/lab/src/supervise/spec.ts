@@ -16,7 +16,8 @@ export const ROLES = [
 export type Role = (typeof ROLES)[number];
 
 /** Roles of processes that keep namespaces alive: supervised like the others, listed only by `ps --all`. */
-export type NamespaceRole = "underlay" | "node";
+export const NAMESPACE_ROLES = ["underlay", "control-plane", "node"] as const;
+export type NamespaceRole = (typeof NAMESPACE_ROLES)[number];
 
 export interface ProcessSpec {
   readonly role: Role | NamespaceRole;
