@@ -3,6 +3,7 @@ export * from "./bounds.js";
 export * from "./bytes.js";
 export * from "./clock.js";
 export * from "./cluster.js";
+export * from "./duration.js";
 export * from "./errors.js";
 export * from "./node-maps.js";
 export * from "./prefix.js";

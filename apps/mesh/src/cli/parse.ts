@@ -1,6 +1,6 @@
 /** Parses a command's part of the command line into `Input`. Every error is a USAGE error that names the argument. */
 import { parseArgs } from "node:util";
-import { MeshError } from "@isthmus/model";
+import { durationMs, MeshError } from "@isthmus/model";
 import type { Command, Input, Option } from "./command.js";
 import { usageError } from "./exit.js";
 
@@ -69,11 +69,8 @@ const LONGEST_MS = 24 * 3_600_000;
 
 /** Parses `90s`, `2m`, `1h`, `500ms` to milliseconds. Throws USAGE outside of 1ms to 24h. */
 export function parseDuration(text: string, option: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
-  const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? ""];
-  if (match === null || unit === undefined)
-    throw usageError(`Cannot use "${text}" for --${option}: write a duration such as 90s or 2m`);
-  const ms = Number(match[1]) * unit;
+  const ms = durationMs(text);
+  if (ms === undefined) throw usageError(`Cannot use "${text}" for --${option}: write a duration such as 90s or 2m`);
   if (ms >= 1 && ms <= LONGEST_MS) return ms;
   throw usageError(`Cannot use "${text}" for --${option}: write a duration from 1ms to 24h`);
 }
