@@ -28,6 +28,7 @@ const NEEDS = [
   [program("containerd"), [["containerd"]]],
   [program("runc"), [["runc"]]],
   [program("ip"), [["iproute2"]]],
+  [program("tc"), [["iproute2"]]],
   [program("nsenter"), [["util-linux"]]],
   [program("mount"), [["mount"]]],
   [program("tar"), [["tar"]]],

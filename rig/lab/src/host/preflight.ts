@@ -32,7 +32,7 @@ export interface LabSize {
   readonly nodesPerCluster: number;
 }
 
-const PROGRAMS = ["containerd", "ctr", "runc", "ip", "nsenter", "unshare", "mount", "setsid"];
+const PROGRAMS = ["containerd", "ctr", "runc", "ip", "tc", "nsenter", "unshare", "mount", "setsid"];
 const PROGRAM_DIRS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /** The first unmet requirement, or undefined. Pure. */

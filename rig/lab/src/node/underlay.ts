@@ -3,10 +3,16 @@
  * listens on the bridge itself. The root namespace has one link into it and nothing else of a lab.
  */
 import { at } from "../api/json.js";
-import { ip, ipJson, type NetworkNamespace } from "../host/links.js";
+import { ip, ipJson, type NetworkNamespace, tc } from "../host/links.js";
 import { labAddresses, MAX_LABS, macOf } from "../plan/addresses.js";
 import { labError } from "../plan/errors.js";
 import type { LabPlan, MachinePlan } from "../plan/plan.js";
+
+/**
+ * The tc block that every frame passes where it enters the bridge: from a port, or from the underlay itself. The filters of faults
+ * are in it, not on a port, which goes when its machine restarts.
+ */
+export const FRAME_BLOCK = 1;
 
 export async function setUpUnderlay(plan: LabPlan, pid: number): Promise<void> {
   const prefix = plan.underlay.prefixLength;
@@ -23,7 +29,13 @@ export async function setUpUnderlay(plan: LabPlan, pid: number): Promise<void> {
     `addr add ${plan.underlay.rootAddress}/${prefix} dev ${plan.rootLink}`,
     `link set ${plan.rootLink} up`,
   ]);
-  await ip({ pid }, ["link set root master br0 up"]);
+  await tc({ pid }, [`qdisc add dev br0 egress_block ${FRAME_BLOCK} clsact`]);
+  await openPort("root", pid);
+}
+
+async function openPort(port: string, underlayPid: number): Promise<void> {
+  await tc({ pid: underlayPid }, [`qdisc add dev ${port} ingress_block ${FRAME_BLOCK} clsact`]);
+  await ip({ pid: underlayPid }, [`link set ${port} master br0 up`]);
 }
 
 /** Creates the eth0 of a machine, given a process in its network namespace. A machine that restarts has the same addresses. */
@@ -35,7 +47,7 @@ export async function connectMachine(
 ): Promise<void> {
   await ip({ pid: underlayPid }, [`link del ${port}`]).catch(() => undefined);
   await ip("root", [`link add eth0 address ${mac} netns ${pid} type veth peer name ${port} netns ${underlayPid}`]);
-  await ip({ pid: underlayPid }, [`link set ${port} master br0 up`]);
+  await openPort(port, underlayPid);
   await ip({ pid }, [
     "link set lo up",
     `addr add ${address}/${plan.underlay.prefixLength} dev eth0`,
