@@ -37,11 +37,7 @@ function controlsOf({ plan }: LabHandle, clientNode: string): RigControls {
   return {
     agentPid: async () => pidIn(await labStatus(plan.name), agent),
     killAgent: async () => void (await controlProcess(plan.name, "kill", agent)),
-    async holdDown(part) {
-      // SIGKILL first, since `stop` alone sends SIGTERM.
-      await controlProcess(plan.name, "kill", selectorOf(part));
-      await controlProcess(plan.name, "stop", selectorOf(part));
-    },
+    holdDown: async (part) => void (await controlProcess(plan.name, "hold", selectorOf(part))),
     start: async (part) => void (await controlProcess(plan.name, "start", selectorOf(part))),
     addresses: async (part) => [addressOf(plan, part)],
     wipeStore: async () => void (await wipe(plan.name)),

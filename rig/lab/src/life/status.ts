@@ -11,7 +11,7 @@ export async function labStatus(name = "lab"): Promise<ProcessRow[]> {
   return await (await openLab(name)).client.rows();
 }
 
-/** `stop` keeps a process down, `start` starts it again, `kill` sends SIGKILL. Returns the rows after it, for `kill` those before. */
+/** `stop` and `hold` (by SIGKILL) keep a process down, `start` starts it again, `kill` sends SIGKILL. Returns the rows after it, for `kill` those before. */
 export async function controlProcess(name: string, action: Action, selector: Selector): Promise<ProcessRow[]> {
   const lab = await openLab(name);
   if (selector.role === "lab") return await endSupervisor(lab, action);

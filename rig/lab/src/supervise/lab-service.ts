@@ -9,7 +9,8 @@ import type { LabContext } from "./context.js";
 import type { ManagedProcess } from "./managed-process.js";
 import { type ProcessRow, rowOf, type Selector } from "./process-table.js";
 
-export type Action = "stop" | "start" | "kill";
+/** "hold": SIGKILL instead of the SIGTERM of "stop", and down until "start" as well. */
+export type Action = "stop" | "start" | "kill" | "hold";
 
 export interface LabService {
   rows(): ProcessRow[];
@@ -50,7 +51,8 @@ export function createLabService(context: LabContext): LabService {
 
 async function apply(action: Action, managed: ManagedProcess): Promise<void> {
   if (action === "start") return await managed.start();
-  if (action === "stop") return await managed.stop();
+  if (action === "hold") managed.kill();
+  if (action === "hold" || action === "stop") return await managed.stop();
   if (managed.kill()) return;
   throw new MeshError({ code: "NOT_FOUND" }, `Cannot kill "${managed.id}": it does not run`);
 }

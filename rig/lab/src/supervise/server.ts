@@ -69,7 +69,7 @@ function selectorOf(body: unknown): Selector {
 }
 
 function actionOf(name: string): Action {
-  if (name === "stop" || name === "start" || name === "kill") return name;
+  if (name === "stop" || name === "start" || name === "kill" || name === "hold") return name;
   throw labError("USAGE", `Unknown action "${name}"`);
 }
 
