@@ -7,7 +7,7 @@ import { unsupervisedError } from "../supervise/client.js";
 import type { ProcessRow } from "../supervise/process-table.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
-import { checkPlace } from "./place.js";
+import { checkPlace } from "../plan/place.js";
 import { knownRole } from "./role.js";
 
 export async function runControl(args: LabArguments, io: LabIo): Promise<number> {

@@ -5,7 +5,7 @@ import { openLab } from "../life/handle.js";
 import { labError } from "../plan/errors.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
-import { checkPlace } from "./place.js";
+import { checkPlace } from "../plan/place.js";
 
 export async function runExec(args: LabArguments, io: LabIo): Promise<number> {
   const lab = await openLab(args.name);

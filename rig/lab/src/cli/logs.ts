@@ -9,7 +9,7 @@ import { NAMESPACE_ROLES } from "../supervise/spec.js";
 import type { LabArguments } from "./arguments.js";
 import { followFiles } from "./follow-files.js";
 import type { LabIo } from "./io.js";
-import { checkPlace, type Target } from "./place.js";
+import { checkPlace, type Target } from "../plan/place.js";
 import { knownRole } from "./role.js";
 
 export async function runLogs(args: LabArguments, io: LabIo): Promise<number> {

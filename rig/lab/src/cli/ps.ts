@@ -3,7 +3,7 @@ import { systemClock, table } from "@isthmus/model";
 import { openLab } from "../life/handle.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
-import { checkPlace } from "./place.js";
+import { checkPlace } from "../plan/place.js";
 
 const HEADER = ["ROLE", "CLUSTER", "NODE", "PID", "STATUS", "AGE", "RESTARTS"];
 

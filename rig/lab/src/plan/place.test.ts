@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { makePlan } from "../plan/plan.js";
+import { makePlan } from "./plan.js";
 import { checkPlace } from "./place.js";
 
 const plan = makePlan({ name: "lab", index: 0, clusters: ["east", "west"], nodesPerCluster: 2, bare: true });

@@ -1,6 +1,6 @@
 /** Checks the cluster and node that a command names: an unknown name is a usage error with the choices. Pure. */
-import { labError } from "../plan/errors.js";
-import { allNodes, type LabPlan } from "../plan/plan.js";
+import { labError } from "./errors.js";
+import { allNodes, type LabPlan } from "./plan.js";
 
 export interface Target {
   readonly cluster?: string;
