@@ -6,12 +6,14 @@
  */
 export type { LabIo } from "./cli/io.js";
 export { runLab } from "./cli/run-lab.js";
+export type { Fault, Place } from "./faults/fault.js";
 export { preflight } from "./host/preflight.js";
 export { identify, isAlive, type ProcessIdentity } from "./host/process.js";
 export { buildArchive, buildImage, type ImageFile, type ImageSpec } from "./images/build-image.js";
 export { DEMO_TAG } from "./images/lab-images.js";
 export { type KubeBinaries, resolveKubeBinaries, resolveKubeProxy } from "./kube-binaries/resolve.js";
 export { type DownOptions, downLab } from "./life/down.js";
+export { clearFaults, type FaultList, type FaultRow, listFaults, startFault } from "./life/faults.js";
 export { type LabHandle, openLab } from "./life/handle.js";
 export { remainsOf } from "./life/remains.js";
 export { controlProcess, labStatus, loadImage, wipe } from "./life/status.js";

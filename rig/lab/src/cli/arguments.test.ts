@@ -51,6 +51,10 @@ test("invalid arguments are usage errors", () => {
     ["ps", "-f"],
     ["up", "--datapath-mode", "tc"],
     ["down", "--datapath-mode", "packets"],
+    ["ps", "--for", "1s"],
+    ["up", "--one-way"],
+    ["fault", "dark", "west", "--for", "soon"],
+    ["fault", "dark", "west", "--for", "-1s"],
   ];
   for (const words of mistakes) {
     assert.throws(

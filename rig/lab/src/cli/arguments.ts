@@ -1,6 +1,7 @@
 /** Parses the arguments of `mesh lab …` into command, operands and options. Pure; an invalid argument is a `USAGE` error. */
 import { parseArgs } from "node:util";
-import { MeshError } from "@isthmus/model";
+import { durationMs, MeshError } from "@isthmus/model";
+import { DEFAULT_FAULT_MS } from "../faults/fault.js";
 import { labError } from "../plan/errors.js";
 import type { DatapathMode } from "../plan/plan.js";
 
@@ -17,6 +18,7 @@ export const COMMANDS = [
   "exec",
   "load-image",
   "logs",
+  "fault",
 ] as const;
 export type Command = (typeof COMMANDS)[number];
 
@@ -36,6 +38,9 @@ export interface LabArguments {
   readonly all: boolean;
   readonly tail: number;
   readonly follow: boolean;
+  /** How long a fault lasts. */
+  readonly forMs: number;
+  readonly oneWay: boolean;
 }
 
 const OPTIONS = {
@@ -50,11 +55,13 @@ const OPTIONS = {
   all: { type: "boolean", default: false },
   tail: { type: "string", default: "0" },
   follow: { type: "boolean", short: "f", default: false },
+  for: { type: "string" },
+  "one-way": { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-/** How many operands each command takes. */
-const OPERANDS: Readonly<Record<Command, number>> = {
+/** How many operands each command takes; undefined where that depends on the first. */
+const OPERANDS: Readonly<Record<Command, number | undefined>> = {
   up: 0,
   down: 0,
   list: 0,
@@ -67,6 +74,7 @@ const OPERANDS: Readonly<Record<Command, number>> = {
   exec: 2,
   "load-image": 1,
   logs: 1,
+  fault: undefined,
 };
 
 /** Options that only some commands take. All commands take the others: --name, -o, --help. */
@@ -77,9 +85,11 @@ const OWN_OPTIONS: Readonly<Record<string, readonly Command[]>> = {
   "datapath-mode": ["up"],
   cluster: ["stop", "start", "kill", "ps", "load-image", "logs"],
   node: ["stop", "start", "kill", "ps", "logs"],
-  all: ["ps", "down"],
+  all: ["ps", "down", "fault"],
   tail: ["logs"],
   follow: ["logs"],
+  for: ["fault"],
+  "one-way": ["fault"],
   name: COMMANDS.filter((name) => name !== "list"),
 };
 
@@ -123,6 +133,8 @@ export function parseLabArguments(argv: readonly string[]): LabArguments | undef
     all: values.all,
     tail: wholeNumber("--tail", values.tail),
     follow: values.follow,
+    forMs: values.for === undefined ? DEFAULT_FAULT_MS : duration("--for", values.for),
+    oneWay: values["one-way"],
   };
 }
 
@@ -130,13 +142,13 @@ function parse(words: readonly string[]) {
   try {
     return parseArgs({ args: [...words], options: OPTIONS, allowPositionals: true, tokens: true });
   } catch (error) {
-    throw labError("USAGE", MeshError.from(error).message.split(". ")[0] ?? "Cannot read the options", error);
+    throw labError("USAGE", MeshError.from(error).message.split(/\.\s/)[0] ?? "Cannot read the options", error);
   }
 }
 
 function checkOperands(command: Command, operands: readonly string[]): void {
   const want = OPERANDS[command];
-  if (operands.length === want) return;
+  if (want === undefined || operands.length === want) return;
   const words = want === 0 ? "no arguments" : want === 1 ? "one argument" : `${want} arguments`;
   throw labError("USAGE", `"lab ${command}" takes ${words}, not ${operands.length}; see "lab --help"`);
 }
@@ -144,6 +156,12 @@ function checkOperands(command: Command, operands: readonly string[]): void {
 function checkOwnOptions(command: Command, given: readonly string[]): void {
   const wrong = given.find((option) => OWN_OPTIONS[option]?.includes(command) === false);
   if (wrong !== undefined) throw labError("USAGE", `"lab ${command}" has no option --${wrong}`);
+}
+
+function duration(option: string, text: string): number {
+  const ms = durationMs(text);
+  if (ms !== undefined) return ms;
+  throw labError("USAGE", `Cannot use "${text}" for ${option}: write a duration from 100ms to 24h, such as 30s`);
 }
 
 function wholeNumber(option: string, text: string): number {

@@ -4,7 +4,7 @@ import { openLab } from "../life/handle.js";
 import { controlProcess, loadImage, wipe } from "../life/status.js";
 import { labError } from "../plan/errors.js";
 import { unsupervisedError } from "../supervise/client.js";
-import type { ProcessRow } from "../supervise/process-table.js";
+import { type ProcessRow, sameProcess } from "../supervise/process-table.js";
 import type { LabArguments } from "./arguments.js";
 import type { LabIo } from "./io.js";
 import { checkPlace } from "../plan/place.js";
@@ -47,9 +47,7 @@ const PAST: Readonly<Record<string, string>> = { stop: "stopped", start: "starte
 
 /** One line about one process. `before`: the rows before the command, to report a command that changed nothing as such. */
 export function resultLine(command: string, row: ProcessRow, before: readonly ProcessRow[]): string {
-  const was = before.find(
-    ({ role, cluster, node }) => role === row.role && cluster === row.cluster && node === row.node,
-  );
+  const was = before.find((one) => sameProcess(one, row));
   const name = `${[row.role, row.node || row.cluster].filter(Boolean).join(" ")}${row.pid === 0 ? "" : ` (pid ${row.pid})`}`;
   if (command === "start" && row.pid !== 0 && was?.pid === row.pid) return `${name} runs already`;
   if (command === "stop" && was?.status === "Held") return `${name} was stopped already`;

@@ -5,6 +5,7 @@ import { type Command, type LabArguments, parseLabArguments } from "./arguments.
 import { runControl, runLoadImage, runWipe } from "./control.js";
 import { runEnv } from "./env.js";
 import { runExec } from "./exec.js";
+import { runFault } from "./fault.js";
 import { HELP } from "./help.js";
 import type { LabIo } from "./io.js";
 import { runList } from "./list.js";
@@ -28,6 +29,7 @@ const HANDLERS: Readonly<Record<Command, Handler>> = {
   exec: runExec,
   "load-image": runLoadImage,
   logs: runLogs,
+  fault: runFault,
 };
 
 /**

@@ -4,7 +4,16 @@ import { once } from "node:events";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { childrenOf, describeProcess, identify, isAlive, parseStartTicks, signalProcess } from "./process.js";
+import {
+  childrenOf,
+  describeProcess,
+  identify,
+  isAlive,
+  isStopped,
+  parentOf,
+  parseStartTicks,
+  signalProcess,
+} from "./process.js";
 
 test("a command name with spaces and brackets does not shift the fields", () => {
   const fields = ["S", ...Array.from({ length: 18 }, () => "0"), "4711", "9"].join(" ");
@@ -65,4 +74,19 @@ test("a process that does not exit is described by name and state", async () => 
   assert.match(describeProcess(pid), new RegExp(`^${pid} sleep(, in the kernel at \\w+)? \\(T\\)$`));
   child.kill("SIGKILL");
   await once(child, "exit");
+});
+
+test("a process that a signal stopped is recognised, and a process's parent is known by name", async () => {
+  const child = spawn("sleep", ["60"]);
+  await once(child, "spawn");
+  const pid = child.pid ?? 0;
+  assert.ok(!isStopped(pid));
+  child.kill("SIGSTOP");
+  while (!isStopped(pid)) await setImmediate();
+  assert.equal(parentOf(pid)?.identity.pid, process.pid);
+  assert.equal(parentOf(pid)?.command, readFileSync("/proc/self/comm", "latin1").trim());
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  assert.ok(!isStopped(pid));
+  assert.equal(parentOf(pid), undefined);
 });

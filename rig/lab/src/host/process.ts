@@ -12,9 +12,14 @@ export interface ProcessIdentity {
   readonly startTicks: number;
 }
 
-/** Parses the start time from /proc/PID/stat; the command name may contain spaces and brackets. Undefined for a zombie. */
+/** The fields of /proc/PID/stat after the command name, which may contain spaces and brackets: the state is the first. */
+function statFields(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+/** Parses the start time from /proc/PID/stat. Undefined for a zombie. */
 export function parseStartTicks(stat: string): number | undefined {
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = statFields(stat);
   const state = fields[0];
   if (state === undefined || state === "Z" || state === "X") return undefined;
   const ticks = Number(fields[19]);
@@ -24,7 +29,7 @@ export function parseStartTicks(stat: string): number | undefined {
 const PF_EXITING = 0x4;
 
 function isExiting(stat: string): boolean {
-  return (Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[6]) & PF_EXITING) !== 0;
+  return (Number(statFields(stat)[6]) & PF_EXITING) !== 0;
 }
 
 /**
@@ -63,6 +68,30 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
     return true;
   } catch {
     return false;
+  }
+}
+
+/** True when the process is stopped by a signal. */
+export function isStopped(pid: number): boolean {
+  return statOf(pid)?.[0] === "T";
+}
+
+/** The parent of a process and its command name; undefined when one of them has exited. */
+export function parentOf(pid: number): { readonly identity: ProcessIdentity; readonly command: string } | undefined {
+  const identity = identify(Number(statOf(pid)?.[1] ?? 0));
+  if (identity === undefined) return undefined;
+  try {
+    return { identity, command: readFileSync(`/proc/${identity.pid}/comm`, "latin1").trim() };
+  } catch {
+    return undefined;
+  }
+}
+
+function statOf(pid: number): string[] | undefined {
+  try {
+    return statFields(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return undefined;
   }
 }
 

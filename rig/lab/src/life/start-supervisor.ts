@@ -10,7 +10,7 @@ import { labError } from "../plan/errors.js";
 import { type LabPaths, PACKAGE_ROOT } from "../plan/paths.js";
 import { createLabClient } from "../supervise/client.js";
 import { cgroupOf } from "../supervise/context.js";
-import { joinCgroup } from "../supervise/wrap.js";
+import { joinCgroup, SYSTEM_PATH } from "../supervise/wrap.js";
 import type { LabRecord } from "./claim.js";
 
 /** Resolves when the supervisor answers on its socket. */
@@ -25,8 +25,7 @@ export async function startSupervisor(record: LabRecord, paths: LabPaths): Promi
     join(PACKAGE_ROOT, "dist/supervisor-main.js"),
     record.plan.name,
   ]);
-  // Programs of a node are looked up in the system's PATH, not in the caller's.
-  const env = { ...process.env, PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
+  const env = { ...process.env, PATH: SYSTEM_PATH };
   const child = spawn(argv[0] ?? "", argv.slice(1), { detached: true, stdio: ["ignore", log, log], cwd: "/", env });
   closeSync(log);
   const ended = new Promise<never>((_, reject) => {

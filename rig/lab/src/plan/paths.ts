@@ -20,6 +20,8 @@ export interface LabPaths {
   readonly socket: string;
   readonly kubeconfig: string;
   readonly logs: string;
+  /** One record for each fault that is in force. */
+  readonly faults: string;
   readonly store: StorePaths;
   cluster(name: string): ClusterPaths;
   node(name: string): NodePaths;
@@ -62,6 +64,7 @@ export function labPaths(name: string): LabPaths {
     socket: join(root, "lab.sock"),
     kubeconfig: join(root, "kubeconfig"),
     logs: join(root, "log"),
+    faults: join(root, "faults"),
     store: {
       root: store,
       file: join(store, "store.json"),

@@ -6,6 +6,7 @@
 import { mkdir } from "node:fs/promises";
 import { createKubeApi } from "../api/kube-api.js";
 import { controlPlaneId } from "../cluster/control-plane-processes.js";
+import { GUARD_UNIT } from "../faults/start-guard.js";
 import { makeCgroup } from "../host/cgroups.js";
 import { writeNodeFiles } from "../node/node-files.js";
 import { readPodRoutes } from "../node/pod-routes.js";
@@ -57,5 +58,6 @@ function makeCgroups(context: LabContext): void {
   const { plan, hierarchies } = context;
   const clusters = plan.clusters.flatMap(({ name }) => [`control-plane-${name}`, `clustermesh-apiserver-${name}`]);
   const agents = allNodes(plan).map(({ name }) => `agent-${name}`);
-  for (const unit of ["underlay", "mesh-etcd", ...clusters, ...agents]) makeCgroup(hierarchies, cgroupOf(plan, unit));
+  for (const unit of ["underlay", "mesh-etcd", GUARD_UNIT, ...clusters, ...agents])
+    makeCgroup(hierarchies, cgroupOf(plan, unit));
 }

@@ -10,6 +10,11 @@ export interface Selector {
   readonly node?: string;
 }
 
+/** True when both name the same process: a cluster or node that is absent is "" in a row. */
+export function sameProcess(a: Selector, b: Selector): boolean {
+  return a.role === b.role && (a.cluster ?? "") === (b.cluster ?? "") && (a.node ?? "") === (b.node ?? "");
+}
+
 /** One line of `ps`. */
 export interface ProcessRow {
   readonly role: string;

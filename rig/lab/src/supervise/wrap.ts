@@ -5,6 +5,9 @@ import { readFileSync } from "node:fs";
 import { cgroupDirectories } from "../host/cgroups.js";
 import type { CgroupHierarchy } from "../host/mounts.js";
 
+/** PATH of what runs in a lab: the system's, not that of the command that started it. */
+export const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 // Builtins only: the children of a wrapped `nsenter` must not include a subshell.
 const JOIN =
   'ulimit -n "$1"; shift; while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"';
