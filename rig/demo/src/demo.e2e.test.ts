@@ -1,7 +1,7 @@
-/** The demo on the shared lab, in its own namespace; agents that the test suspends are resumed at the end. */
+/** The demo on the shared lab, in its own namespace. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { labStatus, type ProcessRow } from "@isthmus/lab";
+import { clearFaults, startFault } from "@isthmus/lab";
 import { removeNamespace, type TestLab, testLab } from "@isthmus/lab/testing";
 import { type DemoModules, demoOn } from "./demo.js";
 import { FAULT_NAMES } from "./judge/runs.js";
@@ -26,14 +26,6 @@ after(async () => {
   await lab.release();
 });
 
-/** SIGSTOP: the supervisor sees the agent running, but it processes nothing. */
-async function signalAgents(signal: "SIGSTOP" | "SIGCONT"): Promise<readonly ProcessRow[]> {
-  const rows = await labStatus(lab.plan.name);
-  const agents = rows.filter((row) => row.role === "node-agent" && row.cluster === "east");
-  for (const { pid } of agents) process.kill(pid, signal);
-  return agents;
-}
-
 describe("the demo on real clusters", () => {
   test("all six faults pass", async () => {
     const report = await demoOn(labRig(lab), { faults: FAULT_NAMES, rate: 100 }, modules);
@@ -41,8 +33,11 @@ describe("the demo on real clusters", () => {
   });
 
   test("a suspended agent makes the demo fail, although connects to the backends that are gone are moved", async (t) => {
-    t.after(() => signalAgents("SIGCONT"));
-    const beforeFaults = async () => assert.equal((await signalAgents("SIGSTOP")).length, 2);
+    const { name } = lab.plan;
+    t.after(() => clearFaults(name));
+    // The supervisor sees the agents running, but they process nothing.
+    const hang = { kind: "hang", cluster: "east", role: "node-agent" } as const;
+    const beforeFaults = async () => void (await startFault(name, hang, 10 * 60_000));
     const report = await demoOn(labRig(lab), { faults: ["scale-down"], rate: 100 }, { ...modules, beforeFaults });
     const [fault] = report.faults;
     assert.equal(report.problem, null);
