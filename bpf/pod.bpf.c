@@ -88,7 +88,7 @@ int from_pod(struct __sk_buff *skb)
 			keep_syn(skb, &packet, flow.hash);
 	}
 	if (may_refuse(&packet, &flow)) {
-		device = rescue(skb, &packet, &flow, false);
+		device = rescue(skb, &packet, &flow, refusal_reason(&packet));
 		if (device)
 			return move(&packet, device);
 	}
@@ -98,7 +98,7 @@ int from_pod(struct __sk_buff *skb)
 			return refuse_answer(skb, &packet, reason);
 	}
 	if (may_move(&packet, &flow)) {
-		device = rescue(skb, &packet, &flow, true);
+		device = rescue(skb, &packet, &flow, MOVE_REASON_SILENT);
 		if (device)
 			return move(&packet, device);
 	}
@@ -110,7 +110,7 @@ int from_pod(struct __sk_buff *skb)
 	action = forward(skb, &packet);
 	if (action != FORWARD_NO_WAY)
 		return action;
-	device = may_move(&packet, &flow) ? rescue(skb, &packet, &flow, false) : MOVE_NONE;
+	device = may_move(&packet, &flow) ? rescue(skb, &packet, &flow, MOVE_REASON_NO_ROUTE) : MOVE_NONE;
 	return device ? move(&packet, device) : pass_to_stack(&packet);
 }
 
@@ -136,7 +136,7 @@ int from_network(struct __sk_buff *skb)
 		return pass(&packet);
 	packet.ifindex = to->ifindex;
 	if (may_refuse(&packet, &flow)) {
-		device = rescue(skb, &packet, &flow, false);
+		device = rescue(skb, &packet, &flow, refusal_reason(&packet));
 		if (device)
 			return move(&packet, device);
 	}
@@ -165,7 +165,7 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 		return pass(&packet);
 	}
 	if (point == EVENT_POINT_TO_POD && may_refuse(&packet, &flow)) {
-		device = rescue(skb, &packet, &flow, false);
+		device = rescue(skb, &packet, &flow, refusal_reason(&packet));
 		if (device)
 			return move(&packet, device);
 	}

@@ -23,6 +23,7 @@ enum flow_gen flow_gen;
 enum fragment_flag fragment_flag;
 enum event_kind event_kind;
 enum event_point event_point;
+enum move_reason move_reason;
 enum event_flag event_flag;
 enum event_limit event_limit;
 

@@ -114,7 +114,11 @@ __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decisi
 	event->flags = packet->reply ? EVENT_REPLY : 0;
 	__builtin_memcpy(event->source, packet->source, sizeof(event->source));
 	__builtin_memcpy(event->target, packet->target, sizeof(event->target));
-	if (packet->has_ports) {
+	if (packet->is_error && kind == EVENT_MOVED) {
+		/* The error comes from a router as a rule: of the flow that it is about, the backend's end. */
+		__builtin_memcpy(event->source, packet->from_b ? packet->flow.b : packet->flow.a, sizeof(event->source));
+	}
+	if (packet->has_ports || kind == EVENT_MOVED) {
 		event->proto = packet->flow.proto;
 		event->source_port = source_port(packet);
 		event->target_port = target_port(packet);
@@ -128,6 +132,7 @@ __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decisi
 		event->wire_port = packet->dialled.wire_port;
 		event->service = packet->dialled.service;
 		event->backend = packet->dialled.backend;
+		event->move_reason = packet->move_reason;
 	}
 	bpf_ringbuf_submit(event, 0);
 	return 0;

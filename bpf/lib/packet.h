@@ -61,15 +61,15 @@ struct packet {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	__be16 id;     /* of a fragment: identifies its datagram, together with addresses and protocol */
+	__u16 fragment; /* place in its datagram: offset in units of 8 bytes, and MORE_FRAGMENTS; 0 = it is whole */
 	__be32 seq;    /* sequence number of TCP; of an ICMP error, that of the segment that it quotes */
-	__be32 ack;    /* acknowledgement number of TCP */
 	__u32 ifindex; /* device of the pod of this node; an uplink where the pod is not known */
 	__u8 point;    /* enum event_point */
 	__u8 event;    /* enum event_kind of what happened to its flow */
 	__u8 reply;    /* with an event: the flow began in the other direction */
 	__u8 is_moved; /* it was translated (nat.h): `flow` is its other tuple */
-	__u16 fragment; /* place in its datagram: offset in units of 8 bytes, and MORE_FRAGMENTS; 0 = it is whole */
-	__u16 pad;     /* 0: on Linux 6.1 global functions are given no memory that nobody wrote */
+	__u8 move_reason; /* enum move_reason of a packet that moves its connect */
+	__u8 pad[3];   /* 0: on Linux 6.1 global functions are given no memory that nobody wrote */
 };
 
 /* IPv4 as v4-mapped. */
@@ -181,7 +181,6 @@ static __always_inline bool read_tcp(struct __sk_buff *skb, struct packet *packe
 	*sport = ports->source;
 	*dport = ports->dest;
 	packet->seq = *(const __be32 *)&ports->id;
-	packet->ack = *(const __be32 *)(data + L4_OFFSET + TCP_ACK_OFFSET);
 	packet->tcp = *(const __u8 *)(data + L4_OFFSET + TCP_FLAGS_OFFSET);
 	packet->l4_length = *(const __u8 *)(data + L4_OFFSET + TCP_DOFF_OFFSET) >> 4 << 2;
 	return true;

@@ -37,7 +37,8 @@ __noinline int write_reset(struct __sk_buff *skb, const struct packet *packet)
 	tcp.dest = source_port(packet);
 	if (packet->tcp & TCP_ACK) {
 		tcp.flags = TCP_RST;
-		tcp.seq = packet->ack;
+		if (bpf_skb_load_bytes(skb, L4_OFFSET + TCP_ACK_OFFSET, &tcp.seq, sizeof(tcp.seq)))
+			return 0;
 	} else {
 		tcp.ack = bpf_htonl(bpf_ntohl(packet->seq) + 1 + data);
 	}

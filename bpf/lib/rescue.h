@@ -310,6 +310,11 @@ static __always_inline bool is_connecting(const struct tracked *flow, __u32 clie
 	       READ_ONCE(flow->row->sent[client & 1]) == FLOW_SENT_SYN && !READ_ONCE(flow->row->sent[!(client & 1)]);
 }
 
+static __always_inline enum move_reason refusal_reason(const struct packet *packet)
+{
+	return packet->is_error ? MOVE_REASON_UNREACHABLE : MOVE_REASON_REFUSED;
+}
+
 /* True for an answer that may refuse a connect to a Service. */
 static __always_inline bool may_refuse(const struct packet *packet, const struct tracked *flow)
 {
@@ -381,9 +386,10 @@ __noinline int begin_move(const struct packet *packet, __u64 hash, __u32 flags)
 }
 
 /* Takes the SYN of the connect, if it is still known; 0 when what the refusal answers is not what the pod sent. */
-__noinline int take_syn(const struct packet *packet)
+__noinline int take_syn(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct move_scratch *scratch = move_scratch();
+	__be32 ack = 0;
 	__u32 isn, behind;
 	const struct syn_row *kept;
 	struct syn_row *syn;
@@ -398,15 +404,18 @@ __noinline int take_syn(const struct packet *packet)
 	if (syn->check != syn_check(syn, scratch->move.hash))
 		__builtin_memset(syn, 0, sizeof(*syn));
 	isn = bpf_ntohl(scratch->move.front.isn);
-	behind = bpf_ntohl(packet->ack) - isn - 1;
+	if (packet->tcp & TCP_RST)
+		bpf_skb_load_bytes(skb, L4_OFFSET + TCP_ACK_OFFSET, &ack, sizeof(ack));
+	behind = bpf_ntohl(ack) - isn - 1;
 	return packet->tcp & TCP_RST ? behind <= bpf_ntohs(syn->data) : bpf_ntohl(packet->seq) == isn;
 }
 
 /* Notes in the packet what became of its connect. `is_answer`: it is not the SYN itself. */
 static __always_inline void note_move(struct packet *packet, const struct move *move, const struct flow_body *body,
-				      bool is_answer)
+				      bool is_answer, enum move_reason reason)
 {
 	packet->event = EVENT_MOVED;
+	packet->move_reason = reason;
 	packet->reply = is_answer;
 	__builtin_memcpy(packet->dialled.vip, body->vip, sizeof(body->vip));
 	packet->dialled.vip_port = body->vip_port;
@@ -418,9 +427,10 @@ static __always_inline void note_move(struct packet *packet, const struct move *
 /*
  * Moves the connect that this packet refuses to another backend: returns the client's device, at whose ingress the packet,
  * which is the SYN then, begins; or MOVE_NONE, or MOVE_DROP. For packets that may_refuse(); for those that may_move() and have
- * no way; and for repeats of a SYN (`is_silent`). Each of its steps is a call with a frame of its own.
+ * no way; and for repeats of a SYN. Each of its steps is a call with a frame of its own.
  */
-static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, struct tracked *flow, bool is_silent)
+static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, struct tracked *flow,
+				  enum move_reason reason)
 {
 	bool is_answer = !(flow->flags & FLOW_INITIATOR);
 	struct move_scratch *scratch = move_scratch();
@@ -428,9 +438,9 @@ static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, 
 
 	if (!scratch || !read_body(flow, &scratch->body) || !begin_move(packet, flow->hash, flow->flags))
 		return MOVE_NONE;
-	if (!take_syn(packet))
+	if (!take_syn(skb, packet))
 		return is_answer ? MOVE_DROP : MOVE_NONE;
-	if (!choose_next(is_silent)) {
+	if (!choose_next(reason == MOVE_REASON_SILENT)) {
 		count(METRIC_MOVE_EXHAUSTED);
 		return MOVE_NONE;
 	}
@@ -443,7 +453,7 @@ static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, 
 	}
 	mark(flow, FLOW_NAT, 0);
 	count(METRIC_MOVED);
-	note_move(packet, &scratch->move, &scratch->body, is_answer);
+	note_move(packet, &scratch->move, &scratch->body, is_answer, reason);
 	device = write_syn(skb);
 	return device ? device : MOVE_DROP;
 }

@@ -455,6 +455,15 @@ enum event_kind {
 	EVENT_MOVED = 5,	  /* a connect was refused by its backend, or not answered, and goes to another one of the Service */
 };
 
+/** Why a connect was moved to another backend. */
+enum move_reason {
+	MOVE_REASON_NONE = 0,	     /* it was not moved */
+	MOVE_REASON_REFUSED = 1,     /* its backend answered with RST */
+	MOVE_REASON_UNREACHABLE = 2, /* an ICMP error said that its backend is not there */
+	MOVE_REASON_NO_ROUTE = 3,    /* the node has no route to its backend: the pod is gone */
+	MOVE_REASON_SILENT = 4,	     /* its backend did not answer */
+};
+
 /** Where a packet was when its event was written. */
 enum event_point {
 	EVENT_POINT_NONE = 0,	      /* not known */
@@ -534,7 +543,8 @@ struct packet_event {
 	__u32 backend;		/* backend id */
 	__u32 rule;		/* reserved: rule of policy that decided */
 	__be32 isn;		/* sequence number of a SYN */
-	__u32 spare[3];		/* 0 */
+	__u32 move_reason;	/* enum move_reason of EVENT_MOVED, of which backend is the one that it goes to */
+	__u32 spare[2];		/* 0 */
 };
 
 /** Settings, read-only data of every program, set when it is loaded. */

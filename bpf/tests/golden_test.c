@@ -222,7 +222,7 @@ static void events(void)
 				     .target_port = htons(80), .icmp_type = 8, .icmp_code = 3, .length = htons(1500),
 				     .ifindex = 0x01020304, .limited = 7, .source_identity = 8, .target_identity = 9,
 				     .vip_port = htons(443), .wire_port = htons(61000), .service = 10, .backend = 11, .rule = 12,
-				     .isn = htonl(0x11223344)};
+				     .isn = htonl(0x11223344), .move_reason = MOVE_REASON_SILENT};
 
 	address(event.source, "::ffff:10.1.0.1");
 	address(event.target, "::ffff:10.1.0.2");

@@ -14,6 +14,7 @@ import { openCgroupRoot } from "./cgroups/cgroup-root.js";
 import { reconcilePodsCgroups } from "./cgroups/pods-cgroups.js";
 import { nodeName } from "./desired/nodes/nodes.js";
 import { createMapQueries } from "./dump/map-queries.js";
+import { createBackendAddresses } from "./events/backend-addresses.js";
 import { type EventFeed, startEventFeed } from "./events/event-feed.js";
 import { createPodNames } from "./events/pod-names.js";
 import { createServiceNames } from "./events/service-names.js";
@@ -176,6 +177,7 @@ async function startNode(
     port.packets &&
     startEventFeed({
       ...{ events: port.packets.events, pods: names, services, clock, monotonicMicros, signal },
+      ...{ backends: createBackendAddresses(port.backends) },
       dropped: spoofing.take,
     });
   const maps = createMapQueries({ port, pods: names, services, monotonicNs });

@@ -27,6 +27,7 @@ import {
   FlowKey,
   FlowBody,
   FlowRow,
+  MoveReason,
   NatFlag,
   NatRow,
   NatStateRow,
@@ -236,6 +237,7 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
     backend: 11,
     rule: 12,
     isn: 0x11223344,
+    moveReason: MoveReason.Silent,
   }),
 };
 

@@ -1,11 +1,13 @@
 /** Connects to a Service whose backend is dead go to another one (bpf/lib/rescue.h), by real sockets. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { type Address, formatAddress } from "@isthmus/model";
 import { waitFor } from "@isthmus/runtime";
 import { backendId } from "./backend-id.js";
-import { NatFlag, Proto, ServiceFlag, ServiceRow } from "./gen/index.js";
+import { EventFlag, EventKind, MoveReason, NatFlag, Proto, ServiceFlag, ServiceRow } from "./gen/index.js";
 import { native } from "./native.js";
 import { makePacket, TcpFlag } from "./testing/packets.js";
+import { readEvents } from "./testing/read-events.js";
 import { joinNodes, makeServiceNode, type ServiceNode, type ServicePod } from "./testing/service-node.js";
 import { TcAction } from "./testing/skb-run.js";
 
@@ -149,6 +151,38 @@ test("a moved connection goes on when its flows are forgotten", async (t) => {
     near.forgetFlows();
     for (const socket of sockets) assert.equal(await a.sockets.exchange(socket, 100_000), true);
   }
+});
+
+test("a move is an event with the flow, the Service, the reason, and the backend and the port that it has then", async (t) => {
+  const { node, a, b, c } = await makeNode(t);
+  await addService(node, { c: [c, "dead"] }, { b: [b, "alive"] });
+  const gone = node.write.backend({ index: 20, address: "10.1.0.99", port: 80 });
+  const events = node.datapath.packets?.events;
+  assert.ok(events);
+  events.want([EventKind.Moved]);
+  assert.deepEqual(await a.sockets.dial(VIP, 80, 1, 4), { b: 1 });
+  node.write.service(SERVICE, [{ ids: [gone] }, { ids: [backendId(1, 2)] }]);
+  assert.deepEqual(await a.sockets.dial(VIP, 80, 1, 4), { b: 1 });
+  const fronts = (await node.natRows()).filter(({ flags }) => flags & NatFlag.Front).map((row) => row.clientPort);
+  const seen = await readEvents(events, 2);
+  assert.deepEqual(
+    seen.map(({ source, target, flags, moveReason }) => [
+      formatAddress(source as Address),
+      formatAddress(target as Address),
+      flags,
+      moveReason,
+    ]),
+    [
+      [c.address, a.address, EventFlag.Reply, MoveReason.Refused],
+      [a.address, "10.1.0.99", 0, MoveReason.NoRoute],
+    ],
+  );
+  for (const event of seen)
+    assert.deepEqual(
+      [formatAddress(event.vip as Address), event.vipPort, event.service, event.backend],
+      [VIP, 80, SERVICE, backendId(1, 2)],
+    );
+  assert.deepEqual(new Set(seen.map(({ wirePort }) => wirePort)), new Set(fronts));
 });
 
 test("connects to a pod that is gone are moved, on its node and from another one", async (t) => {

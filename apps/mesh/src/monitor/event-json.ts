@@ -5,6 +5,7 @@ import {
   type FlowEvent,
   FlowEventKind,
   FlowEventPoint,
+  type FlowMove,
   type FlowService,
   FlowVerdict,
 } from "@isthmus/proto";
@@ -30,6 +31,7 @@ export function eventJson(node: string, event: FlowEvent): object {
       source: endJson(event.source),
       destination: endJson(event.destination),
       ...(event.service === undefined ? {} : { service: serviceJson(event.service) }),
+      ...(event.move === undefined ? {} : { move: moveJson(event.move) }),
       protocol: event.protocol === 0 ? "" : (PROTOCOLS[event.protocol] ?? String(event.protocol)),
       ...(event.protocol === 6 ? { tcpFlags: flagNames(event.tcpFlags) } : {}),
       ...(event.protocol === 1 ? { icmp: { type: event.icmpType, code: event.icmpCode } } : {}),
@@ -45,6 +47,10 @@ function endJson(end: FlowEnd | undefined): object {
   if (end === undefined) return {};
   const pod = end.pod === "" ? {} : { namespace: end.namespace, pod: end.pod };
   return { address: formatAddress(end.address), port: end.port, ...pod };
+}
+
+function moveJson({ reason, backend, sourcePort }: FlowMove): object {
+  return { reason, ...(backend === undefined ? {} : { backend: endJson(backend) }), sourcePort };
 }
 
 function serviceJson({ address, port, namespace, name }: FlowService): object {

@@ -66,6 +66,15 @@ const EVENTS: readonly FlowEvent[] = [
   }),
   event({ protocol: 17, tcpFlags: 0, service: service(""), destination: end("10.2.0.10", 53) }),
   event({ service: service("", "fd00::10"), destination: end("fd00::1", 8080) }),
+  event({
+    ...{ service: service("web"), destination: end("10.2.0.9", 8080), tcpFlags: 20, isReply: true },
+    ...{ kind: FlowEventKind.FLOW_EVENT_KIND_MOVED, verdict: 0 as FlowVerdict },
+    move: { reason: "refused", backend: end("10.1.0.2", 8080, "web-0"), sourcePort: 61_000 },
+  }),
+  event({
+    ...{ service: service("web"), destination: end("10.2.0.9", 8080), kind: FlowEventKind.FLOW_EVENT_KIND_MOVED },
+    move: { reason: "silent", backend: undefined, sourcePort: 61_001 },
+  }),
 ];
 
 test("each event is a line with source, destination, what happened, and the drop reason", () => {

@@ -6,6 +6,7 @@ import {
   type FlowEvent,
   FlowEventKind,
   FlowEventPoint,
+  type FlowMove,
   type FlowService,
   FlowVerdict,
 } from "@isthmus/proto";
@@ -18,6 +19,7 @@ const KINDS: ReadonlyMap<FlowEventKind, string> = new Map([
   [FlowEventKind.FLOW_EVENT_KIND_PICKED_UP, "PICKED-UP"],
   [FlowEventKind.FLOW_EVENT_KIND_CLOSED, "CLOSED"],
   [FlowEventKind.FLOW_EVENT_KIND_DROP, "DROP"],
+  [FlowEventKind.FLOW_EVENT_KIND_MOVED, "MOVED"],
 ]);
 const VERDICTS: ReadonlyMap<FlowVerdict, string> = new Map([
   [FlowVerdict.FLOW_VERDICT_TO_STACK, "to the node's stack"],
@@ -87,7 +89,22 @@ export function flagNames(flags: number): readonly string[] {
   return TCP_FLAGS.filter((_, bit) => (flags & (1 << bit)) !== 0);
 }
 
+const MOVE_REASONS: ReadonlyMap<string, string> = new Map([
+  ["refused", "refused"],
+  ["unreachable", "unreachable"],
+  ["no_route", "the pod is gone"],
+  ["silent", "no answer"],
+]);
+
+/** Why a connect was moved, and where it goes: `refused: goes to shop/web-1:8080 from port 61000`. */
+function moveText(event: FlowEvent, { reason, backend, sourcePort }: FlowMove): string {
+  const why = MOVE_REASONS.get(reason) ?? lineText(reason);
+  const to = backend === undefined ? "another backend" : endText(event, backend);
+  return `${why}: goes to ${to} from port ${sourcePort}`;
+}
+
 function outcome(event: FlowEvent): string {
+  if (event.move !== undefined) return moveText(event, event.move);
   if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) {
     const meaning = event.dropMeaning === "" ? "" : `, ${lineText(event.dropMeaning)}`;
     const more = event.limited > 0 ? ` (${event.limited} more not shown)` : "";

@@ -1,7 +1,16 @@
 /** From the bytes of an event to what operators read. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DropReason, EventFlag, EventKind, EventLimit, EventPoint, PacketEvent, Verdict } from "@isthmus/bpf";
+import {
+  DropReason,
+  EventFlag,
+  EventKind,
+  EventLimit,
+  EventPoint,
+  MoveReason,
+  PacketEvent,
+  Verdict,
+} from "@isthmus/bpf";
 import { formatAddress, parseAddress } from "@isthmus/model";
 import { type FlowEnd, FlowEventKind, FlowEventPoint, FlowVerdict } from "@isthmus/proto";
 import { decodeEvent } from "./decode-event.js";
@@ -12,6 +21,9 @@ const pods = createPodNames();
 pods.set(11, { namespace: "shop", name: "a", addresses: [parseAddress("10.1.0.1")] });
 pods.set(12, { namespace: "shop", name: "b", addresses: [parseAddress("10.1.0.2")] });
 const { services } = makeServiceNames();
+const backends = {
+  byId: (id: number) => (id === 77 ? { address: Buffer.from(parseAddress("10.1.0.2")), port: 8080 } : undefined),
+};
 
 const EVENT: PacketEvent = {
   ...PacketEvent.decode(new Uint8Array(PacketEvent.size)),
@@ -33,7 +45,11 @@ const EVENT: PacketEvent = {
 
 function decode(event: Partial<PacketEvent> = {}, more = 0) {
   const bytes = PacketEvent.encode({ ...EVENT, ...event });
-  return decodeEvent(new DataView(bytes.buffer), { at: 0, length: bytes.length + more }, 1_000_000, { pods, services });
+  return decodeEvent(new DataView(bytes.buffer), { at: 0, length: bytes.length + more }, 1_000_000, {
+    pods,
+    services,
+    backends,
+  });
 }
 
 const text = (end: FlowEnd | undefined) =>
@@ -105,4 +121,20 @@ test("an event of another layout, of an unknown kind, or cut short is none", () 
   assert.notEqual(decode({}, 8), undefined, "a longer one of the same version has fields that are not known yet");
   assert.equal(decode({ reason: 99 })?.dropReason, "reason 99");
   assert.equal(decode({ reason: 99 })?.dropMeaning, "");
+});
+
+test("a connect that was moved has its reason and the backend that it goes to", () => {
+  const moved = { kind: EventKind.Moved, verdict: Verdict.Move, flags: EventFlag.Reply, point: EventPoint.FromNetwork };
+  const ends = {
+    source: parseAddress("10.2.0.9"),
+    target: parseAddress("10.1.0.1"),
+    sourcePort: 80,
+    targetPort: 40_000,
+  };
+  const event = decode({ ...moved, ...ends, wirePort: 61_000, moveReason: MoveReason.Refused, backend: 77 });
+  assert.deepEqual([text(event?.source), text(event?.destination)], ["shop/a 10.1.0.1:40000", "/ 10.2.0.9:80"]);
+  const { reason, sourcePort, backend } = event?.move ?? {};
+  assert.deepEqual([reason, sourcePort, text(backend)], ["refused", 61_000, "shop/b 10.1.0.2:8080"]);
+  assert.equal(decode({ ...moved, moveReason: MoveReason.Silent, backend: 78 })?.move?.backend, undefined);
+  assert.equal(decode()?.move, undefined);
 });

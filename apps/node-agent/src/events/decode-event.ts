@@ -9,6 +9,7 @@ import {
   EventKind,
   EventLimit,
   EventPoint,
+  MoveReasonHelp,
   PacketEvent,
   Verdict,
 } from "@isthmus/bpf";
@@ -17,9 +18,11 @@ import {
   type FlowEvent,
   FlowEventKind,
   FlowEventPoint,
+  type FlowMove,
   type FlowService,
   FlowVerdict,
 } from "@isthmus/proto";
+import type { BackendAddresses } from "./backend-addresses.js";
 import type { PodName, PodNames } from "./pod-names.js";
 import type { ServiceNames } from "./service-names.js";
 
@@ -28,6 +31,7 @@ const KINDS: ReadonlyMap<number, FlowEventKind> = new Map([
   [EventKind.FlowPickedUp, FlowEventKind.FLOW_EVENT_KIND_PICKED_UP],
   [EventKind.FlowClosed, FlowEventKind.FLOW_EVENT_KIND_CLOSED],
   [EventKind.Drop, FlowEventKind.FLOW_EVENT_KIND_DROP],
+  [EventKind.Moved, FlowEventKind.FLOW_EVENT_KIND_MOVED],
 ]);
 const POINTS: ReadonlyMap<number, FlowEventPoint> = new Map([
   [EventPoint.FromPod, FlowEventPoint.FLOW_EVENT_POINT_FROM_POD],
@@ -38,6 +42,7 @@ const POINTS: ReadonlyMap<number, FlowEventPoint> = new Map([
 const VERDICTS: ReadonlyMap<number, FlowVerdict> = new Map([
   [Verdict.Pass, FlowVerdict.FLOW_VERDICT_TO_STACK],
   [Verdict.Drop, FlowVerdict.FLOW_VERDICT_DROPPED],
+  [Verdict.Refuse, FlowVerdict.FLOW_VERDICT_DROPPED],
   [Verdict.Deliver, FlowVerdict.FLOW_VERDICT_DELIVERED],
   [Verdict.Forward, FlowVerdict.FLOW_VERDICT_FORWARDED],
 ]);
@@ -49,6 +54,8 @@ export interface EventNames {
   readonly pods: Pick<PodNames, "byAddress" | "byDevice">;
   /** The Services that they dial. */
   readonly services: ServiceNames;
+  /** The backends that connects are moved to. */
+  readonly backends: BackendAddresses;
 }
 
 /**
@@ -62,7 +69,7 @@ export function decodeEvent(
   view: DataView,
   { at, length }: { readonly at: number; readonly length: number },
   offsetMicros: number,
-  { pods, services }: EventNames,
+  { pods, services, backends }: EventNames,
 ): FlowEvent | undefined {
   if (length < PacketEvent.size || view.getUint8(at + AT.version) !== EventLimit.Version) return undefined;
   const kind = KINDS.get(view.getUint8(at + AT.kind));
@@ -95,6 +102,17 @@ export function decodeEvent(
     limited: view.getUint32(at + AT.limited, true),
     isn: view.getUint32(at + AT.isn),
     service: view.getUint32(at + AT.service, true) === 0 ? undefined : dialledService(view, at, services),
+    move: kind === FlowEventKind.FLOW_EVENT_KIND_MOVED ? flowMove(view, at, backends, pods) : undefined,
+  };
+}
+
+function flowMove(view: DataView, at: number, backends: BackendAddresses, pods: Pick<PodNames, "byAddress">): FlowMove {
+  const reason = view.getUint32(at + AT.moveReason, true);
+  const backend = backends.byId(view.getUint32(at + AT.backend, true));
+  return {
+    reason: MoveReasonHelp.get(reason)?.name ?? `reason ${reason}`,
+    backend: backend && flowEnd(backend.address, backend.port, pods.byAddress(backend.address)),
+    sourcePort: view.getUint16(at + AT.wirePort),
   };
 }
 

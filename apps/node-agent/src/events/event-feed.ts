@@ -12,6 +12,7 @@ import { EventKind, eachRecord, type PacketEvents, type RingBatch } from "@isthm
 import type { Clock } from "@isthmus/model";
 import { type EventBatch, type EventFilter, type EventsNotShown, type FlowEvent, FlowEventKind } from "@isthmus/proto";
 import { sleep } from "@isthmus/runtime";
+import type { BackendAddresses } from "./backend-addresses.js";
 import { decodeEvent } from "./decode-event.js";
 import type { PodNames } from "./pod-names.js";
 import type { ServiceNames } from "./service-names.js";
@@ -23,6 +24,8 @@ export interface EventFeedModules {
   readonly pods: Pick<PodNames, "byAddress" | "byDevice" | "has" | "onChange">;
   /** The names of Services. */
   readonly services: ServiceNames;
+  /** The backends that connects are moved to. */
+  readonly backends: BackendAddresses;
   /** Times batches; its wall clock is that of the events. */
   readonly clock: Clock;
   /** Microseconds of the kernel's monotonic clock, by which programs time events. */
@@ -62,15 +65,15 @@ const RECENT_DROPS = 100;
 /** Bytes of events between the addon's thread and the event loop: about 30,000 events. */
 const MAX_QUEUED_BYTES = 4 << 20;
 
-const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed];
+const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed, EventKind.Moved];
 
 /** Reads from now on, until the signal aborts. */
 export function startEventFeed(modules: EventFeedModules): EventFeed {
-  const { events, pods, services, clock, monotonicMicros, signal, dropped } = modules;
+  const { events, pods, services, backends, clock, monotonicMicros, signal, dropped } = modules;
   const subscribers = new Set<Subscriber>();
   const recent: FlowEvent[] = [];
   const counts = { read: 0, late: 0 };
-  const names = { pods, services };
+  const names = { pods, services, backends };
 
   /** What passes the filter has a source that is named, and only pods of this node have names. */
   function mayGetFlows({ filter: { fromNamespace, fromPod, dropsOnly } }: Subscriber): boolean {

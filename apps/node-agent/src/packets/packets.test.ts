@@ -47,6 +47,7 @@ test("flows of pods and what a pod forges are events with the pods' names, while
   const stop = new AbortController();
   const feed = startEventFeed({
     ...{ events: datapath.packets.events, pods: node.names, services: { byFrontend: () => undefined } },
+    backends: { byId: () => undefined },
     ...{ clock: systemClock, signal: stop.signal },
     monotonicMicros: () => Number(process.hrtime.bigint() / 1000n),
   });

@@ -295,6 +295,29 @@ export const EventKindHelp: ReadonlyMap<number, { readonly name: string; readonl
   [5, { name: "moved", text: "a connect was refused by its backend, or not answered, and goes to another one of the Service" }],
 ]);
 
+/** Why a connect was moved to another backend. */
+export const MoveReason = {
+  /** it was not moved */
+  None: 0,
+  /** its backend answered with RST */
+  Refused: 1,
+  /** an ICMP error said that its backend is not there */
+  Unreachable: 2,
+  /** the node has no route to its backend: the pod is gone */
+  NoRoute: 3,
+  /** its backend did not answer */
+  Silent: 4,
+} as const;
+export type MoveReason = (typeof MoveReason)[keyof typeof MoveReason];
+/** Name and meaning of each value, for tables and metrics. */
+export const MoveReasonHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [0, { name: "none", text: "it was not moved" }],
+  [1, { name: "refused", text: "its backend answered with RST" }],
+  [2, { name: "unreachable", text: "an ICMP error said that its backend is not there" }],
+  [3, { name: "no_route", text: "the node has no route to its backend: the pod is gone" }],
+  [4, { name: "silent", text: "its backend did not answer" }],
+]);
+
 /** Where a packet was when its event was written. */
 export const EventPoint = {
   /** not known */

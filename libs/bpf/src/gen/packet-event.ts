@@ -60,13 +60,15 @@ export interface PacketEvent {
   readonly rule: number;
   /** sequence number of a SYN */
   readonly isn: number;
+  /** enum move_reason of EVENT_MOVED, of which backend is the one that it goes to */
+  readonly moveReason: number;
 }
 
 export const PacketEvent = {
   /** Bytes. */
   size: 120,
   /** Byte offset of each field. */
-  offsets: { time: 0, version: 8, kind: 9, point: 10, verdict: 11, reason: 12, proto: 13, tcp: 14, flags: 15, source: 16, target: 32, sourcePort: 48, targetPort: 50, icmpType: 52, icmpCode: 53, length: 54, ifindex: 56, limited: 60, sourceIdentity: 64, targetIdentity: 68, vip: 72, vipPort: 88, wirePort: 90, service: 92, backend: 96, rule: 100, isn: 104 },
+  offsets: { time: 0, version: 8, kind: 9, point: 10, verdict: 11, reason: 12, proto: 13, tcp: 14, flags: 15, source: 16, target: 32, sourcePort: 48, targetPort: 50, icmpType: 52, icmpCode: 53, length: 54, ifindex: 56, limited: 60, sourceIdentity: 64, targetIdentity: 68, vip: 72, vipPort: 88, wirePort: 90, service: 92, backend: 96, rule: 100, isn: 104, moveReason: 108 },
   /** Writes the struct into `out` at `at`, padding as zeros. Arrays may be shorter than the field. */
   encode(value: PacketEvent, out: Uint8Array = new Uint8Array(120), at = 0): Uint8Array {
     const view = viewOf(out, at, 120);
@@ -98,6 +100,7 @@ export const PacketEvent = {
     view.setUint32(96, value.backend, true);
     view.setUint32(100, value.rule, true);
     view.setUint32(104, value.isn, false);
+    view.setUint32(108, value.moveReason, true);
     return out;
   },
   /** Reads the struct from `bytes` at `at`; byte arrays are copies. */
@@ -131,6 +134,7 @@ export const PacketEvent = {
       backend: view.getUint32(96, true),
       rule: view.getUint32(100, true),
       isn: view.getUint32(104, false),
+      moveReason: view.getUint32(108, true),
     };
   },
 } as const;

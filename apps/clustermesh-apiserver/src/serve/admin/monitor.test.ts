@@ -199,9 +199,17 @@ test("what an agent says is made printable, and an event without addresses is le
   const service = { address: end.address, port: 80, namespace: "shop\u009b", name: "web\u202e" };
   const value = {
     events: [
-      FlowEvent.fromPartial({ kind: 1, source: end, destination: end, service, dropMeaning: "a\u001b[2J" }),
+      FlowEvent.fromPartial({
+        kind: 1,
+        source: end,
+        destination: end,
+        service,
+        move: { reason: "\u001b", backend: end },
+        dropMeaning: "a\u001b[2J",
+      }),
       FlowEvent.fromPartial({ kind: 1, source: end, destination: end, service: { ...service, address: Buffer.of(1) } }),
       FlowEvent.fromPartial({ kind: 1, source: { ...end, address: Buffer.alloc(5) }, destination: end }),
+      FlowEvent.fromPartial({ kind: 5, source: end, destination: end, move: { backend: { address: Buffer.of(1) } } }),
     ],
     notShown: undefined,
   };
@@ -213,7 +221,13 @@ test("what an agent says is made printable, and an event without addresses is le
   for (const text of [event?.source?.pod, event?.dropMeaning])
     assert.ok(text?.startsWith("a") === true && !text.includes("\u001b"), text);
   assert.deepEqual(
-    [event?.source?.pod, event?.service?.namespace, event?.service?.name],
-    ["a\\u{1b}[31m", "shop\\u{9b}", "web\\u{202e}"],
+    [
+      event?.source?.pod,
+      event?.service?.namespace,
+      event?.service?.name,
+      event?.move?.reason,
+      event?.move?.backend?.pod,
+    ],
+    ["a\\u{1b}[31m", "shop\\u{9b}", "web\\u{202e}", "\\u{1b}", "a\\u{1b}[31m"],
   );
 });

@@ -167,13 +167,14 @@ const NO_FILTER = EventFilter.create();
 /** What an agent says, as it may be shown: names printable, addresses of a length that addresses have. */
 function cleaned(batch: EventBatch): EventBatch {
   const events = batch.events.filter(
-    ({ source, destination, service }) =>
-      hasAddress(source) && hasAddress(destination) && (service === undefined || hasAddress(service)),
+    ({ source, destination, service, move }) =>
+      hasAddress(source) && hasAddress(destination) && [service, move?.backend].every(hasAddressOrIsNone),
   );
   for (const event of events) {
     event.dropReason = printable(event.dropReason, 64);
     event.dropMeaning = printable(event.dropMeaning, 256);
-    for (const end of [event.source, event.destination]) {
+    if (event.move !== undefined) event.move.reason = printable(event.move.reason, 64);
+    for (const end of [event.source, event.destination, event.move?.backend]) {
       if (end === undefined) continue;
       end.namespace = printable(end.namespace, 253);
       end.pod = printable(end.pod, 253);
@@ -183,6 +184,10 @@ function cleaned(batch: EventBatch): EventBatch {
     event.service.name = printable(event.service.name, 253);
   }
   return { ...batch, events };
+}
+
+function hasAddressOrIsNone(end: { readonly address: Uint8Array } | undefined): boolean {
+  return end === undefined || hasAddress(end);
 }
 
 function hasAddress(end: { readonly address: Uint8Array } | undefined): boolean {

@@ -79,6 +79,7 @@ const FLOW_EVENT = bounds({
   8: message("source", 1, FLOW_END),
   9: message("destination", 1, FLOW_END),
   16: once("drop_meaning", 256),
+  18: message("move", 1, bounds({ 1: once("reason", 64), 2: message("backend", 1, FLOW_END) })),
   17: message("service", 1, bounds({ 1: once("address", 16), 3: once("namespace", 253), 4: once("name", 253) })),
 });
 /** An agent puts 500 events into a batch. */

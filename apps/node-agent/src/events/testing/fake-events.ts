@@ -43,7 +43,7 @@ export function startFakeFeed(signal: AbortSignal = new AbortController().signal
   };
   const dropped: FlowEvent[] = [];
   const feed = startEventFeed({
-    ...{ events, pods, services: makeServiceNames().services, clock, signal },
+    ...{ events, pods, services: makeServiceNames().services, backends: { byId: () => undefined }, clock, signal },
     monotonicMicros: () => clock.now() * 1000,
     dropped: (event) => void dropped.push(event),
   });

@@ -124,6 +124,8 @@ export enum FlowEventKind {
   /** FLOW_EVENT_KIND_CLOSED - one end has sent RST, or both FIN */
   FLOW_EVENT_KIND_CLOSED = 3,
   FLOW_EVENT_KIND_DROP = 4,
+  /** FLOW_EVENT_KIND_MOVED - a connect to a Service goes to another backend */
+  FLOW_EVENT_KIND_MOVED = 5,
   UNRECOGNIZED = -1,
 }
 
@@ -555,8 +557,24 @@ export interface FlowEvent {
   isn: number;
   /** of drop_reason, in a sentence; empty: the agent is of an older version */
   dropMeaning: string;
+  /** of FLOW_EVENT_KIND_MOVED */
+  move:
+    | FlowMove
+    | undefined;
   /** which the source dialled; absent: none, or the source is no pod of this node */
   service: FlowService | undefined;
+}
+
+/** What became of a connect whose backend, the destination of the flow, is dead. */
+export interface FlowMove {
+  /** refused, unreachable, no_route, silent */
+  reason: string;
+  /** where it goes now; absent: the agent does not know that backend any more */
+  backend:
+    | FlowEnd
+    | undefined;
+  /** that it has at that backend */
+  sourcePort: number;
 }
 
 /** A Service, by the address and port that a pod dialled. The destination of the flow is its backend. */
@@ -4595,6 +4613,7 @@ function createBaseFlowEvent(): FlowEvent {
     limited: 0,
     isn: 0,
     dropMeaning: "",
+    move: undefined,
     service: undefined,
   };
 }
@@ -4651,6 +4670,9 @@ export const FlowEvent: MessageFns<FlowEvent> = {
     }
     if (message.dropMeaning !== "") {
       writer.uint32(130).string(message.dropMeaning);
+    }
+    if (message.move !== undefined) {
+      FlowMove.encode(message.move, writer.uint32(146).fork()).join();
     }
     if (message.service !== undefined) {
       FlowService.encode(message.service, writer.uint32(138).fork()).join();
@@ -4799,6 +4821,14 @@ export const FlowEvent: MessageFns<FlowEvent> = {
             message.dropMeaning = reader.string();
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.move = FlowMove.decode(reader, reader.uint32());
+            continue;
+          }
           case 17: {
             if (tag !== 138) {
               break;
@@ -4844,9 +4874,91 @@ export const FlowEvent: MessageFns<FlowEvent> = {
     message.limited = object.limited ?? 0;
     message.isn = object.isn ?? 0;
     message.dropMeaning = object.dropMeaning ?? "";
+    message.move = (object.move !== undefined && object.move !== null) ? FlowMove.fromPartial(object.move) : undefined;
     message.service = (object.service !== undefined && object.service !== null)
       ? FlowService.fromPartial(object.service)
       : undefined;
+    return message;
+  },
+};
+
+function createBaseFlowMove(): FlowMove {
+  return { reason: "", backend: undefined, sourcePort: 0 };
+}
+
+export const FlowMove: MessageFns<FlowMove> = {
+  encode(message: FlowMove, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== "") {
+      writer.uint32(10).string(message.reason);
+    }
+    if (message.backend !== undefined) {
+      FlowEnd.encode(message.backend, writer.uint32(18).fork()).join();
+    }
+    if (message.sourcePort !== 0) {
+      writer.uint32(24).uint32(message.sourcePort);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlowMove {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlowMove();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.backend = FlowEnd.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sourcePort = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FlowMove>): FlowMove {
+    return FlowMove.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlowMove>): FlowMove {
+    const message = createBaseFlowMove();
+    message.reason = object.reason ?? "";
+    message.backend = (object.backend !== undefined && object.backend !== null)
+      ? FlowEnd.fromPartial(object.backend)
+      : undefined;
+    message.sourcePort = object.sourcePort ?? 0;
     return message;
   },
 };
