@@ -2,6 +2,7 @@
 // Map operations on one or many entries. Lengths are checked against bpf_map_info:
 // a wrong one throws, so that the kernel never reads beyond a buffer.
 #include <stdlib.h>
+#include <string.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
@@ -47,6 +48,7 @@ static bool sized(napi_env env, napi_value value, size_t want, void **data, cons
 
 #define BAD_KEY "Cannot use a key that is not as long as the map's keys"
 #define BAD_VALUE "Cannot use a value that is not as long as the map's values"
+#define DIFFERENT_COUNTS "Cannot use keys and values of different counts"
 
 // mapInfo(map) -> {type, keySize, valueSize, maxEntries, flags, id, name}
 static napi_value map_info(napi_env env, napi_callback_info info) {
@@ -162,7 +164,7 @@ static napi_value map_update_each(napi_env env, napi_callback_info info) {
   if (!get_args(env, info, 4, args, NULL) || !map_get(env, args[0], &map)) return napi_failed(env);
   if (!counted(env, args[1], map.info.key_size, &count, &keys, BAD_KEY)) return NULL;
   if (!counted(env, args[2], value_size(&map), &other, &values, BAD_VALUE)) return NULL;
-  if (count != other) return throw_range(env, "Cannot use keys and values of different counts");
+  if (count != other) return throw_range(env, DIFFERENT_COUNTS);
   if (!get_u32(env, args[3], &flags)) return napi_failed(env);
   napi_value result = make_errors(env, count, &errors);
   if (!result) return NULL;
@@ -187,6 +189,41 @@ static napi_value map_delete_each(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// The kernel has no call that deletes an entry only if it has this value. So the entry is compared, then taken out, and put
+// back if it is another one by then: -ESTALE, as when it was another one before.
+static int delete_unchanged(const struct map *map, const void *key, const void *value, void *found) {
+  size_t size = map->info.value_size;
+  int error = bpf_map_lookup_elem(map->fd, key, found);
+  if (error) return error;
+  if (memcmp(found, value, size)) return -ESTALE;
+  error = bpf_map_lookup_and_delete_elem(map->fd, key, found);
+  if (error || !memcmp(found, value, size)) return error;
+  error = bpf_map_update_elem(map->fd, key, found, BPF_NOEXIST);
+  return error && error != -EEXIST ? error : -ESTALE;
+}
+
+// mapDeleteUnchanged(map, keys, values) -> Int32Array: 0 or errno of each entry: ESTALE when it has another value.
+static napi_value map_delete_unchanged(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  struct map map;
+  void *keys, *values;
+  size_t count, other;
+  int32_t *errors;
+  if (!get_args(env, info, 3, args, NULL) || !map_get(env, args[0], &map)) return napi_failed(env);
+  if (!counted(env, args[1], map.info.key_size, &count, &keys, BAD_KEY)) return NULL;
+  if (!counted(env, args[2], value_size(&map), &other, &values, BAD_VALUE)) return NULL;
+  if (count != other) return throw_range(env, DIFFERENT_COUNTS);
+  if (map.info.type != BPF_MAP_TYPE_HASH) return throw_errno(env, EINVAL, "delete unchanged entries", map.info.name);
+  void *found = malloc(map.info.value_size);
+  if (!found) return throw_errno(env, ENOMEM, "delete unchanged entries", map.info.name);
+  napi_value result = make_errors(env, count, &errors);
+  for (size_t i = 0; result && i < count; i++)
+    errors[i] = -delete_unchanged(&map, (char *)keys + i * map.info.key_size,
+                                  (char *)values + i * map.info.value_size, found);
+  free(found);
+  return result;
+}
+
 // mapUpdateBatch(map, keys, values) -> number of entries written, by one system call.
 static napi_value map_update_batch(napi_env env, napi_callback_info info) {
   napi_value args[3], result;
@@ -196,7 +233,7 @@ static napi_value map_update_batch(napi_env env, napi_callback_info info) {
   if (!get_args(env, info, 3, args, NULL) || !map_get(env, args[0], &map)) return napi_failed(env);
   if (!counted(env, args[1], map.info.key_size, &count, &keys, BAD_KEY)) return NULL;
   if (!counted(env, args[2], value_size(&map), &other, &values, BAD_VALUE)) return NULL;
-  if (count != other) return throw_range(env, "Cannot use keys and values of different counts");
+  if (count != other) return throw_range(env, DIFFERENT_COUNTS);
   uint32_t done = count;
   LIBBPF_OPTS(bpf_map_batch_opts, opts);
   int error = count ? bpf_map_update_batch(map.fd, keys, values, &done, &opts) : 0;
@@ -239,6 +276,7 @@ bool map_init(napi_env env, napi_value exports) {
          set_function(env, exports, "mapUpdate", map_update) && set_function(env, exports, "mapDelete", map_delete) &&
          set_function(env, exports, "mapUpdateEach", map_update_each) &&
          set_function(env, exports, "mapDeleteEach", map_delete_each) &&
+         set_function(env, exports, "mapDeleteUnchanged", map_delete_unchanged) &&
          set_function(env, exports, "mapUpdateBatch", map_update_batch) &&
          set_function(env, exports, "mapDump", map_dump);
 }

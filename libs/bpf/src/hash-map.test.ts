@@ -1,21 +1,25 @@
 /** Hashes in the kernel, read in parts. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { bytesKey } from "@isthmus/model";
+import { Worker } from "node:worker_threads";
+import { bytesKey, keyBytes } from "@isthmus/model";
 import { createHashMap } from "./hash-map.js";
-import { MapFlag, MapType } from "./kernel-constants.js";
-import { native } from "./native.js";
+import { Errno, MapFlag, MapType } from "./kernel-constants.js";
+import { type Fd, native } from "./native.js";
+import type { RewriteData } from "./testing/rewrite-worker.js";
 
 const COUNT = 3000;
 /** BPF_MAP_TYPE_LPM_TRIE. */
 const LPM_TRIE = 11;
 
-function open(t: TestContext, type: number, flags: number) {
+function create(t: TestContext, type: number, flags: number): Fd {
   const shape = { type, keySize: 8, valueSize: 4, maxEntries: COUNT + 1, flags };
   const map = native().mapCreate({ ...shape, name: "test" });
   t.after(() => map.close());
-  return createHashMap("test", map);
+  return map;
 }
+
+const open = (t: TestContext, type: number, flags: number) => createHashMap("test", create(t, type, flags));
 
 /** 32 significant bits, and a number in them: keys of either kind of map. */
 function key(i: number): string {
@@ -53,4 +57,42 @@ test("reading ends although entries are deleted between two parts", async (t) =>
     if (last !== undefined) await hash.delete(new Set([bytesKey(last[0])]));
   }
   assert.ok(read < hash.maxEntries + 1024, `${read} entries`);
+});
+
+test("an entry is deleted only with the value that it has", async (t) => {
+  const hash = open(t, MapType.Hash, MapFlag.NoPrealloc);
+  const [one, two] = [Uint8Array.of(1, 0, 0, 0), Uint8Array.of(2, 0, 0, 0)];
+  await hash.insert(new Map([1, 2, 3].map((i) => [key(i), one])));
+  const { done, failed } = await hash.deleteUnchanged(
+    new Map([
+      [key(1), one],
+      [key(2), two],
+      [key(4), one],
+    ]),
+  );
+  assert.deepEqual([done.size, failed.size], [3, 0]);
+  assert.deepEqual([...(await hash.load()).keys()].sort(), [key(2), key(3)]);
+  const trie = open(t, LPM_TRIE, MapFlag.NoPrealloc);
+  await assert.rejects(trie.deleteUnchanged(new Map([[key(1), one]])), { code: "EINVAL" });
+});
+
+test("a value that another thread puts there in the middle of a deletion stays", async (t) => {
+  const map = create(t, MapType.Hash, MapFlag.NoPrealloc);
+  const [zero, one] = [new Uint8Array(4), Uint8Array.of(1, 0, 0, 0)];
+  const [entry, done] = [keyBytes(key(1)), new Int32Array(new SharedArrayBuffer(4))];
+  const data: RewriteData = { mapId: native().mapInfo(map).id, key: entry, values: [zero, one], times: 2000, done };
+  const worker = new Worker(new URL("./testing/rewrite-worker.js", import.meta.url), { workerData: data });
+  t.after(() => worker.terminate());
+  const keys = Buffer.concat(Array.from({ length: 50 }, () => entry));
+  let deleted = 0;
+  for (let round = 1; round <= 200 || deleted === 0; round++) {
+    assert.ok(round < 10_000, "nothing was deleted");
+    worker.postMessage("");
+    while (Atomics.load(done, 0) < round)
+      for (const errno of native().mapDeleteUnchanged(map, keys, new Uint8Array(4 * 50))) {
+        if (errno === 0) deleted++;
+        else assert.ok(errno === Errno.ESTALE || errno === Errno.ENOENT, String(errno));
+      }
+    assert.deepEqual(native().mapLookup(map, entry), one, `round ${round}`);
+  }
 });

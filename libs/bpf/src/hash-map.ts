@@ -1,9 +1,9 @@
 /**
- * Implements HashPort of libs/reconcile on a pinned BPF hash. Work is split into chunks of about a millisecond, and the
+ * Implements SharedHashPort of libs/reconcile on a pinned BPF hash. Work is split into chunks of about a millisecond, and the
  * event loop runs between them.
  */
 import { bytesKey, keyBytes } from "@isthmus/model";
-import type { BatchResult, HashEntry, HashPort } from "@isthmus/reconcile";
+import type { BatchResult, HashEntry, SharedHashPort } from "@isthmus/reconcile";
 import { nextTurn } from "@isthmus/runtime";
 import { mapError } from "./errors.js";
 import { Errno, UpdateFlag } from "./kernel-constants.js";
@@ -12,7 +12,7 @@ import { type Fd, native } from "./native.js";
 const CHUNK = 1024;
 
 /** `name`: of the pin, for errors. `map` stays the caller's, which must not close it before the port's last call. */
-export function createHashMap(name: string, map: Fd): HashPort {
+export function createHashMap(name: string, map: Fd): SharedHashPort {
   const { keySize, valueSize, maxEntries } = native().mapInfo(map);
 
   async function load(): Promise<Map<string, Uint8Array>> {
@@ -66,6 +66,9 @@ export function createHashMap(name: string, map: Fd): HashPort {
     return { done, failed };
   }
 
+  const valuesOf = (entries: ReadonlyMap<string, Uint8Array>, keys: readonly string[]) =>
+    Buffer.concat(keys.map((key) => entries.get(key) ?? new Uint8Array(0)));
+
   return {
     name,
     keySize,
@@ -74,15 +77,20 @@ export function createHashMap(name: string, map: Fd): HashPort {
     load,
     parts,
     insert: (entries) =>
-      each([...entries.keys()], "add an entry to", (keys, chunk) => {
-        const values = Buffer.concat(chunk.map((key) => entries.get(key) ?? new Uint8Array(0)));
-        return native().mapUpdateEach(map, keys, values, UpdateFlag.NoExist);
-      }),
+      each([...entries.keys()], "add an entry to", (keys, chunk) =>
+        native().mapUpdateEach(map, keys, valuesOf(entries, chunk), UpdateFlag.NoExist),
+      ),
     delete: (keys) =>
       each([...keys], "delete an entry of", (packed) =>
         native()
           .mapDeleteEach(map, packed)
           .map((errno) => (errno === Errno.ENOENT ? 0 : errno)),
+      ),
+    deleteUnchanged: (entries) =>
+      each([...entries.keys()], "delete an entry of", (keys, chunk) =>
+        native()
+          .mapDeleteUnchanged(map, keys, valuesOf(entries, chunk))
+          .map((errno) => (errno === Errno.ENOENT || errno === Errno.ESTALE ? 0 : errno)),
       ),
   };
 }

@@ -23,4 +23,4 @@ export const HELPER_SET_RETVAL = 187;
 export const BPFFS_MAGIC = 0xcafe4a11;
 export const CGROUP2_MAGIC = 0x63677270;
 
-export const Errno = { ENOENT: 2, E2BIG: 7, ENOMEM: 12, EEXIST: 17, ENOSPC: 28 } as const;
+export const Errno = { ENOENT: 2, E2BIG: 7, ENOMEM: 12, EEXIST: 17, ENOSPC: 28, ESTALE: 116 } as const;

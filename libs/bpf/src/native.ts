@@ -197,6 +197,12 @@ export interface Native {
   mapUpdateEach(map: Fd, keys: Uint8Array, values: Uint8Array, flags: number): Int32Array;
   /** 0 or errno of each key: ENOENT when it did not exist. */
   mapDeleteEach(map: Fd, keys: Uint8Array): Int32Array;
+  /**
+   * Deletes entries of a hash (not per CPU) that have these values. 0 or errno of each: ENOENT when the key did not exist,
+   * ESTALE when it has another value, which stays. A value that another writer puts there in the middle of the call is
+   * absent for about a microsecond.
+   */
+  mapDeleteUnchanged(map: Fd, keys: Uint8Array, values: Uint8Array): Int32Array;
   /** Makes one system call; returns the number of entries written. */
   mapUpdateBatch(map: Fd, keys: Uint8Array, values: Uint8Array): number;
   /** At most `most` entries in one system call; `cursor` of the call before, undefined = from the start. */

@@ -41,6 +41,15 @@ export interface HashPort {
   delete(keys: ReadonlySet<string>): Promise<BatchResult>;
 }
 
+/** A BPF hash in which programs insert and delete entries too. */
+export interface SharedHashPort extends HashPort {
+  /**
+   * Deletes the entries that have these values. A key that has another value by now, or none, counts as done: what it has
+   * stays.
+   */
+  deleteUnchanged(entries: ReadonlyMap<string, Uint8Array>): Promise<BatchResult>;
+}
+
 /** A BPF array that is mapped into memory. Under traffic only single aligned words are changed, by one store each. */
 export interface ArrayPort {
   /** As in errors: that of the pin. */
