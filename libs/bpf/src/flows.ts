@@ -1,7 +1,8 @@
 /** Reads mesh_conntrack: which rows have a flow, and what is known of it (bpf/lib/conntrack.h). */
 import type { ArrayPort } from "@isthmus/reconcile";
-import { type Hash64, hash64, mixHash, multiply, ROW_CHECK, rowCheck } from "./check.js";
+import { hash64, ROW_CHECK, rowCheck } from "./check.js";
 import { viewOf } from "./codec.js";
+import { createFlowCheck, createFlowHash, createFlowPlace } from "./flow-hash.js";
 import { FlowBody, FlowFlag, FlowGen, FlowKey, FlowRow, FlowSent, FlowWord, Limit } from "./gen/index.js";
 
 const SETS_PER_READ = 256;
@@ -122,29 +123,24 @@ export function flowRowCheck(flowKey: Uint8Array, generation: number, seed: bigi
   return createFlowCheck(seed)(viewOf(flowKey, 0, FlowKey.size), 0, generation);
 }
 
-/** Words of a key with the addresses; ports and protocol are in one more. */
-const ADDRESS_WORDS = 4;
-
-/** Returns flow_check() of the key at `at`. */
-function createFlowCheck(seed: bigint): (row: DataView, at: number, generation: number) => number {
-  const [hashFlow, factor] = [createFlowHash(seed), hash64(ROW_CHECK)];
-  return (row, at, generation) => {
-    const hash = hashFlow(row, at);
-    hash.low = (hash.low ^ generation) >>> 0;
-    multiply(hash, factor);
-    return hash.high >>> 16;
-  };
-}
-
-/** Returns the hash that place_of() sets, of the key at `at`: one object, which the next call changes. */
-function createFlowHash(seed: bigint): (row: DataView, at: number) => Hash64 {
-  const [begin, hash] = [hash64(ROW_CHECK ^ seed), { low: 0, high: 0 }];
-  return (row, at) => {
-    Object.assign(hash, begin);
-    rowCheck(hash, row, at, ADDRESS_WORDS);
-    rowCheck(hash, row, at + ADDRESS_WORDS * 8, 1);
-    mixHash(hash);
-    return hash;
+/**
+ * Returns what finds the row of a flow by its encoded key, as programs do; undefined: it has none, or one that is being
+ * written. `monotonicNs`: the clock of the programs.
+ */
+export function createFlowLookup(
+  table: Pick<FlowTable, "read" | "maxEntries" | "seed">,
+  monotonicNs: () => bigint,
+): (flowKey: Uint8Array) => Flow | undefined {
+  const [placeOf, readFlow] = [createFlowPlace(table.seed, table.maxEntries), createFlowReader(table.seed)];
+  return (flowKey) => {
+    const rows = table.read(placeOf(viewOf(flowKey, 0, FlowKey.size), 0), 1);
+    const now = flowTime(monotonicNs());
+    for (let at = 0; at < rows.length; at += FlowRow.size) {
+      if (Buffer.compare(rows.subarray(at + key, at + key + FlowKey.size), flowKey) !== 0) continue;
+      const flow = readFlow(rows, at, now);
+      return typeof flow === "string" ? undefined : flow;
+    }
+    return undefined;
   };
 }
 

@@ -9,6 +9,7 @@ export * from "./errors.js";
 export { makeFloor, validFloor } from "./floor.js";
 export {
   createBodyReader,
+  createFlowLookup,
   createFlowReader,
   type DialledService,
   type Flow,
@@ -23,6 +24,7 @@ export * from "./hash-map.js";
 export * from "./layout.js";
 export * from "./link-settings.js";
 export * from "./map-set.js";
+export { type NatTuple, readNatRow } from "./nat.js";
 export * from "./native.js";
 export * as rtnetlink from "./netlink/index.js";
 export type { NetlinkMessage, NetlinkRequest } from "./netlink/messages.js";

@@ -3,7 +3,7 @@
  * the pod ranges of the mesh. A pod's device gets its programs when its row is there: they drop what is of no pod.
  */
 import { join } from "node:path";
-import type { ArrayPort, HashPort } from "@isthmus/reconcile";
+import type { ArrayPort, HashPort, SharedHashPort } from "@isthmus/reconcile";
 import { createMappedArray } from "./array-map.js";
 import { type DeviceLinks, openDeviceLinks } from "./attach/device-links.js";
 import type { DeviceProgram } from "./attach/device-mechanism.js";
@@ -23,7 +23,7 @@ export interface PacketPath {
   /** `struct pod_range_key` to `struct pod_range_row`. */
   readonly podRanges: HashPort;
   /** `struct flow_key` to `struct nat_row`: flows whose connect was moved. Programs insert, the agent deletes. */
-  readonly nat: HashPort;
+  readonly nat: SharedHashPort;
   /** `struct nat_state_row`. */
   readonly natState: ArrayPort;
   /** Name of the map of flows. */
