@@ -5,6 +5,7 @@
 One JSON object per line on stdin, one on stdout: {"op": ..., ...} -> {"ok": value} or {"error": "ECONNREFUSED"}.
 Sockets are numbered. Servers answer with their name: TCP on accept, UDP as "name:data"; "echo" is TCP that echoes.
 """
+import contextlib
 import ctypes
 import errno
 import json
@@ -30,7 +31,7 @@ def serve_tcp(server, name):
 
 
 def echo(client):
-    with client:
+    with client, contextlib.suppress(ConnectionResetError):
         while data := client.recv(65536):
             client.sendall(data)
 

@@ -221,6 +221,7 @@ async function startNode(
   if (port.packets !== undefined) {
     packets = await startPackets({
       ...{ path: port.packets, gracePeriod: () => port.gracePeriod(), openNetlink, changes, names, log, clock, signal },
+      monotonicNs,
       nodes: () => state.meshState.nodes,
       complete: state.complete,
     });

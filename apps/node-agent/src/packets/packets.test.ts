@@ -1,7 +1,7 @@
 /** Mode `packets` on a node with pods, by real traffic. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EndpointRow } from "@isthmus/bpf";
+import { EndpointRow, MAP_NAMES } from "@isthmus/bpf";
 import { bytesKey, systemClock } from "@isthmus/model";
 import { EventFilter, type FlowEvent, FlowEventKind, Node } from "@isthmus/proto";
 import { waitFor } from "@isthmus/runtime";
@@ -25,6 +25,12 @@ test("pods that are attached reach each other past the stack; one that is detach
   assert.ok((counts.get("deliver") ?? 0) >= 100, `${counts.get("deliver")} packets`);
   assert.deepEqual([counts.get("to_stack"), counts.get("spoofed_source")], [0, 0]);
   assert.equal(node.attached().length, 4);
+  const fill = node.packets().fill();
+  assert.deepEqual(
+    fill.map(({ map }) => map),
+    [MAP_NAMES.endpoints, MAP_NAMES.podRanges, MAP_NAMES.conntrack, MAP_NAMES.nat],
+  );
+  assert.deepEqual(fill.at(-1), { map: MAP_NAMES.nat, used: 0, capacity: 65_536 });
   node.netns.ip("link", "del", b.attachment.hostDevice);
   devices.detach(b.attachment);
   const rows = async () => [...((await datapath.packets?.endpointIndex.load()) ?? new Map()).keys()];

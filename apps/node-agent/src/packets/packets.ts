@@ -5,6 +5,7 @@
  *   CNI ADD ─► row of the pod ─► programs on its device ─► the pod gets its address
  *   links, addresses change ─► programs on the uplinks
  *   Node records ─► pod ranges
+ *   connects are moved ─► their rows go when they ended
  * ```
  * A pod's row comes first: the programs drop what is of no pod. Everything outlives the agent, and the next one adopts
  * it.
@@ -19,6 +20,7 @@ import { createPassLoop } from "../network/pass-loop.js";
 import { deviceMacs, isHostDeviceName } from "../pods/device-name.js";
 import type { PodAttachment, PodDevices } from "../pods/types.js";
 import { openEndpointTable } from "./endpoint-table.js";
+import { collectNatRows } from "./nat-rows.js";
 import { openPodRanges, type PodRangesModules } from "./pod-ranges.js";
 
 export interface PacketsModules extends Omit<PodRangesModules, "port"> {
@@ -32,6 +34,8 @@ export interface PacketsModules extends Omit<PodRangesModules, "port"> {
   readonly changes: NetworkChanges;
   /** Gets the pods by device and address. */
   readonly names: Pick<PodNames, "set" | "delete">;
+  /** The clock of the programs. */
+  readonly monotonicNs: () => bigint;
 }
 
 export interface Packets {
@@ -39,7 +43,7 @@ export interface Packets {
   readonly devices: PodDevices;
   /** The records of these nodes changed, or which sources are in sync. */
   update(names: Iterable<NodeName>): void;
-  /** Entries in use of the maps of this mode; flows as counted less than `FLOWS_COUNTED_MS` ago. */
+  /** Entries in use of the maps of this mode; flows as counted less than `FLOWS_COUNTED_MS` ago, moved ones as last seen. */
   fill(): readonly MapFill[];
 }
 
@@ -50,6 +54,7 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
   const { path, gracePeriod, openNetlink, changes, names, log, clock, signal } = modules;
   const table = await openEndpointTable(path, gracePeriod);
   const ranges = await openPodRanges({ ...modules, port: path.podRanges });
+  const nat = collectNatRows(modules);
   /** Devices of pods, and uplinks: the others have no programs. */
   const wanted = new Set<number>();
   /** Those of pods by name. */
@@ -155,6 +160,7 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
         { map: path.endpoints.name, used: table.used, capacity: path.endpoints.maxEntries - 1 },
         { map: path.podRanges.name, used: ranges.used, capacity: path.podRanges.maxEntries },
         { map: path.conntrack, ...flows.fill },
+        { map: path.nat.name, used: nat.used, capacity: path.nat.maxEntries },
       ];
     },
     update(names) {

@@ -157,6 +157,7 @@ export function makePacketNode(t: TestContext): PacketNode {
           openNetlink: () => openNetlink(netns.path),
           changes: { subscribe: (listener) => void listeners.push(listener) },
           names,
+          monotonicNs: () => process.hrtime.bigint(),
           nodes: () => nodes,
           complete: () => true,
           log: silentLogger,
