@@ -32,7 +32,15 @@ pods.set(1, { namespace: "shop", name: "cart", addresses: [parseAddress("10.1.0.
 const services = createServiceNames(createDesiredState());
 const life = new AbortController();
 const monotonicMicros = () => Number(process.hrtime.bigint() / 1000n);
-const feed = startEventFeed({ events, pods, services, backends: { byId: () => undefined }, clock: systemClock, monotonicMicros, signal: life.signal });
+const feed = startEventFeed({
+  events,
+  pods,
+  services,
+  backends: { byId: () => undefined },
+  clock: systemClock,
+  monotonicMicros,
+  signal: life.signal,
+});
 let [sent, notShown] = [0, 0];
 const session = createQuerySession({
   events: feed,
