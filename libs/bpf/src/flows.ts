@@ -1,6 +1,6 @@
 /** Reads mesh_conntrack: which rows have a flow, and what is known of it (bpf/lib/conntrack.h). */
 import type { ArrayPort } from "@isthmus/reconcile";
-import { hash64, ROW_CHECK, rowCheck } from "./check.js";
+import { type Hash64, hash64, ROW_CHECK, rowCheck } from "./check.js";
 import { viewOf } from "./codec.js";
 import { createFlowCheck, createFlowHash, createFlowPlace } from "./flow-hash.js";
 import { FlowBody, FlowFlag, FlowGen, FlowKey, FlowRow, FlowSent, FlowWord, Limit } from "./gen/index.js";

@@ -27,7 +27,7 @@ export function makeNatRows(flow: MovedFlow) {
   if (client === undefined || first === undefined || backend === undefined) throw new Error("Cannot be");
   const front = tupleKey(client, flow.clientPort, first, flow.port);
   const wire = tupleKey(client, flow.wirePort, backend, flow.port);
-  const row = { peerPort: flow.port, moves: 1, tier: 0, isn: flow.isn, backend: 2, before: [1] };
+  const row = { peerPort: flow.port, moves: 1, tier: 0, isn: flow.isn, backend: 2, before: [1, 0], silent: 0 };
   const isB = (key: Uint8Array) => (Buffer.compare(FlowKey.decode(key).b, client) === 0 ? NatFlag.ClientIsB : 0);
   const frontRow = { ...row, peer: backend, clientPort: flow.wirePort, flags: NatFlag.Front | isB(front), check: 0n };
   const wireRow = { ...row, peer: first, clientPort: flow.clientPort, flags: isB(wire), check: 0n };
