@@ -17,7 +17,7 @@
  * The first packet of a flow, its close and drops are events for the agent (lib/event.h).
  */
 #include "lib/deliver.h"
-#include "lib/dialled.h"
+#include "lib/packet_orig_dst.h"
 #include "lib/refuse.h"
 #include "lib/rescue.h"
 
@@ -83,8 +83,8 @@ int from_pod(struct __sk_buff *skb)
 	if (!find_mesh_flow(&packet, &flow, packet.target, packet.source))
 		return pass(&packet);
 	if (may_begin(&packet, &flow)) {
-		note_dialled(skb, &packet, from->netns_id);
-		if (packet.dialled.service && packet.flow.proto == IPPROTO_TCP && !packet.stack && !packet.fragment)
+		note_orig_dst(skb, &packet, from->netns_id);
+		if (packet.orig_dst.service && packet.flow.proto == IPPROTO_TCP && !packet.stack && !packet.fragment)
 			keep_syn(skb, &packet, flow.hash);
 	}
 	if (may_refuse(&packet, &flow)) {

@@ -196,10 +196,10 @@ __noinline int write_body(const struct packet *packet, __u32 index, __u32 place,
 
 	if (!packet || !to)
 		return 0;
-	__builtin_memcpy(body.vip, packet->dialled.vip, sizeof(body.vip));
-	body.vip_port = packet->dialled.vip_port;
-	body.service = packet->dialled.service;
-	body.backend = packet->dialled.backend;
+	__builtin_memcpy(body.vip, packet->orig_dst.vip, sizeof(body.vip));
+	body.vip_port = packet->orig_dst.vip_port;
+	body.service = packet->orig_dst.service;
+	body.backend = packet->orig_dst.backend;
 	body.isn = packet->flow.proto == IPPROTO_TCP ? packet->seq : 0;
 	body.check = body_check(&body, hash, gen);
 	*to = body;
@@ -308,7 +308,7 @@ static __always_inline bool insert_flow(const struct packet *packet, struct trac
 		flags |= FLOW_NAT;
 		answers |= FLOW_NAT;
 	}
-	if (packet->dialled.service && write_body(packet, flow->index, place, flow->hash, gen)) {
+	if (packet->orig_dst.service && write_body(packet, flow->index, place, flow->hash, gen)) {
 		flags |= FLOW_SERVICE;
 		answers |= FLOW_SERVICE;
 	}
@@ -356,14 +356,14 @@ __noinline int take_body(struct packet *packet, __u32 index, __u32 place, __u64 
 		return 0;
 	if (begins_flow(packet) && packet->flow.proto == IPPROTO_TCP && body.isn != packet->seq)
 		return -1;
-	__builtin_memcpy(packet->dialled.vip, body.vip, sizeof(body.vip));
-	packet->dialled.vip_port = body.vip_port;
-	packet->dialled.service = body.service;
-	packet->dialled.backend = body.backend;
+	__builtin_memcpy(packet->orig_dst.vip, body.vip, sizeof(body.vip));
+	packet->orig_dst.vip_port = body.vip_port;
+	packet->orig_dst.service = body.service;
+	packet->orig_dst.backend = body.backend;
 	return 1;
 }
 
-static __always_inline int take_dialled(const struct tracked *flow, struct packet *packet)
+static __always_inline int take_orig_dst(const struct tracked *flow, struct packet *packet)
 {
 	if (!(flow->flags & FLOW_SERVICE))
 		return 0;
@@ -384,7 +384,7 @@ static __always_inline void note_packet(const struct tracked *flow, struct packe
 		if (!was_closing && is_closing(row)) {
 			packet->event = EVENT_FLOW_CLOSED;
 			packet->reply = !(flow->flags & FLOW_INITIATOR);
-			take_dialled(flow, packet);
+			take_orig_dst(flow, packet);
 		}
 	}
 	if (READ_ONCE(row->seen) != flow->now)
@@ -437,12 +437,12 @@ static __always_inline void answer_via_stack(const struct tracked *flow, const s
  */
 static __always_inline bool is_other_connect(struct packet *packet, const struct tracked *flow)
 {
-	bool is_service = packet->dialled.service;
+	bool is_service = packet->orig_dst.service;
 	int body;
 
 	if (packet->flow.proto != IPPROTO_TCP || !(flow->flags & FLOW_INITIATOR))
 		return false;
-	body = take_dialled(flow, packet);
+	body = take_orig_dst(flow, packet);
 	return body ? body < 0 : is_service;
 }
 

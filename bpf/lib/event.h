@@ -127,11 +127,11 @@ __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decisi
 		event->tcp = packet->tcp;
 		if (packet->tcp & TCP_SYN)
 			event->isn = packet->seq;
-		__builtin_memcpy(event->vip, packet->dialled.vip, sizeof(event->vip));
-		event->vip_port = packet->dialled.vip_port;
-		event->wire_port = packet->dialled.wire_port;
-		event->service = packet->dialled.service;
-		event->backend = packet->dialled.backend;
+		__builtin_memcpy(event->vip, packet->orig_dst.vip, sizeof(event->vip));
+		event->vip_port = packet->orig_dst.vip_port;
+		event->wire_port = packet->orig_dst.wire_port;
+		event->service = packet->orig_dst.service;
+		event->backend = packet->orig_dst.backend;
 		event->move_reason = packet->move_reason;
 	}
 	bpf_ringbuf_submit(event, 0);

@@ -271,8 +271,8 @@ __noinline int nat_rewrite(struct __sk_buff *skb, struct packet *packet)
 		return 0;
 	row = &scratch->row;
 	from_client = row->flags & NAT_FRONT;
-	if (packet->dialled.service)
-		packet->dialled.backend = row->backend;
+	if (packet->orig_dst.service)
+		packet->orig_dst.backend = row->backend;
 	rewrite(skb, packet, row, from_client);
 	set_tuple(packet, row, from_client);
 	packet->is_moved = 1;
@@ -298,7 +298,7 @@ static __always_inline enum drop_reason translate(struct __sk_buff *skb, struct 
 	if (flow->row && packet->has_ports) {
 		note_packet(flow, packet);
 		packet->event = EVENT_NONE;
-		take_dialled(flow, packet);
+		take_orig_dst(flow, packet);
 	}
 	switch (nat_find(packet)) {
 	case NAT_QUOTE:

@@ -36,7 +36,7 @@ enum parsed {
 };
 
 /* The Service that a packet's pod dialled. */
-struct dialled {
+struct orig_dst {
 	__u8 vip[16];
 	__be16 vip_port;
 	__be16 wire_port; /* of a packet that moves its connect: the source port that this has then */
@@ -46,7 +46,7 @@ struct dialled {
 
 struct packet {
 	struct flow_key flow;
-	struct dialled dialled;
+	struct orig_dst orig_dst;
 	__u8 source[16];
 	__u8 target[16];
 	__u8 from_b;	/* 1: sent by end b of the flow, 0: by end a */

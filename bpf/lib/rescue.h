@@ -417,11 +417,11 @@ static __always_inline void note_move(struct packet *packet, const struct move *
 	packet->event = EVENT_MOVED;
 	packet->move_reason = reason;
 	packet->reply = is_answer;
-	__builtin_memcpy(packet->dialled.vip, body->vip, sizeof(body->vip));
-	packet->dialled.vip_port = body->vip_port;
-	packet->dialled.service = body->service;
-	packet->dialled.backend = move->front.backend;
-	packet->dialled.wire_port = move->front.client_port;
+	__builtin_memcpy(packet->orig_dst.vip, body->vip, sizeof(body->vip));
+	packet->orig_dst.vip_port = body->vip_port;
+	packet->orig_dst.service = body->service;
+	packet->orig_dst.backend = move->front.backend;
+	packet->orig_dst.wire_port = move->front.client_port;
 }
 
 /*

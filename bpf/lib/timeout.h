@@ -79,7 +79,7 @@ static __always_inline __u64 kernel_hz(void)
 }
 
 /* The backend to which a socket connects by a Service, or NULL; `orig_dst` is what it dialled then. */
-static __always_inline const struct backend_row *dialled_backend(struct bpf_sock_ops *ctx, struct sock_row *orig_dst)
+static __always_inline const struct backend_row *orig_dst_backend(struct bpf_sock_ops *ctx, struct sock_row *orig_dst)
 {
 	const __be32 *addr = (const void *)orig_dst->addr;
 
@@ -118,7 +118,7 @@ static __always_inline __u32 timeout_ms(const struct backend_row *backend, __u32
 static __always_inline __s32 timeout_ticks(struct bpf_sock_ops *ctx)
 {
 	struct sock_row orig_dst;
-	const struct backend_row *backend = dialled_backend(ctx, &orig_dst);
+	const struct backend_row *backend = orig_dst_backend(ctx, &orig_dst);
 	__u32 ms = backend ? timeout_ms(backend, orig_dst.service) : 0;
 	__u64 hz = ms ? kernel_hz() : 0;
 
@@ -132,7 +132,7 @@ static __always_inline __s32 timeout_ticks(struct bpf_sock_ops *ctx)
 static __always_inline void keep_give_up_time(struct bpf_sock_ops *ctx)
 {
 	struct sock_row orig_dst;
-	const struct backend_row *backend = dialled_backend(ctx, &orig_dst);
+	const struct backend_row *backend = orig_dst_backend(ctx, &orig_dst);
 	__u32 ms = backend ? timeout_ms(backend, orig_dst.service) : 0;
 	/* Also when it is not needed, so that it is known when it is. */
 	__u64 hz = backend ? kernel_hz() : 0;
@@ -154,7 +154,7 @@ static __always_inline void keep_give_up_time(struct bpf_sock_ops *ctx)
 static __always_inline const struct backend_row *answering_backend(struct bpf_sock_ops *ctx)
 {
 	struct sock_row orig_dst;
-	const struct backend_row *chosen = dialled_backend(ctx, &orig_dst);
+	const struct backend_row *chosen = orig_dst_backend(ctx, &orig_dst);
 	struct nat_row row = {};
 	struct flow_key key;
 	__u8 client[16];

@@ -145,7 +145,7 @@ export function createFlowLookup(
 }
 
 /** What a pod of this node dialled. */
-export interface DialledService {
+export interface OriginalDestination {
   /** Address of the Service, 16 bytes. */
   readonly vip: Uint8Array;
   /** Its port. */
@@ -162,7 +162,7 @@ export interface DialledService {
  * Returns what the body of a flow says; undefined: its pod dialled no Service, or row and body are not of one flow.
  * `row`, `body`: a row of mesh_conntrack and one of mesh_flow_bodies, of the same place.
  */
-export function createBodyReader(seed: bigint): (row: Uint8Array, body: Uint8Array) => DialledService | undefined {
+export function createBodyReader(seed: bigint): (row: Uint8Array, body: Uint8Array) => OriginalDestination | undefined {
   const checkBody = createBodyCheck(seed);
   const { check } = FlowBody.offsets;
   return (row, body) => {

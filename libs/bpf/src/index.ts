@@ -11,7 +11,7 @@ export {
   createBodyReader,
   createFlowLookup,
   createFlowReader,
-  type DialledService,
+  type OriginalDestination,
   type Flow,
   type FlowTable,
   flowBodyCheck,

@@ -227,8 +227,8 @@ test("a RST is believed only from the backend and with the number of the SYN in 
   silence(c);
   const socket = await a.sockets.open("tcp", 4);
   const connected = a.sockets.connect(socket, VIP, 80);
-  await waitFor("the SYN", () => node.dialled().length === 1, { timeoutMs: 5000 });
-  const [{ ends: [source] = [""], isn } = { isn: 0 }] = node.dialled();
+  await waitFor("the SYN", () => node.flowsToServices().length === 1, { timeoutMs: 5000 });
+  const [{ ends: [source] = [""], isn } = { isn: 0 }] = node.flowsToServices();
   const refusal = (from: ServicePod, ack: number) =>
     node.run(
       "from_pod",

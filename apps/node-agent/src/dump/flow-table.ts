@@ -7,7 +7,7 @@
 import {
   createBodyReader,
   createFlowReader,
-  type DialledService,
+  type OriginalDestination,
   type Flow,
   FlowBody,
   FlowFlag,
@@ -62,7 +62,7 @@ export function flowTable({ table, sources, monotonicNs, ...names }: FlowTableOp
    * while it has. So one that fits the copy of a row is of that flow, whenever it was copied. When the row had another flow by
    * then, this one is shown with the flag and without the Service.
    */
-  function dialledOf(row: Uint8Array, { flags }: Flow, set: number, place: number): DialledService | undefined {
+  function origDstOf(row: Uint8Array, { flags }: Flow, set: number, place: number): OriginalDestination | undefined {
     if ((flags & FlowFlag.Service) === 0) return undefined;
     return readBody(row, table.readBodies(set, 1).subarray(place * FlowBody.size));
   }
@@ -114,8 +114,8 @@ export function flowTable({ table, sources, monotonicNs, ...names }: FlowTableOp
         leftOut.busy++;
         yield undefined;
       } else {
-        const dialled = dialledOf(bytes, flow, set, place);
-        yield () => cells(flow, dialled, names);
+        const origDst = origDstOf(bytes, flow, set, place);
+        yield () => cells(flow, origDst, names);
       }
     }
   }
@@ -141,16 +141,16 @@ export function flowTable({ table, sources, monotonicNs, ...names }: FlowTableOp
   };
 }
 
-function cells(flow: Flow, dialled: DialledService | undefined, { pods, services }: FlowNames) {
+function cells(flow: Flow, origDst: OriginalDestination | undefined, { pods, services }: FlowNames) {
   const podAt = (address: Uint8Array) => nameText(pods.byAddress(address));
-  const service = dialled && services.byFrontend(dialled.vip, dialled.vipPort, flow.protocol);
+  const service = origDst && services.byFrontend(origDst.vip, origDst.vipPort, flow.protocol);
   // What the columns say already.
-  const shown = FlowFlag.Initiator | (dialled === undefined ? 0 : FlowFlag.Service);
+  const shown = FlowFlag.Initiator | (origDst === undefined ? 0 : FlowFlag.Service);
   const flags = (bits: number) => bitNames(FlowFlagHelp, bits & ~shown);
   return [
     ...[formatAddress(flow.source), flow.sourcePort, podAt(flow.source)],
     ...[formatAddress(flow.destination), flow.destinationPort, podAt(flow.destination)],
-    ...(dialled === undefined ? ["", ""] : [formatAddress(dialled.vip), dialled.vipPort]),
+    ...(origDst === undefined ? ["", ""] : [formatAddress(origDst.vip), origDst.vipPort]),
     nameText(service),
     ...[PROTOCOLS.get(flow.protocol) ?? protocolName(flow.protocol), flow.state, Math.round(flow.age * SECONDS)],
     ...[flags(flow.flags), flags(flow.answerFlags)],

@@ -101,7 +101,7 @@ export function decodeEvent(
     isReply,
     limited: view.getUint32(at + AT.limited, true),
     isn: view.getUint32(at + AT.isn),
-    service: view.getUint32(at + AT.service, true) === 0 ? undefined : dialledService(view, at, services),
+    service: view.getUint32(at + AT.service, true) === 0 ? undefined : serviceOf(view, at, services),
     move: kind === FlowEventKind.FLOW_EVENT_KIND_MOVED ? flowMove(view, at, backends, pods) : undefined,
   };
 }
@@ -116,7 +116,7 @@ function flowMove(view: DataView, at: number, backends: BackendAddresses, pods: 
   };
 }
 
-function dialledService(view: DataView, at: number, services: ServiceNames): FlowService {
+function serviceOf(view: DataView, at: number, services: ServiceNames): FlowService {
   const [address, port] = [addressAt(view, at + AT.vip), view.getUint16(at + AT.vipPort)];
   const service = services.byFrontend(address, port, view.getUint8(at + AT.proto));
   return { address, port, namespace: service?.namespace ?? "", name: service?.name ?? "" };

@@ -5,7 +5,7 @@ import { bytesKey, formatAddress, parseAddress, parsePrefix } from "@isthmus/mod
 import type { HashPort } from "@isthmus/reconcile";
 import { type MechanismName, openDeviceLinks } from "../attach/device-links.js";
 import { type Datapath, openDatapath } from "../datapath.js";
-import { createBodyReader, createFlowReader, type DialledService, flowTime } from "../flows.js";
+import { createBodyReader, createFlowReader, type OriginalDestination, flowTime } from "../flows.js";
 import {
   EndpointKey,
   EndpointRow,
@@ -38,7 +38,7 @@ export interface ServicePod extends WiredPod {
 }
 
 /** A flow of the node that its pod opened to a Service. */
-export interface DialledFlow extends Omit<DialledService, "vip"> {
+export interface FlowWithService extends Omit<OriginalDestination, "vip"> {
   /** Ends as `10.1.0.1:80`, the one that began first. */
   readonly ends: readonly [source: string, destination: string];
   readonly vip: string;
@@ -57,7 +57,7 @@ export interface ServiceNode {
   /** From now on pods of the mesh have addresses of this range. */
   addRange(cidr: string, cluster: number): Promise<void>;
   /** The flows of which a body tells what was dialled. */
-  dialled(): readonly DialledFlow[];
+  flowsToServices(): readonly FlowWithService[];
   /** Counters that are not 0. */
   counts(): Readonly<Record<string, number>>;
   /** Runs a program on a frame that the device got. */
@@ -144,11 +144,11 @@ export async function makeServiceNode(
       ]);
     },
     attachUplink: (device) => links.attach(netns.index(device), packets.uplinkPrograms),
-    dialled() {
+    flowsToServices() {
       const { flows } = packets;
       const [rows, bodies] = [flows.read(0, flows.maxEntries), flows.readBodies(0, flows.maxEntries)];
       const now = flowTime(process.hrtime.bigint());
-      return Array.from({ length: flows.maxEntries * Limit.FlowSet }, (_, i): DialledFlow[] => {
+      return Array.from({ length: flows.maxEntries * Limit.FlowSet }, (_, i): FlowWithService[] => {
         const flow = readFlow(rows, i * FlowRow.size, now);
         const body = readBody(rows.subarray(i * FlowRow.size), bodies.subarray(i * FlowBody.size));
         if (typeof flow === "string" || body === undefined) return [];

@@ -1,4 +1,4 @@
-/** What pods dialled is known of their flows (bpf/lib/dialled.h), by real sockets. */
+/** What pods dialled is known of their flows (bpf/lib/packet_orig_dst.h), by real sockets. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { formatAddress } from "@isthmus/model";
@@ -26,7 +26,7 @@ test("the flow of a connect to a Service has its VIP, backend and sequence numbe
   const from = await a.sockets.bind(socket, a.address);
   await a.sockets.connect(socket, VIP, 80);
   assert.deepEqual(await a.sockets.dial(b.address, port, 1, 4), { b: 1 });
-  const [flow, ...more] = node.dialled();
+  const [flow, ...more] = node.flowsToServices();
   assert.deepEqual(more, []);
   const { isn, ...known } = flow ?? { isn: 0 };
   assert.deepEqual(known, { ends: [`${a.address}:${from}`, target], vip: VIP, vipPort: 80, service: SERVICE, backend });
@@ -41,7 +41,7 @@ test("it is known of a packet that GRO made anew, which has no socket", async (t
   node.netns.offload("pod1", "gro", true);
   assert.deepEqual(await a.sockets.dial(VIP, 80, 5, 4), { b: 5 });
   assert.deepEqual(
-    node.dialled().map((flow) => [flow.vip, flow.backend, flow.ends[1].split(":")[0]]),
+    node.flowsToServices().map((flow) => [flow.vip, flow.backend, flow.ends[1].split(":")[0]]),
     Array(5).fill([VIP, backend, b.address]),
   );
 });
@@ -56,7 +56,7 @@ for (const how of ["connected", "unconnected"] as const)
       await a.sockets.send(socket, "x");
     } else await a.sockets.sendto(socket, VIP, 80, "x");
     assert.equal((await a.sockets.receive(socket)).data, "b:x");
-    assert.deepEqual(node.dialled(), [
+    assert.deepEqual(node.flowsToServices(), [
       { ends: [`${a.address}:${from}`, target], vip: VIP, vipPort: 80, service: SERVICE, backend, isn: 0 },
     ]);
   });
@@ -69,7 +69,7 @@ test("a port that is used again, after an end that nobody saw, has what was dial
     await a.sockets.connect(socket, host, to);
     return { socket, from: bound };
   };
-  const known = () => node.dialled().map(({ ends, isn }) => ({ from: ends[0], isn }));
+  const known = () => node.flowsToServices().map(({ ends, isn }) => ({ from: ends[0], isn }));
   /** The RST that ends the connection is lost. */
   const lose = async (socket: number) => {
     node.netns.ip("link", "set", "pod1", "down");
@@ -93,7 +93,7 @@ test("a port that is used again, after an end that nobody saw, has what was dial
 });
 
 /** What an event says of the Service, with its kind and point. */
-const dialledIn = ({ kind, point, vip, vipPort, service, backend }: PacketEvent) => ({
+const origDstIn = ({ kind, point, vip, vipPort, service, backend }: PacketEvent) => ({
   ...{ kind, point, vip: formatAddress(vip), vipPort, service, backend },
 });
 const { FlowNew, FlowClosed } = EventKind;
@@ -109,12 +109,12 @@ test("the first packet of a connect to a Service and its close are events with V
   const [first, closed] = await readEvents(events, 2);
   assert.ok(first && closed);
   const known = { vip: VIP, vipPort: 80, service: SERVICE, backend };
-  assert.deepEqual(dialledIn(first), { kind: FlowNew, point: EventPoint.FromPod, ...known });
-  assert.deepEqual(dialledIn(closed), { kind: FlowClosed, point: EventPoint.FromPod, ...known });
+  assert.deepEqual(origDstIn(first), { kind: FlowNew, point: EventPoint.FromPod, ...known });
+  assert.deepEqual(origDstIn(closed), { kind: FlowClosed, point: EventPoint.FromPod, ...known });
   assert.deepEqual([first.targetPort, formatAddress(first.target)], [port, b.address]);
   await a.sockets.dial(b.address, port, 1, 4);
   const none = { vip: "::", vipPort: 0, service: 0, backend: 0 };
-  assert.deepEqual((await readEvents(events, 2)).map(dialledIn), [
+  assert.deepEqual((await readEvents(events, 2)).map(origDstIn), [
     { kind: FlowNew, point: EventPoint.FromPod, ...none },
     { kind: FlowClosed, point: EventPoint.FromPod, ...none },
   ]);
@@ -137,6 +137,6 @@ for (const how of ["connected", "unconnected"] as const)
     const [first, other] = await readEvents(events, 2);
     assert.ok(first && other);
     const known = { vip: VIP, vipPort: 80, service: SERVICE, backend };
-    assert.deepEqual(dialledIn(first), { kind: FlowNew, point: EventPoint.FromPod, ...known });
+    assert.deepEqual(origDstIn(first), { kind: FlowNew, point: EventPoint.FromPod, ...known });
     assert.equal(other.service, 0, "the flow of the second socket, which dialled the pod");
   });

@@ -10,8 +10,8 @@
  *
  * A row counts only if it leads to where the packet goes.
  */
-#ifndef MESH_DIALLED_H
-#define MESH_DIALLED_H
+#ifndef MESH_PACKET_ORIG_DST_H
+#define MESH_PACKET_ORIG_DST_H
 
 #include "orig_dst.h"
 #include "packet.h"
@@ -62,14 +62,14 @@ static __always_inline __u64 cookie_by_addresses(struct __sk_buff *skb, const st
 	return cookie;
 }
 
-static __always_inline bool tcp_dialled(struct __sk_buff *skb, const struct packet *packet, __u32 netns_id,
-					struct sock_row *dialled)
+static __always_inline bool tcp_orig_dst(struct __sk_buff *skb, const struct packet *packet, __u32 netns_id,
+					struct sock_row *orig_dst)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 
 	if (!cookie)
 		cookie = cookie_by_addresses(skb, packet, netns_id);
-	return cookie && tcp_orig_dst_read(cookie, dialled);
+	return cookie && tcp_orig_dst_read(cookie, orig_dst);
 }
 
 /* Of a connected socket. */
@@ -83,7 +83,7 @@ static __always_inline const struct sock_row *udp_kept(struct __sk_buff *skb)
 }
 
 /* Of a socket that is not connected: the VIP to which it sent last of those that have this backend. */
-static __always_inline bool udp_sent_to(__u64 cookie, const struct endpoint_addr *backend, struct sock_row *dialled)
+static __always_inline bool udp_sent_to(__u64 cookie, const struct endpoint_addr *backend, struct sock_row *orig_dst)
 {
 	struct frontend_key frontend_key = {.proto = PROTO_UDP, .scope = FRONTEND_SCOPE_ALL};
 	struct udp_sticky_key sticky_key = {.cookie = cookie};
@@ -92,35 +92,35 @@ static __always_inline bool udp_sent_to(__u64 cookie, const struct endpoint_addr
 
 	if (!cookie || !reverse_read(cookie, &vip))
 		return false;
-	frontend_key.port = sticky_key.port = dialled->vip_port = vip.port;
+	frontend_key.port = sticky_key.port = orig_dst->vip_port = vip.port;
 	__builtin_memcpy(frontend_key.addr, vip.addr, sizeof(vip.addr));
 	__builtin_memcpy(sticky_key.vip, vip.addr, sizeof(vip.addr));
-	__builtin_memcpy(dialled->vip, vip.addr, sizeof(vip.addr));
+	__builtin_memcpy(orig_dst->vip, vip.addr, sizeof(vip.addr));
 	if (!frontend_lookup(&frontend_key, &frontend))
 		return false;
-	dialled->service = frontend.service;
-	dialled->backend = sticky_read(&sticky_key).backend;
+	orig_dst->service = frontend.service;
+	orig_dst->backend = sticky_read(&sticky_key).backend;
 	return true;
 }
 
-static __always_inline bool udp_dialled(struct __sk_buff *skb, const struct packet *packet, struct sock_row *dialled)
+static __always_inline bool udp_orig_dst(struct __sk_buff *skb, const struct packet *packet, struct sock_row *orig_dst)
 {
 	struct endpoint_addr target = target_of(packet);
 	const struct sock_row *kept = udp_kept(skb);
 
 	if (!kept)
-		return udp_sent_to(bpf_get_socket_cookie(skb), &target, dialled);
-	*dialled = *kept;
-	return same_endpoint(&target, dialled->addr, dialled->port);
+		return udp_sent_to(bpf_get_socket_cookie(skb), &target, orig_dst);
+	*orig_dst = *kept;
+	return same_endpoint(&target, orig_dst->addr, orig_dst->port);
 }
 
 /*
  * Notes in the packet which Service its socket dialled. `netns_id`: as in the row of the pod that sent it. Not inlined and
  * not static, so that the verifier walks it once.
  */
-__noinline int note_dialled(struct __sk_buff *skb, struct packet *packet, __u32 netns_id)
+__noinline int note_orig_dst(struct __sk_buff *skb, struct packet *packet, __u32 netns_id)
 {
-	struct sock_row dialled = {};
+	struct sock_row orig_dst = {};
 	struct endpoint_addr target;
 	bool found;
 
@@ -129,15 +129,15 @@ __noinline int note_dialled(struct __sk_buff *skb, struct packet *packet, __u32 
 		return 0;
 	target = target_of(packet);
 	if (packet->flow.proto == IPPROTO_TCP)
-		found = tcp_dialled(skb, packet, netns_id, &dialled) && same_endpoint(&target, dialled.addr, dialled.port);
+		found = tcp_orig_dst(skb, packet, netns_id, &orig_dst) && same_endpoint(&target, orig_dst.addr, orig_dst.port);
 	else
-		found = packet->flow.proto == IPPROTO_UDP && udp_dialled(skb, packet, &dialled);
+		found = packet->flow.proto == IPPROTO_UDP && udp_orig_dst(skb, packet, &orig_dst);
 	if (!found)
 		return 0;
-	__builtin_memcpy(packet->dialled.vip, dialled.vip, sizeof(dialled.vip));
-	packet->dialled.vip_port = dialled.vip_port;
-	packet->dialled.service = dialled.service;
-	packet->dialled.backend = dialled.backend;
+	__builtin_memcpy(packet->orig_dst.vip, orig_dst.vip, sizeof(orig_dst.vip));
+	packet->orig_dst.vip_port = orig_dst.vip_port;
+	packet->orig_dst.service = orig_dst.service;
+	packet->orig_dst.backend = orig_dst.backend;
 	return 0;
 }
 
