@@ -13,6 +13,7 @@ import { openPacketPods, type PacketPods } from "./e2e/packet-pods.js";
 import { probeImage } from "./e2e/probe-image.js";
 import { packetFaultTests } from "./e2e/suites/packet-faults.js";
 import { packetPathTests } from "./e2e/suites/packet-paths.js";
+import { packetRescueTests } from "./e2e/suites/packet-rescue.js";
 import { packetSpoofingTests } from "./e2e/suites/packet-spoofing.js";
 import { MANAGER, meshOf } from "./e2e/world.js";
 
@@ -225,4 +226,5 @@ const at = (): PacketPods => {
 
 packetSpoofingTests(at);
 packetPathTests(at);
+packetRescueTests(at);
 packetFaultTests(at);
