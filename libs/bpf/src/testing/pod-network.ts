@@ -14,7 +14,7 @@ import { loadPodPrograms, type PodProgram } from "./pod-programs.js";
 import { wirePod } from "./pod-wiring.js";
 import { type Sockets, startSockets } from "./sockets.js";
 
-const FLOOD = fileURLToPath(new URL("../../../../bpf/tests/flood.py", import.meta.url));
+const FLOOD = fileURLToPath(new URL("../../../../bpf/build/flood", import.meta.url));
 const FRAGMENTS = fileURLToPath(new URL("../../../../bpf/tests/fragments.py", import.meta.url));
 
 export interface LivePod {
@@ -48,7 +48,7 @@ export function makePodNode(t: TestContext, mechanism: MechanismName, flows?: nu
     return started;
   }
 
-  /** Sends SYNs from random ports until it is ended, which resolves to their number. */
+  /** Sends SYNs from random ports until it is ended, which resolves to how many it sent a second. */
   function flood(
     netns: TestNetns,
     device: string,
@@ -57,8 +57,8 @@ export function makePodNode(t: TestContext, mechanism: MechanismName, flows?: nu
     to: string,
     ports: readonly number[],
   ) {
-    const script = ["python3", FLOOD, device, netns.mac(device), nextMac, from, to, ...ports.map(String)];
-    const child = spawn("nsenter", [`--net=${netns.path}`, ...script], { stdio: ["pipe", "pipe", "inherit"] });
+    const argv = [`--net=${netns.path}`, FLOOD, device, nextMac, from, to, ...ports.map(String)];
+    const child = spawn("nsenter", argv, { stdio: ["pipe", "pipe", "inherit"] });
     t.after(() => child.kill());
     return async (): Promise<number> => {
       child.stdin.end();
