@@ -12,10 +12,10 @@ import { after, before, describe, type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type KubeObject, type KubeService, NAMESPACES, PODS, SERVICES } from "@isthmus/kube";
 import { controlProcess, type LabHandle, loadImage, type NodePlan, openLab } from "@isthmus/lab";
-import { type KeptLab, keepLab } from "@isthmus/lab/testing";
+import { type KeptLab, keepLab, type ProxyMode } from "@isthmus/lab/testing";
 import { type Cluster, openCluster, PROBER } from "./e2e/cluster.js";
 import { eventually } from "./e2e/eventually.js";
-import { type KubeProxy, type ProxyMode, startKubeProxy } from "./e2e/kube-proxy.js";
+import { type NodeProxy, startNodeProxy } from "./e2e/kube-proxy.js";
 import { answerer, NAMESPACE, namespace, prober } from "./e2e/objects.js";
 import { networkOf } from "./e2e/pod-process.js";
 import { compileProbe, probeImage } from "./e2e/probe-image.js";
@@ -206,9 +206,9 @@ const READY = "http://127.0.0.1:7500/readyz";
 
 for (const mode of ["iptables", "nftables"] satisfies ProxyMode[]) {
   describe(`kube-proxy in mode ${mode}`, () => {
-    let proxies: readonly KubeProxy[];
+    let proxies: readonly NodeProxy[];
     before(async () => {
-      proxies = await Promise.all(nodes.map((node) => startKubeProxy(lab, solo.plan, node, mode)));
+      proxies = await Promise.all(nodes.map((node) => startNodeProxy(lab, solo.plan, node, mode)));
     });
     after(async () => {
       await Promise.all(proxies.map((proxy) => proxy.stop()));

@@ -2,10 +2,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** Starts a program there, with its standard output in a pipe. */
-export function startPinned(netns: string, cpu: number, program: string, args: readonly string[]): ChildProcess {
-  const command = [`--net=/run/netns/${netns}`, "taskset", "-c", String(cpu), program, ...args];
-  return spawn("nsenter", command, { stdio: ["ignore", "pipe", "inherit"] });
+/** Starts a program there, with its standard output in a pipe. `cgroup`: path of the cgroup in which it runs; by default ours. */
+export function startPinned(
+  netns: string,
+  cpu: number,
+  program: string,
+  args: readonly string[],
+  cgroup?: string,
+): ChildProcess {
+  const command = ["nsenter", `--net=/run/netns/${netns}`, "taskset", "-c", String(cpu), program, ...args];
+  const enter = cgroup === undefined ? "" : 'echo $$ >"$0/cgroup.procs"; ';
+  return spawn("sh", ["-c", `${enter}exec "$@"`, cgroup ?? "sh", ...command], { stdio: ["ignore", "pipe", "inherit"] });
 }
 
 /** All that a program prints until it ends. Rejects unless it ends with 0. */

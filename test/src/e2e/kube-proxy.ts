@@ -1,72 +1,35 @@
-/** The real kube-proxy on a node of a lab: its rules are in the node's network namespace only, and go with the node. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
+/** The real kube-proxy on a node of a lab. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ClusterPlan, type LabHandle, type NodePlan, resolveKubeProxy } from "@isthmus/lab";
+import type { ClusterPlan, LabHandle, NodePlan } from "@isthmus/lab";
+import { type ProxyMode, startKubeProxy } from "@isthmus/lab/testing";
 import { issue, readPair, readPem } from "@isthmus/pki";
-import { eventually } from "./eventually.js";
 import { processOf } from "./processes.js";
-import { run } from "./run.js";
 
-export type ProxyMode = "iptables" | "nftables";
-
-export interface KubeProxy {
+export interface NodeProxy {
   /** Ends it and removes its rules. */
   stop(): Promise<void>;
 }
 
-/** Port of its health answer, which is 200 when all Services that it knows are in its rules. */
-const HEALTH = 10256;
-
 /** Starts kube-proxy as the user `system:kube-proxy`, whose rights are those of ClusterRole `system:node-proxier`. */
-export async function startKubeProxy(
+export async function startNodeProxy(
   lab: LabHandle,
   cluster: ClusterPlan,
   node: NodePlan,
   mode: ProxyMode,
-): Promise<KubeProxy> {
-  const program = await resolveKubeProxy();
+): Promise<NodeProxy> {
   const folder = await mkdtemp(join(tmpdir(), "isthmus-kube-proxy-"));
   const kubeconfig = join(folder, "kubeconfig");
   await writeFile(kubeconfig, await credentials(lab, cluster), { mode: 0o600 });
   const { pid } = await processOf(lab.plan.name, { role: "node", node: node.name });
-  const inNode = [`--net=/proc/${pid}/ns/net`, "--"];
-  const settings = {
-    kubeconfig,
-    "proxy-mode": mode,
-    "hostname-override": node.name,
-    "cluster-cidr": cluster.podCidr,
-    "healthz-bind-address": `127.0.0.1:${HEALTH}`,
-    "metrics-bind-address": "127.0.0.1:10249",
-    // Sizes of the machine's table, which no node of a lab may set.
-    "conntrack-max-per-core": "0",
-    "conntrack-min": "0",
-  };
-  const flags = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
-  // With this process, however it ends, kube-proxy ends.
-  const argv = ["--pdeathsig", "KILL", "nsenter", ...inNode, program, ...flags];
-  const child = spawn("setpriv", argv, { stdio: ["ignore", "ignore", "pipe"] });
-  const said: string[] = [];
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    said.push(text);
-    if (said.length > 200) said.shift();
-  });
-  const ended = once(child, "exit");
-  const healthy = async () => {
-    if (child.exitCode !== null) return `it ended: ${said.join("").slice(-1500)}`;
-    const url = `http://127.0.0.1:${HEALTH}/healthz`;
-    return (await run("nsenter", [...inNode, "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url])).out;
-  };
-  await eventually(`kube-proxy on ${node.name} to have its rules`, healthy, (answer) => answer === "200", 60_000);
+  const netns = `/proc/${pid}/ns/net`;
+  const proxy = await startKubeProxy({ mode, netns, node: node.name, podCidr: cluster.podCidr, kubeconfig });
   return {
     async stop() {
-      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
-      await ended;
-      const cleaned = await run("nsenter", [...inNode, program, "--cleanup", `--proxy-mode=${mode}`]);
+      await proxy.end();
       await rm(folder, { recursive: true });
-      if (cleaned.code !== 0) throw new Error(`Cannot remove the rules of kube-proxy: ${cleaned.err.slice(-1500)}`);
+      await proxy.removeRules();
     },
   };
 }

@@ -1,83 +1,89 @@
 /**
- * Packets between pods: plain kernel routing against the programs of mode `packets`, in turns on the same devices within
- * one run.
+ * Packets between pods, each side in turn within one run: plain kernel routing, the programs of mode `packets`, and the real
+ * kube-proxy in both of its modes.
  */
 import { table } from "@isthmus/model";
 import { median } from "../datapath/stats.js";
 import { measureCost, type PacketCost } from "./cost.js";
-import { FAR, type Mode, makeNodes, NEAR } from "./nodes.js";
+import { type Mode, PATHS, type Path } from "./network.js";
+import { makeSides, type SideName, type Sides } from "./sides.js";
+import { undoing } from "./undoing.js";
 
 const ROUNDS = 7;
-const PATHS = { same: NEAR, other: FAR } as const;
-/** With the ratios to reach, on one node and between two. */
-const MODES: Readonly<Record<Mode, { readonly text: string; readonly same: number; readonly other: number }>> = {
+/** With the ratios that the programs are to reach, on one node and between two. */
+const MODES: Readonly<Record<Mode, { readonly text: string } & Readonly<Record<Path, number>>>> = {
   requests: { text: "requests and responses", same: 1.08, other: 1.06 },
   connects: { text: "connects", same: 1.04, other: 1.04 },
   both: { text: "connect, request, response", same: 1.04, other: 1.03 },
   stream: { text: "stream, Gbit/s", same: 1.08, other: 1.06 },
 };
+const MODE_NAMES = Object.keys(MODES) as Mode[];
 
-export interface PacketFigure {
-  readonly direct: number;
-  readonly programs: number;
-  /** Median of the rounds' ratios. */
+export interface SideFigure {
+  readonly rate: number;
+  /** Median of the rounds' ratios to direct. */
   readonly ratio: number;
 }
 
-export type PacketFigures = Readonly<Record<keyof typeof PATHS, Readonly<Record<Mode, PacketFigure>>>> & {
-  readonly cost: PacketCost;
-};
+/** Of the sides that were measured. */
+type ModeFigures = Readonly<Partial<Record<SideName, SideFigure>>>;
+type Figures = Readonly<Record<Path, Readonly<Record<Mode, ModeFigures>>>>;
+
+export type PacketFigures = Figures & { readonly cost: PacketCost };
 
 export async function packetsMain(): Promise<PacketFigures> {
-  const nodes = await makeNodes(`mp${process.pid % 100000}`);
-  try {
-    const figures = { same: {}, other: {} } as Record<keyof typeof PATHS, Record<Mode, PacketFigure>>;
-    for (const [path, address] of Object.entries(PATHS) as [keyof typeof PATHS, string][]) {
-      for (const mode of Object.keys(MODES) as Mode[]) {
-        const rounds: { readonly direct: number; readonly programs: number }[] = [];
-        for (let round = 0; round < ROUNDS; round++) {
-          await nodes.setPrograms(false);
-          const direct = await nodes.measure(mode, address);
-          const before = nodes.delivered();
-          await nodes.setPrograms(true);
-          rounds.push({ direct, programs: await nodes.measure(mode, address) });
-          if (nodes.delivered() === before) throw new Error("Cannot trust the run: the programs delivered nothing");
-        }
-        figures[path][mode] = {
-          direct: median(rounds.map(({ direct }) => direct)),
-          programs: median(rounds.map(({ programs }) => programs)),
-          ratio: median(rounds.map(({ direct, programs }) => programs / direct)),
-        };
-      }
-    }
-    const cost = await measureCost();
-    print(figures, cost);
-    return { ...figures, cost };
-  } finally {
-    await nodes.remove();
-  }
+  const figures = { same: {}, other: {} } as Record<Path, Record<Mode, ModeFigures>>;
+  await undoing(async (later) => {
+    const all = await makeSides(later);
+    for (const path of PATHS) for (const mode of MODE_NAMES) figures[path][mode] = await compare(all, mode, path);
+    print(figures, all);
+  });
+  const cost = await measureCost();
+  printCost(cost);
+  return { ...figures, cost };
 }
 
-function print(figures: Omit<PacketFigures, "cost">, { establishedNs, newFlowNs, scatteredNs }: PacketCost): void {
+async function compare({ sides }: Sides, mode: Mode, path: Path): Promise<ModeFigures> {
+  const rounds: Partial<Record<SideName, number | undefined>>[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    const round: Partial<Record<SideName, number | undefined>> = {};
+    for (const { name, measure } of sides) round[name] = await measure(mode, path);
+    rounds.push(round);
+  }
+  const of = (name: SideName): SideFigure => ({
+    rate: median(rounds.map((round) => round[name] ?? Number.NaN)),
+    ratio: median(rounds.map((round) => (round[name] ?? Number.NaN) / (round.direct ?? Number.NaN))),
+  });
+  const measured = sides.filter(({ name }) => rounds[0]?.[name] !== undefined);
+  return Object.fromEntries(measured.map(({ name }) => [name, of(name)]));
+}
+
+function print(figures: Figures, { sides, missing }: Sides): void {
   console.log(
-    "Packets between pods, a second: plain kernel routing, and the programs with conntrack. One processor for client and",
+    "Packets between pods, a second, and x: median of the rounds' ratios to direct. Client and server share a",
   );
-  console.log("server, but for the stream. x: median of the rounds' ratios");
-  const rows = (Object.keys(PATHS) as (keyof typeof PATHS)[]).flatMap((path) =>
-    (Object.keys(MODES) as Mode[]).map((mode) => {
-      const { direct, programs, ratio } = figures[path][mode];
-      const digits = mode === "stream" ? 1 : 0;
-      return [
-        path === "same" ? "same node" : "two nodes",
-        MODES[mode].text,
-        direct.toFixed(digits),
-        programs.toFixed(digits),
-        ratio.toFixed(3),
-        `>= ${MODES[mode][path].toFixed(2)}`,
-      ];
-    }),
+  console.log("processor, but for the stream. Each side dials:");
+  process.stdout.write(table(sides.map(({ name, what }) => [`  ${name}`, what])));
+  for (const sentence of missing) console.log(sentence);
+  const names = sides.map(({ name }) => name);
+  const header = names.flatMap((name) => (name === "direct" ? ["DIRECT"] : [name.toUpperCase(), "x"]));
+  const rows = PATHS.flatMap((path) =>
+    MODE_NAMES.map((mode) => [
+      path === "same" ? "same node" : "two nodes",
+      MODES[mode].text,
+      `>= ${MODES[mode][path].toFixed(2)}`,
+      ...names.flatMap((name) => cellsOf(name, figures[path][mode][name], mode)),
+    ]),
   );
-  process.stdout.write(table([["", "", "DIRECT", "PROGRAMS", "x", "REACH"], ...rows]));
+  process.stdout.write(table([["", "", "REACH x", ...header], ...rows]));
+}
+
+function cellsOf(name: SideName, figure: SideFigure | undefined, mode: Mode): string[] {
+  const rate = figure?.rate.toFixed(mode === "stream" ? 1 : 0) ?? "-";
+  return name === "direct" ? [rate] : [rate, figure?.ratio.toFixed(3) ?? "-"];
+}
+
+function printCost({ establishedNs, newFlowNs, scatteredNs }: PacketCost): void {
   process.stdout.write(
     table([
       ["ns a packet in from_network, net of an empty program", "MEASURED", "REACH"],
