@@ -42,7 +42,7 @@ export interface SyntheticClusterOptions {
 
 export interface SyntheticCluster {
   /** Takes objects as one chunk of watch events would deliver them. */
-  feed(objects: { readonly services?: readonly KubeObject[]; readonly slices?: readonly KubeObject[] }): void;
+  feed(objects: Partial<Readonly<Record<"nodes" | "services" | "slices", readonly KubeObject[]>>>): void;
   /** Publishes until the signal aborts. */
   publish(store: Store, signal: AbortSignal): Promise<void>;
   /** Follows peers and serves agents until the signal aborts. `tlsDir`: ca.crt tls.crt tls.key. */
@@ -95,7 +95,8 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
   };
 
   return {
-    feed({ services = [], slices = [] }) {
+    feed({ nodes = [], services = [], slices = [] }) {
+      takeObjects(feeds.nodes, nodes);
       takeObjects(feeds.services, services);
       takeObjects(feeds.endpoints, slices);
       applyChanges();

@@ -1,7 +1,7 @@
 /**
  * `make bench`: prints the figures, each beside its target, and writes them to out/bench.json.
  *
- *   node rig/bench/dist/main.js [datapath] [packets] [events] [agent] [endpoints] [scale] [feed] [mesh]     no name = all, in this order
+ *   node rig/bench/dist/main.js [datapath] [packets] [events] [pods] [agent] [endpoints] [scale] [feed] [mesh]     no name = all, in this order
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -11,11 +11,13 @@ import { main as datapathMain } from "./datapath/main.js";
 import { eventsMain } from "./events/main.js";
 import { feedMain } from "./feed/main.js";
 import { packetsMain } from "./packets/main.js";
+import { podsMain } from "./pods/main.js";
 
 const PARTS: Readonly<Record<string, () => Promise<object>>> = {
   datapath: datapathMain,
   packets: packetsMain,
   events: eventsMain,
+  pods: podsMain,
   agent: agentMain,
   endpoints: endpointsMain,
   scale: scaleMain,

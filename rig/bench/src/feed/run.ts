@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -13,8 +13,8 @@ import { createMappedArray, MAP_NAMES, native, removePins } from "@isthmus/bpf";
 import { makeCgroup, uniqueName } from "@isthmus/bpf/testing";
 import { createStore, provisionCluster, provisionStore } from "@isthmus/kvstore";
 import { startEtcd } from "@isthmus/kvstore/testing";
-import { createAuthority, issue, writeCertificate, writePair } from "@isthmus/pki";
 import { waitFor } from "@isthmus/runtime";
+import { agentCommand, makeCertificates, removeCgroups, SERVER } from "../agent-process.js";
 import { openServiceRows } from "../control-plane/service-rows.js";
 import type { EastNotice, EastOrder } from "./east.js";
 import { type FeedSeries, feedSeries } from "./figures.js";
@@ -24,7 +24,6 @@ import { watchRows } from "./watch-rows.js";
 import type { WestOrder } from "./west.js";
 
 const SERVICES = 2_000;
-const ADDRESS = "127.0.0.1:7443";
 const SETTLE_MS = 5_000;
 const ARRIVE_MS = 60_000;
 const undo: (() => unknown)[] = [];
@@ -44,21 +43,6 @@ function follow(child: ChildProcess): ChildProcess {
   return child;
 }
 
-async function makeCertificates(folder: string): Promise<{ readonly server: string; readonly agent: string }> {
-  const authority = await createAuthority("mesh ca of bench");
-  const sans = ["127.0.0.1", "localhost", "clustermesh-apiserver.mesh-system.svc"];
-  const pairs = {
-    server: await issue(authority, { cn: "apiserver", sans, usages: ["server"] }),
-    agent: await issue(authority, { cn: "system:mesh-node:n1", usages: ["client"] }),
-  };
-  for (const [name, pair] of Object.entries(pairs)) {
-    mkdirSync(join(folder, name), { recursive: true });
-    await writePair(join(folder, name), "tls", pair);
-    await writeCertificate(join(folder, name, "ca.crt"), authority.certificate);
-  }
-  return { server: join(folder, "server"), agent: join(folder, "agent") };
-}
-
 async function startParts(folder: string, pins: string, cgroup: string): Promise<ChildProcess> {
   const etcd = await startEtcd({ tls: true, flags: ["--unsafe-no-fsync=false"] });
   later(() => etcd.close());
@@ -75,7 +59,7 @@ async function startParts(folder: string, pins: string, cgroup: string): Promise
   const serve: WestOrder = {
     store: await etcd.options("west"),
     services: SERVICES,
-    address: ADDRESS,
+    address: SERVER,
     tlsDir: tls.server,
   };
   west.send(serve);
@@ -84,17 +68,9 @@ async function startParts(folder: string, pins: string, cgroup: string): Promise
 }
 
 function startAgent(folder: string, pins: string, cgroup: string, tlsDir: string): void {
-  const root = join(folder, "root");
-  mkdirSync(join(root, "run"), { recursive: true });
-  const repository = here("../../../../");
-  const args = [
-    ["--node", "n1", "--node-root", root, "--cgroup", cgroup, "--bpffs", pins, "--servers", ADDRESS],
-    ["--tls-dir", tlsDir, "--health", "127.0.0.1:9444"],
-    ["--cni-plugin", join(repository, "apps/cni/build/isthmus-cni")],
-  ].flat();
-  const main = join(repository, "apps/node-agent/dist/main.js");
+  const [program, args] = agentCommand({ root: join(folder, "root"), cgroup, pins, tlsDir });
   const env = { ...process.env, MESH_LOG: "warn" };
-  follow(spawn(process.execPath, [main, ...args], { stdio: ["ignore", "ignore", "inherit"], env }));
+  follow(spawn(program, args, { stdio: ["ignore", "ignore", "inherit"], env }));
   later(() => removePins(pins));
 }
 
@@ -132,14 +108,6 @@ async function readRows(pins: string): Promise<readonly number[]> {
   } finally {
     open.close();
   }
-}
-
-/** Removes the cgroup and those that the agent created in it, after its processes have exited. */
-function removeCgroups(path: string): void {
-  for (const entry of readdirSync(path, { withFileTypes: true })) {
-    if (entry.isDirectory()) removeCgroups(join(path, entry.name));
-  }
-  rmdirSync(path);
 }
 
 async function main(): Promise<void> {

@@ -7,7 +7,7 @@ import { median } from "../datapath/stats.js";
 import { measureCost, type PacketCost } from "./cost.js";
 import { type Mode, PATHS, type Path } from "./network.js";
 import { makeSides, type SideName, type Sides } from "./sides.js";
-import { undoing } from "./undoing.js";
+import { undoing } from "../undoing.js";
 
 const ROUNDS = 7;
 /** With the ratios that the programs are to reach, on one node and between two. */

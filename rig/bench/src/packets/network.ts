@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { makeCgroup } from "@isthmus/bpf/testing";
 import { outputOf, startPinned } from "../load-process.js";
-import type { Later } from "./undoing.js";
+import type { Later } from "../undoing.js";
 
 export type Mode = "requests" | "connects" | "both" | "stream";
 /** From the client to the server of its node, or of the other one. */
