@@ -41,9 +41,13 @@ export async function setAllStrict(devices: readonly string[]): Promise<FilterSe
   return { all: (await read("all")) ?? 0, devices: new Map(settings.flat()) };
 }
 
-/** Sets a device to strict; resolves with its value afterwards, undefined = it is gone. Never rejects. */
+/**
+ * Sets a device to strict; resolves with its value afterwards, undefined = it is gone, or not made yet: its ADD sets it.
+ * Never rejects.
+ */
 export async function setStrict(device: string): Promise<number | undefined> {
-  if ((await read(device)) === STRICT) return STRICT;
+  const before = await read(device);
+  if (before === undefined || before === STRICT) return before;
   await setReversePathFilter(device, STRICT).catch(() => undefined); // the value that is read back shows the failure
   return read(device);
 }
