@@ -7,7 +7,8 @@
  * stdout, one JSON object per line, times in microseconds:
  *   {"start":{"mono":…,"wall":…,"rate":100,"deadline":1000000,"target":"10.0.0.1:80"}}   mono = when request 0 is due
  *   {"responder":0,"name":"east/web-x"}                               the first time a responder answers
- *   {"s":[[n,"o",latency,0],[n,"t",latency,-1], …]}                   requests that completed, in that order
+ *   {"s":[[n,"o",latency,0,connect],[n,"t",latency,-1,-1], …]}        requests that completed, in that order; connect =
+ *                                                                     from due until it was established, or -1
  *   {"end":{"sent":…}}
  * Results: o answered, r refused, x reset or closed early, t deadline passed, s deadline passed while this program
  * itself was not running, e anything else.
@@ -36,6 +37,7 @@ struct request {
 	struct request *next, *prev;
 	uint64_t number;
 	int64_t due_us, begun_us;
+	int64_t connected_us; /* -1 = not established so far */
 	int fd;
 	bool sent;
 	size_t len;
@@ -97,7 +99,8 @@ static void finish(struct request *q, char result, int responder)
 		result = asleep ? 's' : 't';
 		responder = -1;
 	}
-	out_sample(q->number, result, end - q->due_us, responder);
+	out_sample(q->number, result, end - q->due_us, responder,
+		   q->connected_us < 0 ? -1 : q->connected_us - q->due_us);
 	if (q->fd >= 0) {
 		/* The server closes an answered connection first; any other is reset, so that it is not left in TIME_WAIT. */
 		struct linger cut = {.l_onoff = 1, .l_linger = 0};
@@ -129,6 +132,7 @@ static void start(uint64_t n)
 	q->number = n;
 	q->due_us = due(n);
 	q->begun_us = read_clock();
+	q->connected_us = -1;
 	q->next = &ld.list;
 	q->prev = ld.list.prev;
 	q->prev->next = q;
@@ -164,6 +168,9 @@ static void send_request(struct request *q)
 	socklen_t length = sizeof(error);
 
 	getsockopt(q->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	/* Only an established connection is reset: a connect that a RST answers is refused. */
+	if (!error || error == ECONNRESET || error == EPIPE)
+		q->connected_us = read_clock();
 	if (!error && send(q->fd, ld.get, ld.get_len, MSG_NOSIGNAL) != (ssize_t)ld.get_len)
 		error = errno;
 	if (error) {

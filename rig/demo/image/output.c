@@ -51,11 +51,11 @@ void out_line(const char *format, ...)
 	append(line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 
-void out_sample(uint64_t number, char result, int64_t latency_us, int responder)
+void out_sample(uint64_t number, char result, int64_t latency_us, int responder, int64_t connect_us)
 {
-	char text[80];
-	int n = snprintf(text, sizeof(text), "%s[%llu,\"%c\",%lld,%d]", in_line ? "," : "{\"s\":[",
-			 (unsigned long long)number, result, (long long)latency_us, responder);
+	char text[112];
+	int n = snprintf(text, sizeof(text), "%s[%llu,\"%c\",%lld,%d,%lld]", in_line ? "," : "{\"s\":[",
+			 (unsigned long long)number, result, (long long)latency_us, responder, (long long)connect_us);
 
 	append(text, (size_t)n);
 	if (++in_line == 200)

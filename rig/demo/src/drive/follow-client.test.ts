@@ -7,8 +7,8 @@ import { createSampleLog } from "../samples/log.js";
 import { followClient } from "./follow-client.js";
 
 const START = '{"start":{"mono":1000000,"wall":1000000,"rate":100,"deadline":1000000,"target":"10.0.0.1:80"}}\n';
-const FIRST = '{"responder":0,"name":"east/web-1"}\n{"s":[[0,"o",900,0],[1,"o",900,0]]}\n';
-const REST = '{"s":[[2,"r",900,-1]]}\n{"end":{"sent":3}}\n';
+const FIRST = '{"responder":0,"name":"east/web-1"}\n{"s":[[0,"o",900,0,500],[1,"o",900,0,500]]}\n';
+const REST = '{"s":[[2,"r",900,-1,-1]]}\n{"end":{"sent":3}}\n';
 
 /** An API server that returns the given answers in order: chunks of the pod's output, or an error. */
 function serving(...answers: readonly (readonly string[] | Error)[]): Transport {

@@ -1,6 +1,7 @@
 /**
  * Scales east back to 3, with new pods (the kubelet would delay the restart of a container that crashed before), then sends
  * SIGKILL to all three processes at once. They listen again 3 s after their restart, so all are NotReady together for a while.
+ * Until Kubernetes says so, connects to them are moved to another backend, here to west.
  */
 import { createMarks } from "../drive/marks.js";
 import { settle } from "../drive/wait.js";
@@ -15,6 +16,7 @@ export async function kill(world: RigWorld): Promise<KillRun> {
   await world.until(from + 2000);
   const injected = marks.add("fault", `SIGKILL of all of ${NEAR}'s servers`);
   const killed = await world.killServers(NEAR);
+  const struck = world.now();
   const noneReady = await world.waitForReady(NEAR, (ready) => ready === 0, injected, 10_000);
   if (noneReady !== null) marks.add("watch", `${NEAR} has no ready address`, noneReady);
   const firstReady =
@@ -22,5 +24,5 @@ export async function kill(world: RigWorld): Promise<KillRun> {
   if (firstReady !== null) marks.add("watch", `${NEAR} has a ready address`, firstReady);
   const to = world.now() + 11_000;
   await world.until(to);
-  return { name: "kill", window: { from, to }, injected, marks: marks.all, killed, noneReady, firstReady };
+  return { name: "kill", window: { from, to }, injected, marks: marks.all, killed, struck, noneReady, firstReady };
 }

@@ -75,6 +75,7 @@ describe("the demo's program", () => {
     assert.equal(samples.length, 200);
     assert.equal(count(samples, "ok"), 200);
     assert.ok(samples.every((s) => s.cluster === "east" && s.pod === "web-1"));
+    assert.ok(samples.every((s) => s.connected !== null && s.connected >= s.due && s.connected <= s.end));
     assert.ok(samples.every((s, n) => n === 0 || Math.abs(s.due - (samples[n - 1]?.due ?? 0) - 5) < 0.01));
   });
 
@@ -86,16 +87,20 @@ describe("the demo's program", () => {
     assert.equal(count(samples, "timeout") + count(samples, "starved"), 30);
     assert.ok(count(samples, "timeout") >= 10);
     assert.ok(samples.every((s) => s.end - s.due >= 200 && s.pod === ""));
+    assert.ok(samples.some((s) => s.outcome === "timeout" && s.connected !== null && s.connected < s.end));
   });
 
   test("without a listener, requests are refused at once", async (t) => {
     const { samples } = await load(t, await freePort(), ["--duration-ms", "200"]);
     assert.equal(count(samples, "refused"), 20);
+    assert.ok(samples.every((s) => s.connected === null));
   });
 
   test("a server that resets, or closes without an answer, causes resets", async (t) => {
     const resets = await rawServer(t, (socket) => socket.on("data", () => socket.resetAndDestroy()));
-    assert.equal(count((await load(t, resets, ["--duration-ms", "100"])).samples, "reset"), 10);
+    const { samples } = await load(t, resets, ["--duration-ms", "100"]);
+    assert.equal(count(samples, "reset"), 10);
+    assert.ok(samples.every((s) => s.connected !== null));
     const closes = await rawServer(t, (socket) => socket.on("data", () => socket.end()));
     assert.equal(count((await load(t, closes, ["--duration-ms", "100"])).samples, "reset"), 10);
   });

@@ -5,7 +5,7 @@
  */
 import type { Mono } from "../samples/sample.js";
 import type { Move } from "./runs.js";
-import { count, firstAnswer, round, type Traffic, unaccounted, type Window, within } from "./traffic.js";
+import { count, firstAnswer, type Loss, round, type Traffic, unaccounted, type Window, within } from "./traffic.js";
 
 export interface Check {
   readonly text: string;
@@ -41,6 +41,28 @@ export function nothingLost(traffic: Traffic, window: Window): Check {
   const more = unknown === 0 ? "" : `, ${unknown} without an account`;
   const passed = sent > 0 && ok === sent && unknown === 0;
   return { text: "nothing lost", passed, detail: `${sent - ok} of ${sent} lost${more}` };
+}
+
+/** How many connections can be between their SYN and their answer when a fault strikes: 10 ms apart, answered in a few ms. */
+const MOST_OPEN = 5;
+
+/**
+ * Checks that no connect was lost. `outcome`: how connections may end that were established when the fault struck;
+ * `struck`: when it was in force for certain, null if never.
+ */
+export function onlyOpenLost(traffic: Traffic, window: Window, outcome: Loss, struck: Mono | null): Check {
+  const samples = within(traffic, window);
+  const lost = samples.filter((sample) => sample.outcome !== "ok");
+  const open = lost.filter(
+    (sample) => sample.outcome === outcome && sample.connected !== null && struck !== null && sample.due < struck,
+  );
+  const unknown = unaccounted(traffic, window);
+  const more = unknown === 0 ? "" : `, ${unknown} without an account`;
+  return {
+    text: `no connect lost; of those established before, ${MOST_OPEN} or fewer`,
+    passed: samples.length > 0 && open.length === lost.length && open.length <= MOST_OPEN && unknown === 0,
+    detail: `${lost.length - open.length} and ${open.length} of ${samples.length}${more}`,
+  };
 }
 
 export function answeredWithin(

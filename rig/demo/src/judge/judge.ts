@@ -11,6 +11,7 @@ import {
   faultProof,
   longEnough,
   nothingLost,
+  onlyOpenLost,
   sentAtRate,
   servedBy,
   trafficMoved,
@@ -106,8 +107,11 @@ function wiped(run: WipeRun): readonly Check[] {
 function killed(run: KillRun, traffic: Traffic): readonly Check[] {
   const first = firstAnswer(traffic, FAR, run.injected);
   const { noneReady, firstReady, window } = run;
-  // Begins at the end of that request: of concurrent requests, the one due later may have connected earlier.
-  const away = first && firstReady !== null ? { from: first.end, to: firstReady - WATCH_SLACK_MS } : null;
+  // A process ends a little after its SIGKILL.
+  const struck = run.struck + WATCH_SLACK_MS;
+  // Not before the end of that request: of concurrent requests, the one due later may have connected earlier.
+  const away =
+    first && firstReady !== null ? { from: Math.max(first.end, struck), to: firstReady - WATCH_SLACK_MS } : null;
   const back = firstReady === null ? null : { from: firstReady + 1000, to: window.to };
   return [
     faultProof(
@@ -115,8 +119,8 @@ function killed(run: KillRun, traffic: Traffic): readonly Check[] {
       noneReady !== null && run.killed === 3,
       `${run.killed} killed, ${said(noneReady, run.injected)}`,
     ),
-    answeredWithin(traffic, FAR, run.injected, noneReady, 300, "the watch saw no ready address"),
-    answeredWithin(traffic, FAR, run.injected, run.injected, 4000, "the kill"),
+    onlyOpenLost(traffic, window, "reset", struck),
+    answeredWithin(traffic, FAR, run.injected, run.struck, 300, "the kill"),
     servedBy(traffic, FAR, away, 1, `until the first ${NEAR} pod is Ready`),
     servedBy(traffic, NEAR, back, 0.99, "from 1 s after that"),
   ];
@@ -135,7 +139,6 @@ function firstRemote(run: FaultRun, traffic: Traffic): number | null {
 
 function causeOf(run: FaultRun): { readonly asked: Mono; readonly from: Mono | null } {
   if (run.name === "scale-down") return { asked: run.move.requestedAt, from: run.move.seen };
-  if (run.name === "kill") return { asked: run.injected, from: run.noneReady };
   const move = run.name === "etcd" ? run.moves.find(({ to }) => to === FAR) : undefined;
   return move === undefined
     ? { asked: run.injected, from: run.injected }

@@ -69,6 +69,8 @@ export interface KillRun extends Run {
   readonly name: "kill";
   /** Processes that got the signal. */
   readonly killed: number;
+  /** When all of them had got it. */
+  readonly struck: Mono;
   readonly noneReady: Mono | null;
   readonly firstReady: Mono | null;
 }

@@ -14,6 +14,7 @@ const kill: KillRun = {
   injected: 1000,
   marks,
   killed: 3,
+  struck: 1040,
   noneReady: 2000,
   firstReady: 6000,
 };
@@ -27,7 +28,7 @@ const agent: AgentRun = {
 };
 const traffic = madeTraffic(
   { until: 1000, gets: "east" },
-  { until: 2050, gets: "refused" },
+  { until: 1020, gets: "reset" },
   { until: 6020, gets: "west" },
   { until: 18_000, gets: "east" },
 );
@@ -48,7 +49,7 @@ describe("the report", () => {
       "share",
       "passed",
     ]);
-    assert.deepEqual(fault.lost, { refused: 105, reset: 0, timeout: 0, starved: 0, other: 0 });
+    assert.deepEqual(fault.lost, { refused: 0, reset: 2, timeout: 0, starved: 0, other: 0 });
     assert.equal(JSON.parse(reportJson(good)).passed, true);
     assert.equal(JSON.parse(reportJson(bad)).passed, false);
   });
@@ -56,11 +57,11 @@ describe("the report", () => {
   test("text shows the timeline, a row per fault, and what failed", () => {
     const text = reportText(bad);
     assert.match(text, /1\.00 {2}fault {2}SIGKILL of <all>/);
-    assert.match(text, /1\.00 {2}lost {3}105 refused$/m);
-    assert.match(text, /^kill +1800 +1695 +105 refused +1060 ms +52 ms +76\.6 % +23\.4 % +passed$/m);
+    assert.match(text, /1\.00 {2}lost {3}2 reset$/m);
+    assert.match(text, /^kill +1800 +1798 +2 reset +30 ms +22 ms +72\.2 % +27\.8 % +passed$/m);
     assert.match(text, /^FAILED agent: proof: new pid: 1, then none$/m);
     assert.match(text, /Ended early: etcd: it broke\nNot passed\./);
-    assert.match(reportText(good), /^kill: between the SIGKILL and the moment Kubernetes says so,.*\nAll passed/m);
+    assert.match(reportText(good), /^kill: what was lost had been established.*\nAll passed/m);
   });
 
   test("HTML is one page that loads nothing and escapes what it shows", () => {

@@ -67,12 +67,12 @@ function lostWords(fault: FaultResult): string {
   return words.length === 0 ? "0" : words.join(", ");
 }
 
-/** Explains the losses of `kill`, the only fault that passes with losses. */
+/** Explains the losses of `kill`. */
 export function lossNote(faults: readonly FaultResult[]): readonly string[] {
   const kill = faults.find(({ name }) => name === "kill");
   return kill === undefined || !kill.passed || kill.ok === kill.sent
     ? []
-    : ["kill: between the SIGKILL and the moment Kubernetes says so, nobody knows that the servers are gone"];
+    : ["kill: what was lost had been established when its server was killed; no connect was lost"];
 }
 
 function problems(fault: FaultResult): readonly string[] {

@@ -6,8 +6,8 @@ const start = '{"start":{"mono":5000000,"wall":1000000000,"rate":100,"deadline":
 const lines = [
   start,
   '{"responder":0,"name":"east/web-1"}',
-  '{"s":[[1,"o",2000,0],[0,"r",500,-1]]}',
-  '{"s":[[2,"t",1000000,-1]]}',
+  '{"s":[[1,"o",2000,0,1500],[0,"r",500,-1,-1]]}',
+  '{"s":[[2,"t",1000000,-1,0]]}',
 ];
 
 test("samples get their times, outcome and responder", () => {
@@ -15,9 +15,9 @@ test("samples get their times, outcome and responder", () => {
   for (const line of lines) log.line(line);
   assert.deepEqual(log.started(), { mono: 5000, wall: 1_000_000, rate: 100 });
   assert.deepEqual(log.samples(), [
-    { number: 0, due: 5000, end: 5000.5, outcome: "refused", cluster: "", pod: "" },
-    { number: 1, due: 5010, end: 5012, outcome: "ok", cluster: "east", pod: "web-1" },
-    { number: 2, due: 5020, end: 6020, outcome: "timeout", cluster: "", pod: "" },
+    { number: 0, due: 5000, end: 5000.5, connected: null, outcome: "refused", cluster: "", pod: "" },
+    { number: 1, due: 5010, end: 5012, connected: 5011.5, outcome: "ok", cluster: "east", pod: "web-1" },
+    { number: 2, due: 5020, end: 6020, connected: 5020, outcome: "timeout", cluster: "", pod: "" },
   ]);
 });
 
@@ -26,7 +26,7 @@ test("reading the output again adds nothing; a gap counts as missing", () => {
   for (const line of [...lines, ...lines]) log.line(line);
   assert.equal(log.samples().length, 3);
   assert.equal(log.missing(), 0);
-  log.line('{"s":[[5,"o",2000,0]]}');
+  log.line('{"s":[[5,"o",2000,0,1500]]}');
   assert.equal(log.missing(), 2);
   log.line('{"end":{"sent":7}}');
   assert.equal(log.missing(), 3);
@@ -34,8 +34,8 @@ test("reading the output again adds nothing; a gap counts as missing", () => {
 
 test("a line in another format is refused", () => {
   const log = createSampleLog();
-  assert.throws(() => log.line('{"s":[[0,"o",1,0]]}'), /Cannot place/);
+  assert.throws(() => log.line('{"s":[[0,"o",1,0,1]]}'), /Cannot place/);
   log.line(start);
-  assert.throws(() => log.line('{"s":[[0,"?",1,0]]}'), /Cannot place/);
+  assert.throws(() => log.line('{"s":[[0,"?",1,0,1]]}'), /Cannot place/);
   assert.throws(() => log.line("panic"));
 });

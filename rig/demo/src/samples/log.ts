@@ -32,7 +32,7 @@ type Line = {
   start?: { mono: number; wall: number; rate: number; deadline: number };
   responder?: number;
   name?: string;
-  s?: [number, string, number, number][];
+  s?: [number, string, number, number, number][];
   end?: { sent: number };
 };
 
@@ -52,13 +52,14 @@ export function createSampleLog(): SampleLog {
   let end: number | null = null;
   let known = 0;
 
-  function add(number: number, letter: string, latencyUs: number, responder: number): void {
+  function add(number: number, letter: string, latencyUs: number, responder: number, connectUs: number): void {
     const outcome = LETTERS.get(letter);
     if (start === null || outcome === undefined) throw new Error(`Cannot place sample "${number} ${letter}"`);
     if (byNumber[number] !== undefined) return;
     const due = start.mono + (number * 1000) / start.rate;
     const who = responders.get(responder) ?? { cluster: "", pod: "" };
-    byNumber[number] = { number, due, end: due + latencyUs / 1000, outcome, ...who };
+    const connected = connectUs < 0 ? null : due + connectUs / 1000;
+    byNumber[number] = { number, due, end: due + latencyUs / 1000, connected, outcome, ...who };
     known += 1;
   }
 

@@ -12,6 +12,8 @@ export interface Sample {
   readonly number: number;
   readonly due: Mono;
   readonly end: Mono;
+  /** When the connection was established; null if it never was. */
+  readonly connected: Mono | null;
   readonly outcome: Outcome;
   /** The responder; both fields are empty unless the outcome is "ok". */
   readonly cluster: string;

@@ -5,7 +5,7 @@ import { fakeCluster } from "./testing/fake-cluster.js";
 
 const START = '{"start":{"mono":1000000,"wall":1000000,"rate":10,"deadline":1000000,"target":"10.96.0.9:80"}}\n';
 const samples = (count: number, outcome: string) =>
-  `{"s":[${Array.from({ length: count }, (_, n) => `[${n},"${outcome}",900,0]`).join(",")}]}\n{"end":{"sent":${count}}}\n`;
+  `{"s":[${Array.from({ length: count }, (_, n) => `[${n},"${outcome}",900,0,500]`).join(",")}]}\n{"end":{"sent":${count}}}\n`;
 const GOOD = [START, '{"responder":0,"name":"east/web-1"}\n', samples(40, "o")];
 
 function world(output: readonly string[] = GOOD) {

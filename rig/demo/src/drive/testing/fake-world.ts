@@ -19,6 +19,8 @@ export interface FakeBehaviour {
   /** `holdDown` does nothing. */
   readonly holdsNothing?: boolean;
   readonly storeIdStays?: boolean;
+  /** Connects to a dead backend are refused, and not moved to another one. */
+  readonly movesNothing?: boolean;
   /** A part whose loss stops all traffic. */
   readonly fatal?: Part | "node-agent";
 }
@@ -209,8 +211,18 @@ export class FakeWorld implements RigWorld {
     for (const cluster of ["east", "west"]) {
       const chosen = this.#kernel.get(cluster)?.[0];
       if (chosen === undefined) continue;
-      return this.#of(cluster).some((pod) => pod.address === chosen && pod.alive) ? cluster : "refused";
+      return this.#of(cluster).some((pod) => pod.address === chosen && pod.alive) ? cluster : this.#moved();
     }
     return "refused";
+  }
+
+  #moved(): string {
+    const backends = [...this.#kernel].flatMap(([cluster, addresses]) =>
+      addresses.map((address) => ({ cluster, address })),
+    );
+    const isAlive = (address: string) =>
+      [...this.#pods.values()].flat().some((pod) => pod.address === address && pod.alive);
+    const other = this.#ways.movesNothing === true ? undefined : backends.find(({ address }) => isAlive(address));
+    return other?.cluster ?? "refused";
   }
 }

@@ -22,9 +22,12 @@ export function madeTraffic(...stretches: readonly TrafficSegment[]): Traffic {
 
 export function madeSample(number: number, gets: string): Sample {
   const due = number * 10;
-  if (!LOSSES.has(gets)) return { number, due, end: due + 2, outcome: "ok", cluster: gets, pod: `${gets}-1` };
+  const connected = due + 1;
+  if (!LOSSES.has(gets))
+    return { number, due, end: due + 2, connected, outcome: "ok", cluster: gets, pod: `${gets}-1` };
   const end = due + (gets === "timeout" ? 1000 : 1);
-  return { number, due, end, outcome: gets as Outcome, cluster: "", pod: "" };
+  const outcome = gets as Outcome;
+  return { number, due, end, connected: outcome === "reset" ? connected : null, outcome, cluster: "", pod: "" };
 }
 
 /** The same traffic with one request changed. */
