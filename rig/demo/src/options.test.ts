@@ -4,7 +4,7 @@ import { parseOptions } from "./options.js";
 
 test("without arguments, all faults run and the lab is taken down", () => {
   const options = parseOptions([]);
-  assert.equal(options.faults.length, 6);
+  assert.equal(options.faults.length, 10);
   assert.equal(options.keep, false);
   assert.equal(options.lab, "demo");
 });
@@ -16,7 +16,10 @@ test("options select faults and keep the lab", () => {
 });
 
 test("kind clusters are used as they are", () => {
-  assert.equal(parseOptions(["--kind"]).kind, true);
+  const options = parseOptions(["--kind"]);
+  assert.equal(options.kind, true);
+  assert.equal(options.faults.length, 7);
+  assert.throws(() => parseOptions(["--kind", "--faults", "dark"]), /No fault "dark": choose from scale-down/);
   assert.throws(() => parseOptions(["--kind", "--keep"]), /stay up until down\.sh/);
   assert.throws(() => parseOptions(["--kind", "--lab", "demo"]), /stay up until down\.sh/);
 });

@@ -4,8 +4,10 @@ import {
   createTransport,
   DEPLOYMENTS,
   type KubeClient,
+  type KubeObject,
   loadKubeAccess,
   PODS,
+  SERVICES,
   type Transport,
 } from "@isthmus/kube";
 import { systemClock } from "@isthmus/model";
@@ -13,7 +15,7 @@ import { waitWithin } from "@isthmus/runtime";
 import type { Mark } from "../judge/runs.js";
 import type { Rig, RigControls } from "../rigs/rig.js";
 import { type Mono, monoNow } from "../samples/sample.js";
-import { NAMESPACE, SERVICE } from "../setup/objects.js";
+import { AFFINITY, NAMESPACE, SERVICE } from "../setup/objects.js";
 import { createPortProbe } from "./port-probe.js";
 import { createSliceWatch, type SliceWatch } from "./slice-watch.js";
 import { openStoreView, type StoreView } from "./store-view.js";
@@ -65,6 +67,15 @@ function accessTo(clusters: ReadonlyMap<string, ClusterAccess>, name: string): C
   return cluster;
 }
 
+interface Pod extends KubeObject {
+  readonly spec?: { readonly nodeName?: string };
+}
+
+async function livePods({ client }: ClusterAccess): Promise<readonly Pod[]> {
+  const pods = await client.list<Pod>(PODS, { namespace: NAMESPACE, labelSelector: `app=${SERVICE}` });
+  return pods.filter((pod) => pod.metadata.deletionTimestamp === undefined);
+}
+
 export function createMeshWorld({ clusters, controls, store, progress, signal }: MeshWorldOptions): MeshWorld {
   const until = (time: Mono) => systemClock.delay(time - monoNow(), signal);
   const at = (name: string): ClusterAccess => {
@@ -83,14 +94,28 @@ export function createMeshWorld({ clusters, controls, store, progress, signal }:
       const match = () => at(cluster).slices.history.find((change) => change.at >= since && fits(change.ready.length));
       return (await waitWithin(match, { timeoutMs: withinMs, everyMs: 10, signal }))?.at ?? null;
     },
-    async killServers(cluster) {
-      const pods = await at(cluster).client.list(PODS, { namespace: NAMESPACE, labelSelector: `app=${SERVICE}` });
-      const live = pods.filter((pod) => pod.metadata.deletionTimestamp === undefined);
-      return controls.killServers(
-        cluster,
-        live.flatMap((pod) => pod.metadata.uid ?? []),
+    async signalServers(cluster, signalName) {
+      const uids = (await livePods(at(cluster))).flatMap((pod) => pod.metadata.uid ?? []);
+      return controls.signalServers(cluster, uids, signalName);
+    },
+    async setAffinity(cluster, affinity) {
+      const patch = { metadata: { annotations: { [AFFINITY]: affinity } } };
+      await at(cluster).client.mergePatch(SERVICES, SERVICE, patch, { namespace: NAMESPACE });
+    },
+    async placedPods(cluster) {
+      return (await livePods(at(cluster))).map(({ metadata, spec }) => ({
+        pod: metadata.name ?? "",
+        node: spec?.nodeName ?? "",
+      }));
+    },
+    async apiAnswers(cluster) {
+      const { client } = at(cluster);
+      return client.get(SERVICES, SERVICE, { namespace: NAMESPACE, signal: AbortSignal.timeout(1000) }).then(
+        () => true,
+        () => false,
       );
     },
+    startFault: (fault, forMs) => controls.startFault(fault, forMs),
     agentPid: () => controls.agentPid(),
     killAgent: () => controls.killAgent(),
     holdDown: (part) => controls.holdDown(part),

@@ -1,7 +1,8 @@
 /** Functions that wait for conditions of a `World`. */
 import { waitWithin } from "@isthmus/runtime";
 import type { Mono } from "../samples/sample.js";
-import type { RigWorld } from "./world.js";
+import { NEAR } from "../judge/judge.js";
+import type { Affinity, RigWorld } from "./world.js";
 
 /** Polls every `everyMs` until there is an answer; returns null when there is none in time. */
 export async function poll<T>(
@@ -28,4 +29,15 @@ export async function settle(world: RigWorld, cluster: string, replicas: number)
   const seen = await world.waitForReady(cluster, (ready) => ready === replicas, since, 60_000);
   if (seen === null) throw new Error(`Cannot go on: "${cluster}" did not get ${replicas} ready pods in 60 s`);
   await world.until(world.now() + 2000);
+}
+
+/** Runs `drive` while the Service of the client's cluster has another affinity, beginning two seconds after the change. */
+export async function withAffinity<T>(world: RigWorld, affinity: Affinity, drive: () => Promise<T>): Promise<T> {
+  await world.setAffinity(NEAR, affinity);
+  try {
+    await world.until(world.now() + 2000);
+    return await drive();
+  } finally {
+    await world.setAffinity(NEAR, "local");
+  }
 }

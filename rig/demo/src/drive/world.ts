@@ -4,6 +4,7 @@
  * Time is the machine's monotonic clock. Waiting functions return null when the condition did not hold in time;
  * they throw only when the rig itself fails or the demo is aborted.
  */
+import type { Fault } from "@isthmus/lab";
 import type { Mark } from "../judge/runs.js";
 import type { Mono } from "../samples/sample.js";
 
@@ -19,6 +20,22 @@ export interface PortProbe {
   stop(): Promise<void>;
 }
 
+export type ServerSignal = "SIGKILL" | "SIGSTOP" | "SIGCONT";
+
+/** As in the annotation `service.cilium.io/affinity`. */
+export type Affinity = "local" | "remote" | "none";
+
+/** A server's pod and its node. */
+export interface PlacedPod {
+  readonly pod: string;
+  readonly node: string;
+}
+
+export interface FaultInForce {
+  /** Resolves when its effects are undone. Called at most once. */
+  end(): Promise<void>;
+}
+
 export interface RigWorld {
   now(): Mono;
   until(at: Mono): Promise<void>;
@@ -29,8 +46,15 @@ export interface RigWorld {
   ready(cluster: string): readonly string[];
   /** When, at or after `since`, the watch first reported a number of ready addresses for which `fits` is true. */
   waitForReady(cluster: string, fits: (ready: number) => boolean, since: Mono, withinMs: number): Promise<Mono | null>;
-  /** Sends SIGKILL to the server in each of the cluster's pods at once; returns the number of processes. */
-  killServers(cluster: string): Promise<number>;
+  /** Sends a signal to the server in each of the cluster's pods at once; returns the number of processes. */
+  signalServers(cluster: string, signal: ServerSignal): Promise<number>;
+  /** Sets the affinity of the cluster's Service; returns when the API server has it. */
+  setAffinity(cluster: string, affinity: Affinity): Promise<void>;
+  placedPods(cluster: string): Promise<readonly PlacedPod[]>;
+  /** True if the cluster's API server answers. */
+  apiAnswers(cluster: string): Promise<boolean>;
+  /** Puts a fault in force that ends by itself after `forMs`; only in a lab. */
+  startFault(fault: Fault, forMs: number): Promise<FaultInForce>;
 
   /** Pid of the agent on the client's node; null while it does not run. */
   agentPid(): Promise<number | null>;

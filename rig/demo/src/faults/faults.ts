@@ -1,10 +1,14 @@
-/** The six faults, in the order in which they run. */
+/** The faults, in the order in which they run. */
 import type { RigWorld } from "../drive/world.js";
 import { FAULT_NAMES, type FaultName, type FaultRun } from "../judge/runs.js";
 import { agent } from "./agent.js";
 import { apiserver } from "./apiserver.js";
+import { controlLost } from "./control-lost.js";
+import { dark } from "./dark.js";
 import { etcd } from "./etcd.js";
+import { hang } from "./hang.js";
 import { kill } from "./kill.js";
+import { nodeDark } from "./node-dark.js";
 import { scaleDown } from "./scale-down.js";
 import { wipe } from "./wipe.js";
 
@@ -14,7 +18,11 @@ const DRIVERS: Readonly<Record<FaultName, (world: RigWorld) => Promise<FaultRun>
   etcd,
   apiserver,
   wipe,
+  "node-dark": nodeDark,
   kill,
+  hang,
+  dark,
+  "control-lost": controlLost,
 };
 
 /** The faults that ran, and why the run ended early, if it did. */

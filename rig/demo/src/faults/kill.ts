@@ -15,7 +15,7 @@ export async function kill(world: RigWorld): Promise<KillRun> {
   const from = world.now();
   await world.until(from + 2000);
   const injected = marks.add("fault", `SIGKILL of all of ${NEAR}'s servers`);
-  const killed = await world.killServers(NEAR);
+  const killed = await world.signalServers(NEAR, "SIGKILL");
   const struck = world.now();
   const noneReady = await world.waitForReady(NEAR, (ready) => ready === 0, injected, 10_000);
   if (noneReady !== null) marks.add("watch", `${NEAR} has no ready address`, noneReady);

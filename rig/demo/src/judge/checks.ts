@@ -3,9 +3,19 @@
  *
  * Invariant: a check whose figure is unknown does not pass.
  */
-import type { Mono } from "../samples/sample.js";
+import type { Mono, Sample } from "../samples/sample.js";
 import type { Move } from "./runs.js";
-import { count, firstAnswer, type Loss, round, type Traffic, unaccounted, type Window, within } from "./traffic.js";
+import {
+  count,
+  firstAnswer,
+  type Loss,
+  round,
+  slowestConnect,
+  type Traffic,
+  unaccounted,
+  type Window,
+  within,
+} from "./traffic.js";
 
 export interface Check {
   readonly text: string;
@@ -51,18 +61,58 @@ const MOST_OPEN = 5;
  * `struck`: when it was in force for certain, null if never.
  */
 export function onlyOpenLost(traffic: Traffic, window: Window, outcome: Loss, struck: Mono | null): Check {
+  const text = `no connect lost; of those established before, ${MOST_OPEN} or fewer`;
+  return connectsKept(traffic, window, { outcome, until: struck, most: MOST_OPEN, text });
+}
+
+export interface KnownLosses {
+  readonly text: string;
+  /** How established connections may end. */
+  readonly outcome: Loss;
+  /** Until when those that end so were due; null: none may. */
+  readonly until: Mono | null;
+  readonly most: number;
+}
+
+/** Checks that nothing was lost but established connections for a known reason. */
+export function connectsKept(traffic: Traffic, window: Window, { text, outcome, until, most }: KnownLosses): Check {
   const samples = within(traffic, window);
   const lost = samples.filter((sample) => sample.outcome !== "ok");
   const open = lost.filter(
-    (sample) => sample.outcome === outcome && sample.connected !== null && struck !== null && sample.due < struck,
+    (sample) => sample.outcome === outcome && sample.connected !== null && until !== null && sample.due < until,
   );
   const unknown = unaccounted(traffic, window);
   const more = unknown === 0 ? "" : `, ${unknown} without an account`;
   return {
-    text: `no connect lost; of those established before, ${MOST_OPEN} or fewer`,
-    passed: samples.length > 0 && open.length === lost.length && open.length <= MOST_OPEN && unknown === 0,
+    text,
+    passed: samples.length > 0 && open.length === lost.length && open.length <= most && unknown === 0,
     detail: `${lost.length - open.length} and ${open.length} of ${samples.length}${more}`,
   };
+}
+
+/** Checks the time from the moment a connect was due until it was established, of all that were. */
+export function connectedWithin(traffic: Traffic, window: Window, ms: number): Check {
+  const worst = slowestConnect(traffic, window);
+  return {
+    text: `every connect established ≤ ${ms} ms after it was due`,
+    passed: worst !== null && worst <= ms,
+    detail: worst === null ? "none" : `${round(worst, 0)} ms`,
+  };
+}
+
+/** Checks that these answered before the fault struck, and nothing that connected from then on until it was lifted. */
+export function silenced(
+  traffic: Traffic,
+  window: Window,
+  { struck, lifted }: { readonly struck: Mono; readonly lifted: Mono },
+  isTheirs: (sample: Sample) => boolean,
+): Check {
+  const answers = within(traffic, window).filter((sample) => sample.outcome === "ok" && isTheirs(sample));
+  const before = answers.filter(({ due }) => due < struck).length;
+  const during = answers.filter(
+    ({ connected }) => connected !== null && connected > struck && connected < lifted,
+  ).length;
+  return faultProof("silent from then on", before > 0 && during === 0, `${before} answers before, ${during} meanwhile`);
 }
 
 export function answeredWithin(

@@ -4,21 +4,33 @@
  * In: the recorded run of the fault, and all samples. Out: the figures and every check with its result. A fault
  * passes when all its checks pass.
  */
-import type { Mono, Outcome } from "../samples/sample.js";
+import type { Mono, Outcome, Sample } from "../samples/sample.js";
 import {
   answeredWithin,
   type Check,
+  connectedWithin,
+  connectsKept,
   faultProof,
   longEnough,
   nothingLost,
   onlyOpenLost,
   sentAtRate,
   servedBy,
+  silenced,
   trafficMoved,
   WATCH_SLACK_MS,
 } from "./checks.js";
-import type { FaultName, FaultRun, KillRun, Mark, WipeRun } from "./runs.js";
-import { type Counts, count, firstAnswer, round, type Traffic, type Window, within } from "./traffic.js";
+import type { DarkRun, FaultName, FaultRun, HangRun, KillRun, Mark, NodeDarkRun, WipeRun } from "./runs.js";
+import {
+  type Counts,
+  count,
+  firstAnswer,
+  round,
+  slowestConnect,
+  type Traffic,
+  type Window,
+  within,
+} from "./traffic.js";
 
 export const NEAR = "east";
 export const FAR = "west";
@@ -27,6 +39,8 @@ export interface FaultResult extends Counts {
   readonly name: FaultName;
   /** Milliseconds from the cause to the first answer from west; null when there was none. */
   readonly firstRemoteMs: number | null;
+  /** Milliseconds until the slowest connect was established; null when none was. */
+  readonly slowestConnectMs: number | null;
   readonly passed: boolean;
   readonly checks: readonly Check[];
   readonly window: Window;
@@ -43,6 +57,7 @@ export function judge(run: FaultRun, traffic: Traffic): FaultResult {
     name: run.name,
     ...count(traffic, run.window, [NEAR, FAR]),
     firstRemoteMs: firstRemote(run, traffic),
+    slowestConnectMs: slowestConnect(traffic, run.window),
     passed: checks.every((check) => check.passed),
     checks,
     window: run.window,
@@ -56,7 +71,7 @@ export function judge(run: FaultRun, traffic: Traffic): FaultResult {
 
 function ownChecks(run: FaultRun, traffic: Traffic): readonly Check[] {
   const lost = nothingLost(traffic, run.window);
-  // During these faults east has no replicas, so west must answer every request.
+  // During these faults east has no replicas, or the Service affinity remote, so west must answer every request.
   const aloneInFar = servedBy(traffic, FAR, run.window, 1, "throughout");
   switch (run.name) {
     case "scale-down":
@@ -83,6 +98,20 @@ function ownChecks(run: FaultRun, traffic: Traffic): readonly Check[] {
       return [...wiped(run), lost, aloneInFar];
     case "kill":
       return killed(run, traffic);
+    case "hang":
+      return hung(run, traffic);
+    case "node-dark":
+      return unreachable(run, traffic, ({ pod }) => run.darkPods.includes(pod));
+    case "dark":
+      return unreachable(run, traffic, ({ cluster }) => cluster === FAR);
+    case "control-lost":
+      return [
+        refused(run.refusedMs),
+        faultProof(`${FAR}'s API server is down`, !run.apiAnswers, run.apiAnswers ? "it answers" : "no answer"),
+        lost,
+        aloneInFar,
+        { text: "head is LIVE again", passed: run.liveAt !== null, detail: said(run.liveAt, run.injected) },
+      ];
   }
 }
 
@@ -123,6 +152,43 @@ function killed(run: KillRun, traffic: Traffic): readonly Check[] {
     answeredWithin(traffic, FAR, run.injected, run.struck, 300, "the kill"),
     servedBy(traffic, FAR, away, 1, `until the first ${NEAR} pod is Ready`),
     servedBy(traffic, NEAR, back, 0.99, "from 1 s after that"),
+  ];
+}
+
+/** Kubernetes says so after the third probe; the agent needs a moment to follow. */
+const FOLLOW_MS = 300;
+
+function hung(run: HangRun, traffic: Traffic): readonly Check[] {
+  const { noneReady, firstReady, window } = run;
+  const until = noneReady === null ? null : noneReady + FOLLOW_MS;
+  const text = "nothing lost but connections that a suspended server's kernel accepted before that";
+  const away = until === null || firstReady === null ? null : { from: until, to: firstReady - WATCH_SLACK_MS };
+  const back = firstReady === null ? null : { from: firstReady + 1000, to: window.to };
+  return [
+    faultProof(
+      "all NotReady together",
+      noneReady !== null && run.suspended === 3,
+      `${run.suspended} suspended, ${said(noneReady, run.injected)}`,
+    ),
+    connectsKept(traffic, window, { text, outcome: "timeout", until, most: Number.POSITIVE_INFINITY }),
+    servedBy(traffic, FAR, away, 1, `from ${FOLLOW_MS} ms after that`),
+    servedBy(traffic, NEAR, back, 0.99, `from 1 s after the first ${NEAR} pod is Ready`),
+  ];
+}
+
+/** After silence a connect is moved at its first and second repeat, after 100 and 300 ms. */
+const SLOWEST_MOVED_MS = 350;
+
+function unreachable(
+  run: NodeDarkRun | DarkRun,
+  traffic: Traffic,
+  isTheirs: (sample: Sample) => boolean,
+): readonly Check[] {
+  const { struck, window } = run;
+  return [
+    silenced(traffic, window, run, isTheirs),
+    onlyOpenLost(traffic, window, "timeout", struck),
+    connectedWithin(traffic, window, SLOWEST_MOVED_MS),
   ];
 }
 

@@ -2,8 +2,22 @@
 import type { Mono } from "../samples/sample.js";
 import type { Window } from "./traffic.js";
 
-export const FAULT_NAMES = ["scale-down", "agent", "etcd", "apiserver", "wipe", "kill"] as const;
+export const FAULT_NAMES = [
+  "scale-down",
+  "agent",
+  "etcd",
+  "apiserver",
+  "wipe",
+  "node-dark",
+  "kill",
+  "hang",
+  "dark",
+  "control-lost",
+] as const;
 export type FaultName = (typeof FAULT_NAMES)[number];
+
+/** Faults that only a lab can have: kind has no way to make them. */
+export const LAB_FAULTS: readonly FaultName[] = ["node-dark", "dark", "control-lost"];
 
 /** A moment to show: "fault": what was done, "watch": what Kubernetes reported, "heal": what recovered. */
 export interface Mark {
@@ -75,4 +89,48 @@ export interface KillRun extends Run {
   readonly firstReady: Mono | null;
 }
 
-export type FaultRun = ScaleDownRun | AgentRun | EtcdRun | ApiserverRun | WipeRun | KillRun;
+export interface HangRun extends Run {
+  readonly name: "hang";
+  /** Processes that got the signal. */
+  readonly suspended: number;
+  readonly noneReady: Mono | null;
+  readonly firstReady: Mono | null;
+}
+
+interface UnreachableRun extends Run {
+  /** When nothing reached the place any more, and until when nothing did. */
+  readonly struck: Mono;
+  readonly lifted: Mono;
+}
+
+export interface NodeDarkRun extends UnreachableRun {
+  readonly name: "node-dark";
+  /** Names of the pods on the dark node. */
+  readonly darkPods: readonly string[];
+}
+
+export interface DarkRun extends UnreachableRun {
+  readonly name: "dark";
+}
+
+export interface ControlLostRun extends Run {
+  readonly name: "control-lost";
+  /** Longest period in which every connection to the shared etcd was refused. */
+  readonly refusedMs: number;
+  /** Whether west's API server answered at the end of the fault. */
+  readonly apiAnswers: boolean;
+  /** When the head of every cluster was LIVE again and west's API server answered. */
+  readonly liveAt: Mono | null;
+}
+
+export type FaultRun =
+  | ScaleDownRun
+  | AgentRun
+  | EtcdRun
+  | ApiserverRun
+  | WipeRun
+  | KillRun
+  | HangRun
+  | NodeDarkRun
+  | DarkRun
+  | ControlLostRun;

@@ -68,6 +68,12 @@ function longestGap(answered: readonly Sample[], window: Window): number {
   return round(longest, 1);
 }
 
+/** The longest time in ms from when a connect was due until it was established; null when none was. */
+export function slowestConnect(traffic: Traffic, window: Window): number | null {
+  const times = within(traffic, window).flatMap(({ connected, due }) => (connected === null ? [] : [connected - due]));
+  return times.length === 0 ? null : round(Math.max(...times), 1);
+}
+
 /** The number of requests that were due in the window but have no sample. */
 export function unaccounted(traffic: Traffic, window: Window): number {
   const [any] = traffic.samples;

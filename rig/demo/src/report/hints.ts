@@ -9,7 +9,11 @@ const ROLES: Readonly<Record<FaultName, readonly string[]>> = {
   etcd: ["clustermesh-apiserver", "mesh-etcd", "node-agent"],
   apiserver: ["node-agent", "clustermesh-apiserver"],
   wipe: ["clustermesh-apiserver", "mesh-etcd"],
+  "node-dark": ["node-agent", "lab"],
   kill: ["node-agent", "clustermesh-apiserver"],
+  hang: ["node-agent", "clustermesh-apiserver"],
+  dark: ["node-agent", "lab"],
+  "control-lost": ["clustermesh-apiserver", "mesh-etcd", "node-agent"],
 };
 
 /** `logs`: the folder of the saved logs; `kind`: they are of kind clusters. Empty when all faults passed. */

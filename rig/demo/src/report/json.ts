@@ -10,10 +10,26 @@ export function reportJson(report: Report): string {
 }
 
 function faultJson(fault: FaultResult, begun: number) {
-  const { name, sent, expected, ok, lost, longestGapMs, firstRemoteMs, share, passed, checks } = fault;
+  const { name, sent, expected, ok, lost, longestGapMs, firstRemoteMs, share, passed, checks, slowestConnectMs } =
+    fault;
   const at = (mono: number) => round((mono - begun) / 1000, 3);
   const window = { fromS: at(fault.window.from), toS: at(fault.window.to) };
   const marks = fault.marks.map((mark) => ({ atS: at(mark.at), kind: mark.kind, text: mark.text }));
   const losses = fault.losses.map(({ due, outcome }) => ({ atS: at(due), outcome }));
-  return { name, sent, ok, lost, longestGapMs, firstRemoteMs, share, passed, expected, window, checks, marks, losses };
+  return {
+    name,
+    sent,
+    ok,
+    lost,
+    longestGapMs,
+    firstRemoteMs,
+    share,
+    passed,
+    expected,
+    window,
+    checks,
+    marks,
+    losses,
+    slowestConnectMs,
+  };
 }

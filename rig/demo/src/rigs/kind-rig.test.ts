@@ -83,9 +83,9 @@ test("the store is held down and started in its container", async () => {
   assert.deepEqual(await of.addresses("mesh-etcd"), [{ host: "10.89.0.8", port: 2379 }]);
 });
 
-test("servers are killed by their pods' uids on every node of the cluster, with the cgroup names of either driver", async () => {
+test("servers are signalled by their pods' uids on every node of the cluster, with the cgroup names of either driver", async () => {
   const { controls: of, calls } = await controls({ "exec e-1": "1", "exec e-2": "2" });
-  assert.equal(await of.killServers("east", ["a-b"]), 3);
-  assert.ok(calls.every((call) => call.endsWith(" a[-_]b")));
-  assert.equal(await of.killServers("east", []), 0);
+  assert.equal(await of.signalServers("east", ["a-b"], "SIGSTOP"), 3);
+  assert.ok(calls.every((call) => call.endsWith(" STOP a[-_]b")));
+  assert.equal(await of.signalServers("east", [], "SIGKILL"), 0);
 });

@@ -25,11 +25,11 @@ const COMMANDS = {
   agent: "^node apps/node-agent/dist/main.js",
   apiserver: "^node apps/clustermesh-apiserver/dist/main.js",
 };
-/** Arguments: patterns of pods' uids. Sends SIGKILL to the demo's programs in their control groups and prints the number. */
-const KILL_SERVERS = `n=0
+/** Arguments: a signal, patterns of pods' uids. Signals the demo's programs in their control groups and prints the number. */
+const SIGNAL_SERVERS = `n=0
 for pid in $(pgrep -f ^/demo); do
-  for uid in "$0" "$@"; do
-    if grep -q "$uid" "/proc/$pid/cgroup" && kill -KILL "$pid"; then n=$((n + 1)); fi
+  for uid in "$@"; do
+    if grep -q "$uid" "/proc/$pid/cgroup" && kill -s "$0" "$pid"; then n=$((n + 1)); fi
   done
 done
 echo "$n"`;
@@ -126,14 +126,17 @@ export async function createKindControls(options: KindControlsOptions): Promise<
       await promisify(execFile)(join(SCRIPTS, "start-store.sh"));
       await connect();
     },
-    async killServers(cluster, podUids) {
+    async signalServers(cluster, podUids, signal) {
       // The name of a systemd slice has "_" where a uid has "-".
       const patterns = podUids.map((uid) => uid.replaceAll("-", "[-_]"));
       if (patterns.length === 0) return 0;
       const counts = await Promise.all(
-        namesOf(cluster).map((node) => run("exec", node, "sh", "-c", KILL_SERVERS, ...patterns)),
+        namesOf(cluster).map((node) => run("exec", node, "sh", "-c", SIGNAL_SERVERS, signal.slice(3), ...patterns)),
       );
       return counts.reduce((sum, count) => sum + Number(count), 0);
+    },
+    async startFault(fault) {
+      throw new Error(`Cannot put "${fault.kind}" in force on kind: only a lab has such faults`);
     },
     maps,
   };

@@ -2,12 +2,14 @@
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  clearFaults,
   controlProcess,
   type LabHandle,
   type LabPlan,
   labStatus,
   pinDirectory,
   type Selector,
+  startFault,
   wipe,
 } from "@isthmus/lab";
 import { openMapView } from "../drive/map-view.js";
@@ -41,10 +43,14 @@ function controlsOf({ plan }: LabHandle, clientNode: string): RigControls {
     start: async (part) => void (await controlProcess(plan.name, "start", selectorOf(part))),
     addresses: async (part) => [addressOf(plan, part)],
     wipeStore: async () => void (await wipe(plan.name)),
-    async killServers(_cluster, podUids) {
+    async signalServers(_cluster, podUids, signal) {
       const pids = await demoProcesses(podUids);
-      for (const pid of pids) process.kill(pid, "SIGKILL");
+      for (const pid of pids) process.kill(pid, signal);
       return pids.length;
+    },
+    async startFault(fault, forMs) {
+      const { id } = await startFault(plan.name, fault, forMs);
+      return { end: async () => void (await clearFaults(plan.name, id)) };
     },
     maps: openMapView(pinDirectory(plan, node)),
   };

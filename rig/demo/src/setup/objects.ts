@@ -16,10 +16,11 @@ export const service: KubeObject & { readonly spec: object } = {
   },
 };
 
-export const meshAnnotations = { "service.cilium.io/global": "true", "service.cilium.io/affinity": "local" };
+export const AFFINITY = "service.cilium.io/affinity";
+export const meshAnnotations = { "service.cilium.io/global": "true", [AFFINITY]: "local" };
 
 /**
- * Three replicas. The server begins to listen 3 s after its start, so that pods killed together are NotReady together,
+ * Three replicas, on all nodes. The server begins to listen 3 s after its start, so that pods killed together are NotReady together,
  * and answers for 5 s after SIGTERM, because its removal from the EndpointSlice takes longer to propagate than the signal.
  */
 export function deployment(cluster: string, image: string): KubeObject & { readonly spec: object } {
@@ -33,6 +34,15 @@ export function deployment(cluster: string, image: string): KubeObject & { reado
         spec: {
           automountServiceAccountToken: false,
           terminationGracePeriodSeconds: 10,
+          topologySpreadConstraints: [
+            {
+              maxSkew: 1,
+              topologyKey: "kubernetes.io/hostname",
+              whenUnsatisfiable: "DoNotSchedule",
+              nodeTaintsPolicy: "Honor",
+              labelSelector: { matchLabels: { app: SERVICE } },
+            },
+          ],
           containers: [
             {
               ...container(image, [

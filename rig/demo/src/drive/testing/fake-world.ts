@@ -5,10 +5,11 @@
  * Invariant: time passes only in `until`, so a run is the same every time.
  */
 
+import type { Fault } from "@isthmus/lab";
 import type { Mark } from "../../judge/runs.js";
 import { madeSample } from "../../judge/testing/made-traffic.js";
 import type { Mono, Sample } from "../../samples/sample.js";
-import type { Part, PortProbe, RigWorld } from "../world.js";
+import type { Affinity, FaultInForce, Part, PlacedPod, PortProbe, RigWorld, ServerSignal } from "../world.js";
 
 export interface FakeBehaviour {
   /** Delay from a slice to the kernel; Infinity for a suspended agent. */
@@ -16,19 +17,28 @@ export interface FakeBehaviour {
   /** The server exits on SIGTERM at once. */
   readonly lingerMs?: number;
   readonly agentStaysDead?: boolean;
-  /** `holdDown` does nothing. */
+  /** `holdDown`, SIGSTOP and `startFault` do nothing. */
   readonly holdsNothing?: boolean;
   readonly storeIdStays?: boolean;
   /** Connects to a dead backend are refused, and not moved to another one. */
   readonly movesNothing?: boolean;
+  /** All pods of a cluster are on one node. */
+  readonly oneNode?: boolean;
+  /** The backends of a cluster without a control plane are taken away. */
+  readonly failsOver?: boolean;
   /** A part whose loss stops all traffic. */
   readonly fatal?: Part | "node-agent";
 }
 
 interface Pod {
+  readonly name: string;
+  readonly cluster: string;
+  readonly node: string;
   readonly address: string;
   ready: boolean;
   alive: boolean;
+  /** Suspended: its kernel accepts connections, and nothing answers. */
+  hung: boolean;
   ending?: boolean;
 }
 
@@ -41,6 +51,8 @@ export class FakeWorld implements RigWorld {
   readonly #kernel = new Map<string, readonly string[]>();
   readonly #down = new Set<Part | "node-agent">();
   #events: { at: Mono; run: () => void }[] = [];
+  #affinity: Affinity = "local";
+  #fault: Fault | null = null;
   #now = 0;
   #pid = 100;
   #store = 1;
@@ -50,7 +62,7 @@ export class FakeWorld implements RigWorld {
     this.#ways = ways;
     for (const cluster of ["east", "west"]) {
       this.#pods.set(cluster, []);
-      for (let n = 0; n < 3; n += 1) this.#pods.get(cluster)?.push(this.#pod(true));
+      for (let n = 0; n < 3; n += 1) this.#pods.get(cluster)?.push(this.#pod(cluster, true));
       this.#kernel.set(cluster, this.ready(cluster));
     }
   }
@@ -67,7 +79,7 @@ export class FakeWorld implements RigWorld {
       const ripe = this.#events.filter((event) => event.at <= this.#now).sort((a, b) => a.at - b.at);
       this.#events = this.#events.filter((event) => event.at > this.#now);
       for (const event of ripe) event.run();
-      if (this.samples.length * 10 <= this.#now) this.samples.push(madeSample(this.samples.length, this.#answer()));
+      if (this.samples.length * 10 <= this.#now) this.samples.push(this.#request());
       if (this.#now < at && tick > at && due >= at) this.#now = at;
     }
   }
@@ -81,7 +93,7 @@ export class FakeWorld implements RigWorld {
       this.#after(this.#ways.lingerMs ?? 5000, () => this.#end(cluster, pod));
     }
     for (let n = live.length; n < replicas; n += 1) {
-      const pod = this.#pod(false);
+      const pod = this.#pod(cluster, false);
       pods.push(pod);
       this.#after(4500 + n * 200, () => this.#setReady(cluster, pod, true));
     }
@@ -103,8 +115,9 @@ export class FakeWorld implements RigWorld {
     }
   }
 
-  async killServers(cluster: string): Promise<number> {
+  async signalServers(cluster: string, signal: ServerSignal): Promise<number> {
     const pods = this.#of(cluster).filter((pod) => pod.alive);
+    if (signal !== "SIGKILL") return this.#suspend(cluster, pods, signal === "SIGSTOP");
     for (const pod of pods) {
       pod.alive = false;
       this.#after(600, () => this.#setReady(cluster, pod, false));
@@ -114,6 +127,45 @@ export class FakeWorld implements RigWorld {
       this.#after(4500, () => this.#setReady(cluster, pod, true));
     }
     return pods.length;
+  }
+
+  #suspend(cluster: string, pods: readonly Pod[], hung: boolean): number {
+    if (this.#ways.holdsNothing === true) return 0;
+    for (const pod of pods) {
+      pod.hung = hung;
+      this.#after(hung ? 3500 : 800, () => this.#setReady(cluster, pod, !hung));
+    }
+    return pods.length;
+  }
+
+  async setAffinity(_cluster: string, affinity: Affinity): Promise<void> {
+    this.#after(40, () => {
+      this.#affinity = affinity;
+    });
+  }
+
+  async placedPods(cluster: string): Promise<readonly PlacedPod[]> {
+    return this.#of(cluster)
+      .filter((pod) => pod.ending !== true)
+      .map(({ name, node }) => ({ pod: name, node }));
+  }
+
+  async apiAnswers(cluster: string): Promise<boolean> {
+    return this.#fault?.kind !== "control-plane" || this.#fault.cluster !== cluster;
+  }
+
+  async startFault(fault: Fault): Promise<FaultInForce> {
+    // Not at the moment at which a request is due, which would be answered then.
+    await this.until(Math.floor(this.#now / 10) * 10 + 255);
+    if (this.#ways.holdsNothing !== true) this.#fault = fault;
+    const addresses = this.#kernel.get("west") ?? [];
+    if (fault.kind === "control-plane" && this.#ways.failsOver === true) this.#kernel.set("west", []);
+    return {
+      end: async () => {
+        this.#fault = null;
+        if (fault.kind === "control-plane") this.#kernel.set("west", addresses);
+      },
+    };
   }
 
   async agentPid(): Promise<number | null> {
@@ -176,9 +228,11 @@ export class FakeWorld implements RigWorld {
     this.marks.push(mark);
   }
 
-  #pod(ready: boolean): Pod {
+  #pod(cluster: string, ready: boolean): Pod {
     this.#next += 1;
-    return { address: `10.0.0.${this.#next}`, ready, alive: true };
+    const name = `${cluster}-${this.#next}`;
+    const node = `${cluster}-${this.#ways.oneNode === true ? 1 : 1 + (this.#next % 2)}`;
+    return { name, cluster, node, address: `10.0.0.${this.#next}`, ready, alive: true, hung: false };
   }
 
   #of(cluster: string): Pod[] {
@@ -206,23 +260,46 @@ export class FakeWorld implements RigWorld {
     );
   }
 
-  #answer(): string {
-    if (this.#ways.fatal !== undefined && this.#down.has(this.#ways.fatal)) return "timeout";
-    for (const cluster of ["east", "west"]) {
-      const chosen = this.#kernel.get(cluster)?.[0];
-      if (chosen === undefined) continue;
-      return this.#of(cluster).some((pod) => pod.address === chosen && pod.alive) ? cluster : this.#moved();
+  /** The request that is due now: its connect goes from one dead backend to the next, as the datapath would move it. */
+  #request(): Sample {
+    const number = this.samples.length;
+    if (this.#ways.fatal !== undefined && this.#down.has(this.#ways.fatal)) return madeSample(number, "timeout");
+    let waitedMs = 0;
+    let failure = "refused";
+    for (const address of this.#backends(number)) {
+      const pod = this.#podAt(address);
+      const isDark = pod !== undefined && this.#isDark(pod);
+      if (pod !== undefined && !isDark && pod.alive) return this.#answered(number, pod, waitedMs);
+      failure = isDark ? "timeout" : "refused";
+      if (this.#ways.movesNothing === true) break;
+      // The first and the second repeat of a SYN.
+      if (isDark) waitedMs = waitedMs === 0 ? 100 : 300;
     }
-    return "refused";
+    return madeSample(number, failure);
   }
 
-  #moved(): string {
-    const backends = [...this.#kernel].flatMap(([cluster, addresses]) =>
-      addresses.map((address) => ({ cluster, address })),
-    );
-    const isAlive = (address: string) =>
-      [...this.#pods.values()].flat().some((pod) => pod.address === address && pod.alive);
-    const other = this.#ways.movesNothing === true ? undefined : backends.find(({ address }) => isAlive(address));
-    return other?.cluster ?? "refused";
+  #answered(number: number, pod: Pod, waitedMs: number): Sample {
+    const sample = madeSample(number, pod.hung ? "timeout" : pod.cluster);
+    const connected = sample.due + waitedMs + 1;
+    return pod.hung ? { ...sample, connected } : { ...sample, connected, end: connected + 1, pod: pod.name };
+  }
+
+  /** The backends of the first tier that has any, begun at another one each time, and then all others. */
+  #backends(number: number): readonly string[] {
+    const [east = [], west = []] = [...this.#kernel.values()];
+    const tiers = { local: [east, west], remote: [west, east], none: [[...east, ...west]] }[this.#affinity];
+    const [first = [], ...others] = tiers.filter((tier) => tier.length > 0);
+    const at = first.length === 0 ? 0 : number % first.length;
+    return [...first.slice(at), ...first.slice(0, at), ...others.flat()];
+  }
+
+  #podAt(address: string): Pod | undefined {
+    return [...this.#pods.values()].flat().find((pod) => pod.address === address);
+  }
+
+  #isDark({ cluster, node }: Pod): boolean {
+    const fault = this.#fault;
+    if (fault?.kind === "node") return fault.node === node;
+    return fault?.kind === "dark" && fault.cluster === cluster;
   }
 }
