@@ -7,7 +7,7 @@ BIN := node_modules/.bin
 .PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy
 
 help:
-	@echo 'make demo      two clusters, one global Service, six faults; sets everything up first'
+	@echo 'make demo      two clusters, one global Service, ten faults; sets everything up first'
 	@echo 'make test      everything CI runs: make check tests, and make node24 beside the e2e tests'
 	@echo 'make tests     make unit faults e2e, with one total'
 	@echo 'make check     format lint shell types layers docs words generated bpf c-programs'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demo on the clusters of up.sh: connects them, makes one Service global, and injects six faults under load, as `make demo` does
+# The demo on the clusters of up.sh: connects them, makes one Service global, and injects seven faults under load, as `make demo` does
 # in the lab: demo.sh [--faults NAME,NAME...] [--out DIR]. Exit code 0 only when every request was answered as it should be.
 # shellcheck source-path=SCRIPTDIR source=env.sh
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"

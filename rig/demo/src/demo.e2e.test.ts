@@ -4,11 +4,13 @@ import { after, before, describe, test } from "node:test";
 import { clearFaults, startFault } from "@isthmus/lab";
 import { removeNamespace, type TestLab, testLab } from "@isthmus/lab/testing";
 import { type DemoModules, demoOn } from "./demo.js";
-import { FAULT_NAMES } from "./judge/runs.js";
+import type { FaultName } from "./judge/runs.js";
 import { reportText } from "./report/table.js";
 import { labRig } from "./rigs/lab-rig.js";
 import { NAMESPACE } from "./setup/objects.js";
 
+/** `make demo` runs the others too. */
+const AFFORDABLE: readonly FaultName[] = ["scale-down", "agent", "etcd", "apiserver", "wipe", "kill", "dark"];
 const said: string[] = [];
 const modules: DemoModules = {
   say: (sentence) => void said.push(sentence),
@@ -27,8 +29,8 @@ after(async () => {
 });
 
 describe("the demo on real clusters", () => {
-  test("all six faults pass", async () => {
-    const report = await demoOn(labRig(lab), { faults: FAULT_NAMES, rate: 100 }, modules);
+  test("the faults pass", async () => {
+    const report = await demoOn(labRig(lab), { faults: AFFORDABLE, rate: 100 }, modules);
     assert.ok(report.passed, `${reportText(report)}\n${said.join("\n")}`);
   });
 

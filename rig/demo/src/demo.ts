@@ -11,6 +11,7 @@ import { MeshError, systemClock } from "@isthmus/model";
 import { sleep, waitWithin } from "@isthmus/runtime";
 import { openClusters, openMeshWorld } from "./drive/mesh-world.js";
 import { type Driven, driveFaults } from "./faults/faults.js";
+import type { MovesReading } from "./judge/moves.js";
 import { makeReport, type Report } from "./judge/report.js";
 import type { Mark } from "./judge/runs.js";
 import type { DemoOptions } from "./options.js";
@@ -119,7 +120,7 @@ export async function demoOn(
     await tail(log, monoNow(), signal);
     watches.abort();
     await following;
-    return reportOf(driven, log, signal);
+    return reportOf(driven, { log, moves: world.moves, signal });
   } finally {
     watches.abort();
     for (const { transport } of clusters.values()) transport.close();
@@ -133,12 +134,19 @@ async function tail(log: SampleLog, end: number, signal: AbortSignal): Promise<v
   await waitWithin(arrived, { timeoutMs: 15_000 - TAIL_MS, everyMs: 100, signal }).catch(() => undefined);
 }
 
-function reportOf(driven: Driven, log: SampleLog, signal: AbortSignal): Report {
+interface Recorded {
+  readonly log: SampleLog;
+  readonly moves: readonly MovesReading[];
+  readonly signal: AbortSignal;
+}
+
+function reportOf(driven: Driven, { log, moves, signal }: Recorded): Report {
   const start = log.started();
   return makeReport({
     runs: driven.runs,
     problem: signal.aborted ? "interrupted" : driven.problem,
     traffic: { rate: start?.rate ?? 0, samples: log.samples() },
+    moves,
     begun: start?.mono ?? 0,
     startedAt: new Date(start?.wall ?? 0).toISOString(),
   });

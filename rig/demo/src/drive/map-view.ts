@@ -1,9 +1,11 @@
-/** The backend addresses in a node's kernel, read from the pinned map that the programs use. */
-import { BackendRow, createMappedArray, MAP_NAMES, type MappedArray, native } from "@isthmus/bpf";
+/** The backend addresses and the counter of moved connects in a node's kernel, read from the pinned maps that the programs use. */
+import { BackendRow, createMappedArray, MAP_NAMES, type MappedArray, Metric, native, readMetric } from "@isthmus/bpf";
 import { parseAddress } from "@isthmus/model";
 
 export interface MapView {
   holds(address: string): boolean;
+  /** Connects that were moved to another backend since the node began. */
+  moved(): number;
   close(): void;
 }
 
@@ -12,7 +14,15 @@ export function openMapView(pins: string): MapView {
   const pin = native().openPin(`${pins}/${MAP_NAMES.backends}`);
   const rows = createMappedArray(MAP_NAMES.backends, pin);
   pin.close();
-  return { holds: (address) => holds(rows, address), close: () => rows.close() };
+  const metrics = native().openPin(`${pins}/${MAP_NAMES.metrics}`);
+  return {
+    holds: (address) => holds(rows, address),
+    moved: () => readMetric(metrics, Metric.Moved),
+    close() {
+      metrics.close();
+      rows.close();
+    },
+  };
 }
 
 function holds(rows: MappedArray, address: string): boolean {

@@ -12,10 +12,12 @@ import {
 } from "@isthmus/kube";
 import { systemClock } from "@isthmus/model";
 import { waitWithin } from "@isthmus/runtime";
+import type { MovesReading } from "../judge/moves.js";
 import type { Mark } from "../judge/runs.js";
 import type { Rig, RigControls } from "../rigs/rig.js";
 import { type Mono, monoNow } from "../samples/sample.js";
 import { AFFINITY, NAMESPACE, SERVICE } from "../setup/objects.js";
+import { watchMoves } from "./moves-watch.js";
 import { createPortProbe } from "./port-probe.js";
 import { createSliceWatch, type SliceWatch } from "./slice-watch.js";
 import { openStoreView, type StoreView } from "./store-view.js";
@@ -47,6 +49,8 @@ export interface MeshWorldOptions {
 }
 
 export interface MeshWorld extends RigWorld {
+  /** Connects that the client's node has moved to another backend. */
+  readonly moves: readonly MovesReading[];
   close(): void;
 }
 
@@ -82,6 +86,7 @@ export function createMeshWorld({ clusters, controls, store, progress, signal }:
     signal.throwIfAborted();
     return accessTo(clusters, name);
   };
+  const moves = watchMoves(() => controls.maps.moved());
   return {
     now: monoNow,
     until,
@@ -126,7 +131,9 @@ export function createMeshWorld({ clusters, controls, store, progress, signal }:
     live: () => store.live(),
     inMaps: async (address) => controls.maps.holds(address),
     progress,
+    moves: moves.readings,
     close() {
+      moves.stop();
       store.close();
       controls.maps.close();
     },

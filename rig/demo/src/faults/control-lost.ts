@@ -18,7 +18,7 @@ export async function controlLost(world: RigWorld): Promise<ControlLostRun> {
       const marks = createMarks(world, "control-lost");
       const from = world.now();
       await world.until(from + 1000);
-      const injected = marks.add("fault", `SIGKILL of ${FAR}'s control plane and of the shared etcd`);
+      const injected = marks.add("fault", `SIGKILL of ${FAR}'s control plane and of the shared etcd; affinity remote`);
       const [fault] = await Promise.all([
         world.startFault({ kind: "control-plane", cluster: FAR }, LONGEST_FAULT_MS),
         world.holdDown("mesh-etcd"),

@@ -13,7 +13,7 @@ export async function dark(world: RigWorld): Promise<DarkRun> {
     const marks = createMarks(world, "dark");
     const from = world.now();
     await world.until(from + 1000);
-    const injected = marks.add("fault", `all of ${FAR} goes dark`);
+    const injected = marks.add("fault", `all of ${FAR} goes dark; affinity none`);
     const fault = await world.startFault({ kind: "dark", cluster: FAR }, LONGEST_FAULT_MS);
     const struck = marks.add("fault", "in force");
     await world.until(struck + 10_000);

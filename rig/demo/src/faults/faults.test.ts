@@ -10,7 +10,7 @@ async function run(ways: FakeBehaviour, names: readonly FaultName[] = FAULT_NAME
   const { runs, problem } = await driveFaults(world, names);
   await world.until(world.now() + 2000);
   const traffic = { rate: 100, samples: world.samples };
-  return makeReport({ runs, problem, traffic, begun: 0, startedAt: "" });
+  return makeReport({ runs, problem, traffic, moves: [], begun: 0, startedAt: "" });
 }
 
 function failed(report: Report): readonly string[] {

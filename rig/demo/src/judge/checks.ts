@@ -160,3 +160,8 @@ export function trafficMoved(traffic: Traffic, move: Move): readonly Check[] {
       : [servedBy(traffic, move.to, settled, 1, `from 1 s after "${move.text}"`)]),
   ];
 }
+
+/** "after 120 ms", "never". */
+export function said(at: Mono | null, since: Mono): string {
+  return at === null ? "never" : `after ${round(at - since, 0)} ms`;
+}

@@ -229,7 +229,7 @@ describe("judge", () => {
 });
 
 describe("report", () => {
-  const input = { traffic: west, begun: 0, startedAt: "", problem: null };
+  const input = { traffic: west, moves: [], begun: 0, startedAt: "", problem: null };
   test("the report passes only when every fault passed and the demo did not end early", () => {
     assert.equal(makeReport({ ...input, runs: [agent, apiserver] }).passed, true);
     assert.equal(makeReport({ ...input, runs: [agent, { ...apiserver, refusedMs: 0 }] }).passed, false);
@@ -238,11 +238,20 @@ describe("report", () => {
   });
 
   test("the report counts answers per second", () => {
-    const { seconds } = makeReport({ ...input, traffic: killTraffic, runs: [kill] });
+    const { seconds } = makeReport({
+      ...input,
+      traffic: killTraffic,
+      moves: [
+        { at: 900, moved: 4 },
+        { at: 1900, moved: 9 },
+        { at: 2900, moved: 11 },
+      ],
+      runs: [kill],
+    });
     assert.deepEqual(seconds.slice(0, 3), [
-      { at: 0, east: 100, west: 0, lost: 0 },
-      { at: 1, east: 0, west: 98, lost: 2 },
-      { at: 2, east: 0, west: 100, lost: 0 },
+      { at: 0, east: 100, west: 0, lost: 0, moved: 0 },
+      { at: 1, east: 0, west: 98, lost: 2, moved: 5 },
+      { at: 2, east: 0, west: 100, lost: 0, moved: 2 },
     ]);
     assert.equal(seconds.length, 18);
   });

@@ -4,23 +4,11 @@
  * In: the recorded run of the fault, and all samples. Out: the figures and every check with its result. A fault
  * passes when all its checks pass.
  */
-import type { Mono, Outcome, Sample } from "../samples/sample.js";
-import {
-  answeredWithin,
-  type Check,
-  connectedWithin,
-  connectsKept,
-  faultProof,
-  longEnough,
-  nothingLost,
-  onlyOpenLost,
-  sentAtRate,
-  servedBy,
-  silenced,
-  trafficMoved,
-  WATCH_SLACK_MS,
-} from "./checks.js";
-import type { DarkRun, FaultName, FaultRun, HangRun, KillRun, Mark, NodeDarkRun, WipeRun } from "./runs.js";
+import type { Mono, Outcome } from "../samples/sample.js";
+import { type Check, faultProof, longEnough, nothingLost, sentAtRate, said, servedBy, trafficMoved } from "./checks.js";
+import { FAR, NEAR } from "./clusters.js";
+import { hung, killed, unreachable } from "./rescue.js";
+import type { FaultName, FaultRun, Mark, WipeRun } from "./runs.js";
 import {
   type Counts,
   count,
@@ -32,8 +20,7 @@ import {
   within,
 } from "./traffic.js";
 
-export const NEAR = "east";
-export const FAR = "west";
+export { FAR, NEAR };
 
 export interface FaultResult extends Counts {
   readonly name: FaultName;
@@ -133,69 +120,6 @@ function wiped(run: WipeRun): readonly Check[] {
   ];
 }
 
-function killed(run: KillRun, traffic: Traffic): readonly Check[] {
-  const first = firstAnswer(traffic, FAR, run.injected);
-  const { noneReady, firstReady, window } = run;
-  // A process ends a little after its SIGKILL.
-  const struck = run.struck + WATCH_SLACK_MS;
-  // Not before the end of that request: of concurrent requests, the one due later may have connected earlier.
-  const away =
-    first && firstReady !== null ? { from: Math.max(first.end, struck), to: firstReady - WATCH_SLACK_MS } : null;
-  const back = firstReady === null ? null : { from: firstReady + 1000, to: window.to };
-  return [
-    faultProof(
-      "all NotReady together",
-      noneReady !== null && run.killed === 3,
-      `${run.killed} killed, ${said(noneReady, run.injected)}`,
-    ),
-    onlyOpenLost(traffic, window, "reset", struck),
-    answeredWithin(traffic, FAR, run.injected, run.struck, 300, "the kill"),
-    servedBy(traffic, FAR, away, 1, `until the first ${NEAR} pod is Ready`),
-    servedBy(traffic, NEAR, back, 0.99, "from 1 s after that"),
-  ];
-}
-
-/** Kubernetes says so after the third probe; the agent needs a moment to follow. */
-const FOLLOW_MS = 300;
-
-function hung(run: HangRun, traffic: Traffic): readonly Check[] {
-  const { noneReady, firstReady, window } = run;
-  const until = noneReady === null ? null : noneReady + FOLLOW_MS;
-  const text = "nothing lost but connections that a suspended server's kernel accepted before that";
-  const away = until === null || firstReady === null ? null : { from: until, to: firstReady - WATCH_SLACK_MS };
-  const back = firstReady === null ? null : { from: firstReady + 1000, to: window.to };
-  return [
-    faultProof(
-      "all NotReady together",
-      noneReady !== null && run.suspended === 3,
-      `${run.suspended} suspended, ${said(noneReady, run.injected)}`,
-    ),
-    connectsKept(traffic, window, { text, outcome: "timeout", until, most: Number.POSITIVE_INFINITY }),
-    servedBy(traffic, FAR, away, 1, `from ${FOLLOW_MS} ms after that`),
-    servedBy(traffic, NEAR, back, 0.99, `from 1 s after the first ${NEAR} pod is Ready`),
-  ];
-}
-
-/** After silence a connect is moved at its first and second repeat, after 100 and 300 ms. */
-const SLOWEST_MOVED_MS = 350;
-
-function unreachable(
-  run: NodeDarkRun | DarkRun,
-  traffic: Traffic,
-  isTheirs: (sample: Sample) => boolean,
-): readonly Check[] {
-  const { struck, window } = run;
-  return [
-    silenced(traffic, window, run, isTheirs),
-    onlyOpenLost(traffic, window, "timeout", struck),
-    connectedWithin(traffic, window, SLOWEST_MOVED_MS),
-  ];
-}
-
-function said(at: Mono | null, since: Mono): string {
-  return at === null ? "never" : `after ${round(at - since, 0)} ms`;
-}
-
 /** Counted from the watch event if traffic had to move, otherwise from the fault itself. */
 function firstRemote(run: FaultRun, traffic: Traffic): number | null {
   const cause = causeOf(run);
@@ -204,6 +128,7 @@ function firstRemote(run: FaultRun, traffic: Traffic): number | null {
 }
 
 function causeOf(run: FaultRun): { readonly asked: Mono; readonly from: Mono | null } {
+  if (run.name === "hang") return { asked: run.injected, from: run.noneReady };
   if (run.name === "scale-down") return { asked: run.move.requestedAt, from: run.move.seen };
   const move = run.name === "etcd" ? run.moves.find(({ to }) => to === FAR) : undefined;
   return move === undefined

@@ -1,6 +1,7 @@
 /** The report of the whole demo: its faults, and the answers per second and cluster. Pure. */
 import type { Mono } from "../samples/sample.js";
 import { FAR, type FaultResult, judge, NEAR } from "./judge.js";
+import { type MovesReading, movedBetween } from "./moves.js";
 import type { FaultRun, Mark } from "./runs.js";
 import type { Traffic } from "./traffic.js";
 
@@ -10,10 +11,17 @@ export interface Second {
   readonly east: number;
   readonly west: number;
   readonly lost: number;
+  /** Connects that the client's node moved to another backend. */
+  readonly moved: number;
+}
+
+export interface FaultReport extends FaultResult {
+  /** Connects that the client's node moved to another backend meanwhile. */
+  readonly moved: number;
 }
 
 export interface Report {
-  readonly faults: readonly FaultResult[];
+  readonly faults: readonly FaultReport[];
   readonly passed: boolean;
   /** Why the demo ended early; null when it did not. */
   readonly problem: string | null;
@@ -28,13 +36,17 @@ export interface Report {
 export interface ReportInput {
   readonly runs: readonly FaultRun[];
   readonly traffic: Traffic;
+  readonly moves: readonly MovesReading[];
   readonly begun: Mono;
   readonly startedAt: string;
   readonly problem: string | null;
 }
 
 export function makeReport(input: ReportInput): Report {
-  const faults = input.runs.map((run) => judge(run, input.traffic));
+  const faults = input.runs.map((run) => ({
+    ...judge(run, input.traffic),
+    moved: movedBetween(input.moves, run.window.from, run.window.to),
+  }));
   return {
     faults,
     passed: input.problem === null && faults.length > 0 && faults.every((fault) => fault.passed),
@@ -42,17 +54,20 @@ export function makeReport(input: ReportInput): Report {
     rate: input.traffic.rate,
     startedAt: input.startedAt,
     begun: input.begun,
-    seconds: perSecond(input.traffic, input.begun),
+    seconds: perSecond(input),
     marks: faults.flatMap((fault) => fault.marks),
   };
 }
 
-function perSecond(traffic: Traffic, begun: Mono): readonly Second[] {
-  const seconds: { at: number; east: number; west: number; lost: number }[] = [];
+function perSecond({ traffic, moves, begun }: ReportInput): readonly Second[] {
+  const seconds: { at: number; east: number; west: number; lost: number; moved: number }[] = [];
   for (const sample of traffic.samples) {
     const at = Math.floor((sample.due - begun) / 1000);
     if (at < 0) continue;
-    while (seconds.length <= at) seconds.push({ at: seconds.length, east: 0, west: 0, lost: 0 });
+    while (seconds.length <= at) {
+      const from = begun + seconds.length * 1000;
+      seconds.push({ at: seconds.length, east: 0, west: 0, lost: 0, moved: movedBetween(moves, from, from + 1000) });
+    }
     const second = seconds[at];
     if (second === undefined) continue;
     if (sample.outcome !== "ok") second.lost += 1;

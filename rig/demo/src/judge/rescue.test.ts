@@ -58,6 +58,7 @@ describe("hang", () => {
 
   test("what the kernel accepted is lost until Kubernetes says that the servers are not ready", () => {
     assert.deepEqual(failing(hang, traffic), []);
+    assert.equal(judge(hang, traffic).firstRemoteMs, 42);
     assert.deepEqual(judge(hang, traffic).lost, { refused: 0, reset: 0, timeout: 353, starved: 0, other: 0 });
   });
 

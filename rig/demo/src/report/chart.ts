@@ -15,17 +15,18 @@ const BOTTOM = 34;
 export function chart(report: Report): string {
   const seconds = report.seconds;
   const scaleX = (WIDTH - LEFT - 10) / Math.max(1, seconds.length);
-  const top = Math.max(report.rate * 1.1, ...seconds.map((s) => s.east + s.west + s.lost));
+  const top = Math.max(report.rate * 1.1, ...seconds.map((s) => Math.max(s.east + s.west + s.lost, s.moved)));
   const y = (value: number) => TOP + HEIGHT - (value / top) * HEIGHT;
   const x = (second: number) => LEFT + second * scaleX;
   const at = (mono: number) => x((mono - report.begun) / 1000);
   return `<svg viewBox="0 0 ${WIDTH} ${TOP + HEIGHT + BOTTOM}" role="img" aria-labelledby="chart-title">
-<title id="chart-title">Requests per second, by the cluster that answered, with the faults marked</title>
+<title id="chart-title">Requests per second, by the cluster that answered, with moved connects and the faults marked</title>
 <defs><pattern id="hatch" width="6" height="6" patternTransform="rotate(45)" patternUnits="userSpaceOnUse">
 <rect width="6" height="6" class="lost"/><rect width="2" height="6" fill="#fff"/></pattern></defs>
 ${bands(report, at)}
 ${columns(seconds, x, y, scaleX)}
 ${axes(report, seconds.length, x, y)}
+${movesLine(seconds, x, y)}
 ${faultLines(report, at)}
 </svg>`;
 }
@@ -60,6 +61,13 @@ function columns(
     );
   };
   return seconds.map(column).join("\n");
+}
+
+/** A step for each second; absent when nothing was moved. */
+function movesLine(seconds: readonly Second[], x: (s: number) => number, y: (v: number) => number): string {
+  if (seconds.every(({ moved }) => moved === 0)) return "";
+  const steps = seconds.map(({ at, moved }) => `${fix(x(at))},${fix(y(moved))} ${fix(x(at + 1))},${fix(y(moved))}`);
+  return `<polyline points="${steps.join(" ")}" class="moved"><title>Connects moved to another backend, per second</title></polyline>`;
 }
 
 function axes(report: Report, seconds: number, x: (s: number) => number, y: (v: number) => number): string {

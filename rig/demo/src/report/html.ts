@@ -1,12 +1,24 @@
 /** Writes out/demo.html: one self-contained page, also for print. */
 import type { FaultResult } from "../judge/judge.js";
-import type { Report } from "../judge/report.js";
+import type { FaultReport, Report } from "../judge/report.js";
 import { chart } from "./chart.js";
 import { escapeHtml } from "./escape.js";
 import { STYLE } from "./style.js";
-import { lossNote, row } from "./table.js";
+import { lossNotes, row } from "./table.js";
 
-const HEADERS = ["Fault", "Sent", "OK", "Lost", "Longest gap", "First from west", "East", "West", "Result"];
+const HEADERS = [
+  "Fault",
+  "Sent",
+  "OK",
+  "Lost",
+  "Moved",
+  "Slowest connect",
+  "Longest gap",
+  "First from west",
+  "East",
+  "West",
+  "Result",
+];
 
 export function reportHtml(report: Report): string {
   const verdict = report.passed ? "passed" : "failed";
@@ -26,7 +38,7 @@ ${report.problem === null ? "" : `<p class="problem">Ended early: ${escapeHtml(r
 </header>
 <section>
 <h2>Requests per second</h2>
-<ul class="legend"><li><i class="east"></i>answered by east</li><li><i class="west"></i>answered by west</li><li><i class="hatched"></i>lost</li>
+<ul class="legend"><li><i class="east"></i>answered by east</li><li><i class="west"></i>answered by west</li><li><i class="hatched"></i>lost</li><li><i class="line moved"></i>connects moved to another backend</li>
 <li><i class="line fault"></i>fault</li><li><i class="line watch"></i>Kubernetes says so</li><li><i class="line heal"></i>back</li></ul>
 ${chart(report)}
 </section>
@@ -34,7 +46,7 @@ ${chart(report)}
 <h2>Results</h2>
 <table><thead><tr>${HEADERS.map((header) => `<th scope="col">${header}</th>`).join("")}</tr></thead>
 <tbody>${report.faults.map(tableRow).join("")}</tbody></table>
-${lossNote(report.faults)
+${lossNotes(report.faults)
   .map((note) => `<p class="note">${escapeHtml(note)}</p>`)
   .join("")}
 </section>
@@ -50,12 +62,12 @@ ${report.faults.map((fault) => details(fault, report.begun)).join("\n")}
 function lead(report: Report): string {
   const sent = report.seconds.reduce((sum, s) => sum + s.east + s.west + s.lost, 0);
   return (
-    `Two Kubernetes clusters, one global Service with affinity local, three pods in each. A client in east made ${report.rate} new ` +
-    `connections a second, ${sent} in all, none repeated, each with a deadline of 1 s from the time it was due. Begun ${report.startedAt}.`
+    `Two Kubernetes clusters, one global Service with affinity local unless a fault says otherwise, three pods in each. A client in east made ${report.rate} new ` +
+    `connections a second, ${sent} in all, none repeated by it, each with a deadline of 1 s from the time it was due. Begun ${report.startedAt}.`
   );
 }
 
-function tableRow(fault: FaultResult): string {
+function tableRow(fault: FaultReport): string {
   const [name = "", ...cells] = row(fault);
   const last = cells.pop() ?? "";
   const body = cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join("");

@@ -1,6 +1,5 @@
 /** Writes out/demo.json, for scripts. Fields are only added, never removed. */
-import type { FaultResult } from "../judge/judge.js";
-import type { Report } from "../judge/report.js";
+import type { FaultReport, Report } from "../judge/report.js";
 import { round } from "../judge/traffic.js";
 
 export function reportJson(report: Report): string {
@@ -9,9 +8,21 @@ export function reportJson(report: Report): string {
   return `${JSON.stringify({ faults, passed, problem, rate, startedAt, seconds }, null, 2)}\n`;
 }
 
-function faultJson(fault: FaultResult, begun: number) {
-  const { name, sent, expected, ok, lost, longestGapMs, firstRemoteMs, share, passed, checks, slowestConnectMs } =
-    fault;
+function faultJson(fault: FaultReport, begun: number) {
+  const {
+    name,
+    sent,
+    expected,
+    ok,
+    lost,
+    longestGapMs,
+    firstRemoteMs,
+    share,
+    passed,
+    checks,
+    slowestConnectMs,
+    moved,
+  } = fault;
   const at = (mono: number) => round((mono - begun) / 1000, 3);
   const window = { fromS: at(fault.window.from), toS: at(fault.window.to) };
   const marks = fault.marks.map((mark) => ({ atS: at(mark.at), kind: mark.kind, text: mark.text }));
@@ -31,5 +42,6 @@ function faultJson(fault: FaultResult, begun: number) {
     marks,
     losses,
     slowestConnectMs,
+    moved,
   };
 }

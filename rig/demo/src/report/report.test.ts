@@ -32,7 +32,11 @@ const traffic = madeTraffic(
   { until: 6020, gets: "west" },
   { until: 18_000, gets: "east" },
 );
-const base = { traffic, begun: 0, startedAt: "2026-01-01T00:00:00.000Z", problem: null };
+const moves = [
+  { at: 0, moved: 3 },
+  { at: 1500, moved: 43 },
+];
+const base = { traffic, moves, begun: 0, startedAt: "2026-01-01T00:00:00.000Z", problem: null };
 const good = makeReport({ ...base, runs: [kill] });
 const bad = makeReport({ ...base, runs: [kill, agent], problem: "etcd: it broke" });
 
@@ -50,6 +54,8 @@ describe("the report", () => {
       "passed",
     ]);
     assert.deepEqual(fault.lost, { refused: 0, reset: 2, timeout: 0, starved: 0, other: 0 });
+    assert.deepEqual([fault.moved, fault.slowestConnectMs], [40, 1]);
+    assert.equal(JSON.parse(reportJson(good)).seconds[1].moved, 40);
     assert.equal(JSON.parse(reportJson(good)).passed, true);
     assert.equal(JSON.parse(reportJson(bad)).passed, false);
   });
@@ -58,7 +64,7 @@ describe("the report", () => {
     const text = reportText(bad);
     assert.match(text, /1\.00 {2}fault {2}SIGKILL of <all>/);
     assert.match(text, /1\.00 {2}lost {3}2 reset$/m);
-    assert.match(text, /^kill +1800 +1798 +2 reset +30 ms +22 ms +72\.2 % +27\.8 % +passed$/m);
+    assert.match(text, /^kill +1800 +1798 +2 reset +40 +1 ms +30 ms +22 ms +72\.2 % +27\.8 % +passed$/m);
     assert.match(text, /^FAILED agent: proof: new pid: 1, then none$/m);
     assert.match(text, /Ended early: etcd: it broke\nNot passed\./);
     assert.match(reportText(good), /^kill: what was lost had been established.*\nAll passed/m);
@@ -70,5 +76,7 @@ describe("the report", () => {
     assert.match(html, /SIGKILL of &lt;all&gt;/);
     assert.equal(html.match(/class="east"/g)?.length, 14);
     assert.match(html, /✗ not passed/);
+    assert.match(html, /<polyline points="[\d., ]+" class="moved">/);
+    assert.doesNotMatch(reportHtml(makeReport({ ...base, moves: [], runs: [kill] })), /<polyline/);
   });
 });

@@ -14,12 +14,13 @@ svg { width: 100%; height: auto; display: block; }
 .band { fill: #f3f3f3; stroke: #b0b0b0; stroke-width: 1; } .band-name { font-size: 13px; font-weight: 600; text-anchor: middle; fill: var(--ink); }
 .grid { stroke: var(--line); stroke-width: 1; } .tick { font-size: 12px; fill: var(--soft); }
 .end { text-anchor: end; } .middle { text-anchor: middle; }
+.moved { fill: none; stroke: var(--ink); stroke-width: 1.6; }
 .mark { stroke-width: 1.4; } .mark.fault { stroke: var(--lost); } .mark.watch { stroke: var(--ink); stroke-dasharray: 3 3; } .mark.heal { stroke: var(--good); stroke-dasharray: 1 3; }
 circle.dot.fault { fill: var(--lost); } circle.dot.watch { fill: var(--ink); } circle.dot.heal { fill: var(--good); }
 .legend { display: flex; flex-wrap: wrap; gap: 6px 20px; list-style: none; padding: 0; margin: 0 0 8px; }
 .legend i { display: inline-block; width: 14px; height: 14px; margin-right: 6px; vertical-align: -2px; }
 .legend .hatched { background: repeating-linear-gradient(45deg, #fff 0 2px, var(--lost) 2px 6px); border: 1px solid var(--lost); }
-.legend .line { width: 0; border-left: 2px solid var(--lost); margin: 0 10px 0 4px; } .legend .line.watch { border-left: 2px dashed var(--ink); } .legend .line.heal { border-left: 2px dotted var(--good); }
+.legend .line { width: 0; border-left: 2px solid var(--lost); margin: 0 10px 0 4px; } .legend .line.moved { width: 14px; height: 0; border-left: 0; border-top: 2px solid var(--ink); margin: 0 6px 0 0; vertical-align: 4px; } .legend .line.watch { border-left: 2px dashed var(--ink); } .legend .line.heal { border-left: 2px dotted var(--good); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 6px 10px; border-bottom: 1px solid var(--line); } thead th { color: var(--soft); font-weight: 600; }
 td.passed, .checks .passed { color: var(--good); } td.failed, .checks .failed { color: var(--lost); font-weight: 600; }

@@ -1,7 +1,8 @@
 /** The timeline and the table of results, for a terminal of 100 columns. No meaning depends on colour. */
 import { table } from "@isthmus/model";
 import { type FaultResult, MAX_LOSSES } from "../judge/judge.js";
-import type { Report } from "../judge/report.js";
+import type { FaultReport, Report } from "../judge/report.js";
+import type { FaultName } from "../judge/runs.js";
 
 export function reportText(report: Report): string {
   const lines = [
@@ -10,7 +11,8 @@ export function reportText(report: Report): string {
     ...report.faults.flatMap((fault) => timeline(fault, report.begun)),
     "",
     table(report.faults.map(row), HEADERS),
-    ...lossNote(report.faults),
+    LEGEND,
+    ...lossNotes(report.faults),
     ...report.faults.flatMap(problems),
     ...(report.problem === null ? [] : [`Ended early: ${report.problem}`]),
     report.passed ? "All passed: nothing was lost that had to be kept." : "Not passed.",
@@ -45,15 +47,30 @@ function clock(ms: number): string {
   return (ms / 1000).toFixed(2).padStart(8);
 }
 
-const HEADERS = ["FAULT", "SENT", "OK", "LOST", "LONGEST GAP", "FIRST WEST", "EAST", "WEST", "RESULT"] as const;
+const HEADERS = [
+  "FAULT",
+  "SENT",
+  "OK",
+  "LOST",
+  "MOVED",
+  "CONNECT",
+  "GAP",
+  "FIRST WEST",
+  "EAST",
+  "WEST",
+  "RESULT",
+] as const;
+const LEGEND = "MOVED: connects to another backend; CONNECT: the slowest; GAP: the longest time without an answer";
 
-export function row(fault: FaultResult): readonly string[] {
+export function row(fault: FaultReport): readonly string[] {
   const percent = (cluster: string) => `${((fault.share[cluster] ?? 0) * 100).toFixed(1)} %`;
   return [
     fault.name,
     String(fault.sent),
     String(fault.ok),
     lostWords(fault),
+    String(fault.moved),
+    fault.slowestConnectMs === null ? "none" : `${Math.round(fault.slowestConnectMs)} ms`,
     `${Math.round(fault.longestGapMs)} ms`,
     fault.firstRemoteMs === null ? "never" : `${fault.firstRemoteMs} ms`,
     percent("east"),
@@ -67,12 +84,16 @@ function lostWords(fault: FaultResult): string {
   return words.length === 0 ? "0" : words.join(", ");
 }
 
-/** Explains the losses of `kill`. */
-export function lossNote(faults: readonly FaultResult[]): readonly string[] {
-  const kill = faults.find(({ name }) => name === "kill");
-  return kill === undefined || !kill.passed || kill.ok === kill.sent
-    ? []
-    : ["kill: what was lost had been established when its server was killed; no connect was lost"];
+const OPEN = "what was lost had been established when the fault began; no connect was lost";
+const ACCEPTED = "what was lost had been accepted by the kernels of suspended servers; no connect was lost";
+/** The faults that pass with losses. */
+const NOTES: { readonly [name in FaultName]?: string } = { "node-dark": OPEN, kill: OPEN, hang: ACCEPTED, dark: OPEN };
+
+/** Explains the losses of faults that passed. */
+export function lossNotes(faults: readonly FaultResult[]): readonly string[] {
+  return faults
+    .filter(({ passed, ok, sent }) => passed && ok < sent)
+    .map(({ name }) => `${name}: ${NOTES[name] ?? ""}`);
 }
 
 function problems(fault: FaultResult): readonly string[] {

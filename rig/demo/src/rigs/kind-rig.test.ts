@@ -33,7 +33,7 @@ async function controls(answers: Readonly<Record<string, string>> = {}) {
       mergePatch: async (_: unknown, name: string, patch: object) =>
         void calls.push(`${cluster}: ${name} ${JSON.stringify(patch)}`),
     }) as unknown as KubeClient;
-  const maps = { holds: () => false, close: () => undefined };
+  const maps = { holds: () => false, moved: () => 0, close: () => undefined };
   const connect = async () => void calls.push("mesh connect");
   const made = await createKindControls({ etcd: "store", run, clientNode: "e-2", clientOf, connect, maps });
   return { controls: made, calls };

@@ -9,6 +9,7 @@ import type { Fault } from "@isthmus/lab";
 import type { Mark } from "../../judge/runs.js";
 import { madeSample } from "../../judge/testing/made-traffic.js";
 import type { Mono, Sample } from "../../samples/sample.js";
+import { type FakeBackend, type FakePod, request } from "./fake-request.js";
 import type { Affinity, FaultInForce, Part, PlacedPod, PortProbe, RigWorld, ServerSignal } from "../world.js";
 
 export interface FakeBehaviour {
@@ -30,23 +31,11 @@ export interface FakeBehaviour {
   readonly fatal?: Part | "node-agent";
 }
 
-interface Pod {
-  readonly name: string;
-  readonly cluster: string;
-  readonly node: string;
-  readonly address: string;
-  ready: boolean;
-  alive: boolean;
-  /** Suspended: its kernel accepts connections, and nothing answers. */
-  hung: boolean;
-  ending?: boolean;
-}
-
 export class FakeWorld implements RigWorld {
   readonly samples: Sample[] = [];
   readonly marks: Mark[] = [];
   readonly #ways: FakeBehaviour;
-  readonly #pods = new Map<string, Pod[]>();
+  readonly #pods = new Map<string, FakePod[]>();
   #seen: { at: Mono; cluster: string; ready: number }[] = [];
   readonly #kernel = new Map<string, readonly string[]>();
   readonly #down = new Set<Part | "node-agent">();
@@ -129,7 +118,7 @@ export class FakeWorld implements RigWorld {
     return pods.length;
   }
 
-  #suspend(cluster: string, pods: readonly Pod[], hung: boolean): number {
+  #suspend(cluster: string, pods: readonly FakePod[], hung: boolean): number {
     if (this.#ways.holdsNothing === true) return 0;
     for (const pod of pods) {
       pod.hung = hung;
@@ -228,14 +217,14 @@ export class FakeWorld implements RigWorld {
     this.marks.push(mark);
   }
 
-  #pod(cluster: string, ready: boolean): Pod {
+  #pod(cluster: string, ready: boolean): FakePod {
     this.#next += 1;
     const name = `${cluster}-${this.#next}`;
     const node = `${cluster}-${this.#ways.oneNode === true ? 1 : 1 + (this.#next % 2)}`;
     return { name, cluster, node, address: `10.0.0.${this.#next}`, ready, alive: true, hung: false };
   }
 
-  #of(cluster: string): Pod[] {
+  #of(cluster: string): FakePod[] {
     return this.#pods.get(cluster) ?? [];
   }
 
@@ -243,7 +232,7 @@ export class FakeWorld implements RigWorld {
     this.#events.push({ at: this.#now + ms, run });
   }
 
-  #setReady(cluster: string, pod: Pod, ready: boolean): void {
+  #setReady(cluster: string, pod: FakePod, ready: boolean): void {
     pod.ready = ready;
     const addresses = this.ready(cluster);
     this.#seen = this.#seen.filter((seen) => seen.at !== this.#now || seen.cluster !== cluster);
@@ -252,7 +241,7 @@ export class FakeWorld implements RigWorld {
     if (lag !== Number.POSITIVE_INFINITY) this.#after(lag, () => this.#kernel.set(cluster, addresses));
   }
 
-  #end(cluster: string, pod: Pod): void {
+  #end(cluster: string, pod: FakePod): void {
     pod.alive = false;
     this.#pods.set(
       cluster,
@@ -260,28 +249,12 @@ export class FakeWorld implements RigWorld {
     );
   }
 
-  /** The request that is due now: its connect goes from one dead backend to the next, as the datapath would move it. */
+  /** The outcome of the request that is due now. */
   #request(): Sample {
     const number = this.samples.length;
     if (this.#ways.fatal !== undefined && this.#down.has(this.#ways.fatal)) return madeSample(number, "timeout");
-    let waitedMs = 0;
-    let failure = "refused";
-    for (const address of this.#backends(number)) {
-      const pod = this.#podAt(address);
-      const isDark = pod !== undefined && this.#isDark(pod);
-      if (pod !== undefined && !isDark && pod.alive) return this.#answered(number, pod, waitedMs);
-      failure = isDark ? "timeout" : "refused";
-      if (this.#ways.movesNothing === true) break;
-      // The first and the second repeat of a SYN.
-      if (isDark) waitedMs = waitedMs === 0 ? 100 : 300;
-    }
-    return madeSample(number, failure);
-  }
-
-  #answered(number: number, pod: Pod, waitedMs: number): Sample {
-    const sample = madeSample(number, pod.hung ? "timeout" : pod.cluster);
-    const connected = sample.due + waitedMs + 1;
-    return pod.hung ? { ...sample, connected } : { ...sample, connected, end: connected + 1, pod: pod.name };
+    const backends = this.#backends(number).map((address) => this.#stateOf(address));
+    return request(number, this.#ways.movesNothing === true ? backends.slice(0, 1) : backends);
   }
 
   /** The backends of the first tier that has any, begun at another one each time, and then all others. */
@@ -293,11 +266,14 @@ export class FakeWorld implements RigWorld {
     return [...first.slice(at), ...first.slice(0, at), ...others.flat()];
   }
 
-  #podAt(address: string): Pod | undefined {
-    return [...this.#pods.values()].flat().find((pod) => pod.address === address);
+  #stateOf(address: string): FakeBackend {
+    const pod = [...this.#pods.values()].flat().find((each) => each.address === address);
+    if (pod === undefined) return { state: "dead" };
+    if (this.#isDark(pod)) return { state: "dark" };
+    return pod.alive ? { state: pod.hung ? "hung" : "alive", pod } : { state: "dead" };
   }
 
-  #isDark({ cluster, node }: Pod): boolean {
+  #isDark({ cluster, node }: FakePod): boolean {
     const fault = this.#fault;
     if (fault?.kind === "node") return fault.node === node;
     return fault?.kind === "dark" && fault.cluster === cluster;

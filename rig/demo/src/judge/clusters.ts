@@ -1,0 +1,3 @@
+/** The client's cluster, and the other one. */
+export const NEAR = "east";
+export const FAR = "west";
