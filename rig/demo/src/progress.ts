@@ -28,7 +28,7 @@ export function createProgress(screen: Screen): Progress {
   };
   return {
     say: line,
-    mark: (fault, mark) => line(`${fault.padEnd(11)}${mark.kind.padEnd(6)} ${mark.text}`),
+    mark: (fault, mark) => line(`${fault.padEnd(13)}${mark.kind.padEnd(6)} ${mark.text}`),
     watch(log) {
       if (!screen.terminal) return;
       timer = setInterval(() => {

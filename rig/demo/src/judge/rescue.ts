@@ -59,7 +59,7 @@ export function hung(run: HangRun, traffic: Traffic): readonly Check[] {
   ];
 }
 
-/** After silence a connect is moved at its first and second repeat, after 100 and 300 ms. */
+/** After silence a connect is moved at its first and second repeat: after 100 and 200 ms, or 300 before Linux 6.5. */
 const SLOWEST_MOVED_MS = 350;
 
 export function unreachable(

@@ -22,7 +22,7 @@ export function reportText(report: Report): string {
 }
 
 function timeline(fault: FaultResult, begun: number): readonly string[] {
-  const head = `\n  ${fault.name.padEnd(12)}${fault.passed ? "passed" : "FAILED"}`;
+  const head = `\n  ${fault.name.padEnd(14)}${fault.passed ? "passed" : "FAILED"}`;
   const moments = [...fault.marks, ...lossMoments(fault)].sort((a, b) => a.at - b.at);
   return [head, ...moments.map((moment) => `  ${clock(moment.at - begun)}  ${moment.kind.padEnd(6)} ${moment.text}`)];
 }
