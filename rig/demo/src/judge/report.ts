@@ -11,12 +11,12 @@ export interface Second {
   readonly east: number;
   readonly west: number;
   readonly lost: number;
-  /** Connects that the client's node moved to another backend. */
+  /** How often the client's node moved a connect to another backend: up to three times each. */
   readonly moved: number;
 }
 
 export interface FaultReport extends FaultResult {
-  /** Connects that the client's node moved to another backend meanwhile. */
+  /** How often the client's node moved a connect to another backend meanwhile: up to three times each. */
   readonly moved: number;
 }
 

@@ -11,7 +11,7 @@ const HEADERS = [
   "Sent",
   "OK",
   "Lost",
-  "Moved",
+  "Moves",
   "Slowest connect",
   "Longest gap",
   "First from west",
@@ -38,7 +38,7 @@ ${report.problem === null ? "" : `<p class="problem">Ended early: ${escapeHtml(r
 </header>
 <section>
 <h2>Requests per second</h2>
-<ul class="legend"><li><i class="east"></i>answered by east</li><li><i class="west"></i>answered by west</li><li><i class="hatched"></i>lost</li><li><i class="line moved"></i>connects moved to another backend</li>
+<ul class="legend"><li><i class="east"></i>answered by east</li><li><i class="west"></i>answered by west</li><li><i class="hatched"></i>lost</li><li><i class="line moved"></i>moves of connects to another backend</li>
 <li><i class="line fault"></i>fault</li><li><i class="line watch"></i>Kubernetes says so</li><li><i class="line heal"></i>back</li></ul>
 ${chart(report)}
 </section>

@@ -60,7 +60,8 @@ const HEADERS = [
   "WEST",
   "RESULT",
 ] as const;
-const LEGEND = "MOVED: connects to another backend; CONNECT: the slowest; GAP: the longest time without an answer";
+const LEGEND =
+  "MOVED: how often connects went to another backend; CONNECT: the slowest; GAP: the longest time without an answer";
 
 export function row(fault: FaultReport): readonly string[] {
   const percent = (cluster: string) => `${((fault.share[cluster] ?? 0) * 100).toFixed(1)} %`;
