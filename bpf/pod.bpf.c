@@ -25,13 +25,18 @@
  * The row of the packet's flow, or of its datagram for a fragment after the first; false when it is not between pods of the
  * mesh, by row or by both addresses. Every program asks the ranges alone, also about pods of this node: if one knew a flow of
  * the mesh earlier than another, the agent's start would have a time in which answers pass the stack by that another proxy
- * must translate. `first`: the address that is more likely to be none of a pod.
+ * must translate. `first`: the address that is more likely to be none of a pod. An ICMP error is of the flow that it quotes,
+ * whatever router sends it.
  */
 static __always_inline bool find_mesh_flow(const struct packet *packet, struct tracked *flow, const __u8 *first,
 					   const __u8 *second)
 {
 	if (packet->has_ports || packet->is_error)
 		find_flow(packet, flow);
+	if (packet->is_error) {
+		first = packet->flow.a;
+		second = packet->flow.b;
+	}
 	return flow->row || packet->way || (is_pod_address(first) && is_pod_address(second));
 }
 
@@ -48,7 +53,7 @@ static __always_inline bool needs_stack(struct packet *packet, struct tracked *f
 		return track(packet, flow, false) & FLOW_VIA_STACK;
 	if (is_later_fragment(packet))
 		return fragment_needs_stack(packet);
-	return !flow->row || (flow->flags & FLOW_VIA_STACK);
+	return !packet->is_moved && (!flow->row || (flow->flags & FLOW_VIA_STACK));
 }
 
 /* A refusal that became the SYN that it refused, and begins at this device; or is dropped. */
@@ -153,6 +158,7 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 {
 	struct packet packet = {.ifindex = skb->ifindex, .point = point};
 	struct tracked flow = {};
+	enum drop_reason reason;
 	int device;
 
 	if (skb->mark == MARK_FORWARDED)
@@ -169,8 +175,11 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 		if (device)
 			return move(&packet, device);
 	}
-	if (may_be_moved(&packet, &flow))
-		translate(skb, &packet, &flow);
+	if (may_be_moved(&packet, &flow)) {
+		reason = translate(skb, &packet, &flow);
+		if (reason)
+			return refuse_answer(skb, &packet, reason);
+	}
 	return pass(&packet);
 }
 

@@ -213,6 +213,12 @@ static __always_inline __u8 sent_bits(const struct packet *packet)
 	       (packet->tcp & TCP_RST ? FLOW_SENT_RST : 0) | (packet->tcp & (TCP_SYN | TCP_RST) ? 0 : FLOW_SENT_DATA);
 }
 
+/* True for a flow of TCP of which nothing was heard but a SYN. `client`: the end that sent it, 0 for a, 1 for b. */
+static __always_inline bool is_unanswered(const struct flow_row *row, __u32 client)
+{
+	return READ_ONCE(row->sent[client & 1]) == FLOW_SENT_SYN && !READ_ONCE(row->sent[!(client & 1)]);
+}
+
 /* True for a flow of TCP of which one end has sent RST, or both FIN. */
 static __always_inline bool is_closing(const struct flow_row *row)
 {

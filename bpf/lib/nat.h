@@ -81,19 +81,19 @@ static __always_inline bool nat_lookup(const struct flow_key *key, struct nat_ro
 	return row->check == nat_check(key, row);
 }
 
-/* Inserts a row unless its key has one; false when it has, or when the map is full. */
-static __always_inline bool nat_insert(const struct flow_key *key, struct nat_row *row)
+/* Inserts a row; 0, or a negative errno: -EEXIST when its key has one, others when there is no room. */
+static __always_inline long nat_insert(const struct flow_key *key, struct nat_row *row)
 {
 	struct nat_state_row *state;
 	__u32 first = 0;
+	long error;
 
 	row->check = nat_check(key, row);
-	if (bpf_map_update_elem(&mesh_nat_v1, key, row, BPF_NOEXIST))
-		return false;
-	state = bpf_map_lookup_elem(&mesh_nat_state_v1, &first);
+	error = bpf_map_update_elem(&mesh_nat_v1, key, row, BPF_NOEXIST);
+	state = error ? NULL : bpf_map_lookup_elem(&mesh_nat_state_v1, &first);
 	if (state)
 		*(volatile __u32 *)&state->used = 1;
-	return true;
+	return error;
 }
 
 static __always_inline bool nat_in_use(void)
@@ -131,8 +131,11 @@ static __always_inline bool is_from_client(const struct packet *packet, const st
 	return packet->from_b == !!(row->flags & NAT_CLIENT_IS_B);
 }
 
-/* True when an end of a flow was heard. `end`: 0 for a, 1 for b. */
-__noinline int was_heard(const struct flow_key *key, __u32 end)
+/*
+ * True when a flow's row says that nothing followed its SYN; false also when it has no row: then an answer may have been
+ * forgotten. `client`: the end that sent the SYN, 0 for a, 1 for b.
+ */
+__noinline int waits_for_answer(const struct flow_key *key, __u32 client)
 {
 	struct flow_set *set;
 	__u32 index, place;
@@ -145,7 +148,7 @@ __noinline int was_heard(const struct flow_key *key, __u32 end)
 	if (!set)
 		return 0;
 	place = row_of_flow(set, key);
-	return place < LIMIT_FLOW_SET && READ_ONCE(row_at(set, place)->sent[end & 1]);
+	return place < LIMIT_FLOW_SET && is_unanswered(row_at(set, place), client);
 }
 
 static __always_inline void replace_port(struct __sk_buff *skb, __u32 offset, __u32 check, __be16 before, __be16 after)
@@ -216,9 +219,10 @@ enum nat_result {
 	NAT_NONE,      /* its flow was not moved */
 	NAT_TRANSLATE, /* it gets its other tuple */
 	NAT_QUOTE,     /* an ICMP error that quotes the wire, and gets the front */
-	NAT_LATE,      /* an answer of a backend from which the connect was moved */
+	NAT_LATE,      /* an answer of a backend from which the connect was moved, or an error about the SYN to it */
 	NAT_BACK,      /* the first answer is of the backend from which the connect was moved: it has it again */
 	NAT_TAKEN,     /* the pod uses a port that a moved flow has on the wire */
+	NAT_OTHER,     /* another connect from the same port */
 };
 
 /*
@@ -228,7 +232,7 @@ enum nat_result {
 __noinline int nat_find(const struct packet *packet)
 {
 	struct nat_scratch *scratch = nat_scratch();
-	bool is_front, from_client, peer_is_a;
+	bool is_front, from_client, client_is_b;
 	struct nat_row *row;
 
 	if (!packet || !scratch)
@@ -239,17 +243,18 @@ __noinline int nat_find(const struct packet *packet)
 		return NAT_NONE;
 	is_front = row->flags & NAT_FRONT;
 	from_client = is_from_client(packet, row);
+	if (packet->is_error && from_client)
+		return NAT_NONE;
 	if (packet->is_error)
-		return is_front || from_client ? NAT_NONE : NAT_QUOTE;
-	peer_is_a = tuple_key(&scratch->other, from_client ? packet->source : packet->target, row->client_port, row->peer,
+		return is_front ? NAT_LATE : NAT_QUOTE;
+	client_is_b = tuple_key(&scratch->other, from_client ? packet->source : packet->target, row->client_port, row->peer,
 			      row->peer_port);
 	if (is_front && from_client && begins_flow(packet) && packet->seq != row->isn) {
-		/* Another connect from the same port. */
 		bpf_map_delete_elem(&mesh_nat_v1, &scratch->key);
 		bpf_map_delete_elem(&mesh_nat_v1, &scratch->other);
-		return NAT_NONE;
+		return NAT_OTHER;
 	}
-	if (is_front && !from_client && is_syn_ack(packet) && !was_heard(&scratch->other, !peer_is_a)) {
+	if (is_front && !from_client && is_syn_ack(packet) && waits_for_answer(&scratch->other, client_is_b)) {
 		/* The first answer wins. The pod resets what answers later: it has no socket of that port. */
 		bpf_map_delete_elem(&mesh_nat_v1, &scratch->key);
 		bpf_map_delete_elem(&mesh_nat_v1, &scratch->other);
@@ -280,12 +285,14 @@ __noinline int nat_rewrite(struct __sk_buff *skb, struct packet *packet)
 }
 
 /* Lets an ICMP error quote the front tuple. */
-__noinline int nat_rewrite_quote(struct __sk_buff *skb, const struct packet *packet)
+__noinline int nat_rewrite_quote(struct __sk_buff *skb, struct packet *packet)
 {
 	const struct nat_scratch *scratch = nat_scratch();
 
-	if (packet && scratch)
-		rewrite_quote(skb, packet, &scratch->row);
+	if (!packet || !scratch)
+		return 0;
+	rewrite_quote(skb, packet, &scratch->row);
+	packet->is_moved = 1;
 	return 0;
 }
 
@@ -308,6 +315,10 @@ static __always_inline enum drop_reason translate(struct __sk_buff *skb, struct 
 		return DROP_LATE_ANSWER;
 	case NAT_TAKEN:
 		return DROP_PORT_TAKEN;
+	case NAT_OTHER:
+		/* Begins anew, whichever packet made the row. */
+		flow->row = NULL;
+		break;
 	case NAT_BACK:
 		if (flow->row)
 			mark(flow, 0, FLOW_NAT);

@@ -67,7 +67,7 @@ struct packet {
 	__u8 point;    /* enum event_point */
 	__u8 event;    /* enum event_kind of what happened to its flow */
 	__u8 reply;    /* with an event: the flow began in the other direction */
-	__u8 is_moved; /* it was translated (nat.h): `flow` is its other tuple */
+	__u8 is_moved; /* it was translated (nat.h): `flow` is its other tuple, but for an ICMP error */
 	__u8 move_reason; /* enum move_reason of a packet that moves its connect */
 	__u8 pad[3];   /* 0: on Linux 6.1 global functions are given no memory that nobody wrote */
 };

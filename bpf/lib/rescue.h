@@ -201,8 +201,8 @@ __noinline int is_in_use(const struct flow_key *key)
 }
 
 /*
- * Gives the flow a source port of ours, and inserts the row of its wire tuple. A port that the pod uses to the same backend
- * would mix two connections.
+ * Gives the flow a source port of ours, and inserts the row of its wire tuple: 0, or a negative errno when there is no room. A
+ * port that the pod uses to the same backend would mix two connections.
  */
 __noinline int insert_wire(void)
 {
@@ -210,9 +210,10 @@ __noinline int insert_wire(void)
 	__u32 random = bpf_get_prandom_u32();
 	struct nat_row *row;
 	struct move *move;
+	long error;
 
 	if (!scratch)
-		return 0;
+		return -EINVAL;
 	row = &scratch->wire;
 	move = &scratch->move;
 	*row = move->front;
@@ -224,40 +225,47 @@ __noinline int insert_wire(void)
 		bool is_b = tuple_key(&scratch->wire_key, move->client, port, move->front.peer, move->front.peer_port);
 
 		row->flags = is_b ? NAT_CLIENT_IS_B : 0;
-		if (!is_in_use(&scratch->wire_key) && nat_insert(&scratch->wire_key, row)) {
+		if (is_in_use(&scratch->wire_key))
+			continue;
+		error = nat_insert(&scratch->wire_key, row);
+		if (!error)
 			move->front.client_port = port;
-			return 1;
-		}
+		if (error != -EEXIST)
+			return error;
 	}
-	return 0;
+	return -ENOSPC;
 }
 
 /*
  * Inserts the two rows of a move, in the place of those of the move before (`again`): whoever inserts the row of
- * the front tuple moves the connect. 0, or a negative errno; -EEXIST: another CPU moves it.
+ * the front tuple, or deletes it, moves the connect. A flow has both rows afterwards, or none. 0, or a negative errno; -EEXIST:
+ * another CPU moves it.
  */
 __noinline int insert_move(__u32 again)
 {
 	struct move_scratch *scratch = move_scratch();
 	struct move *move;
+	long error;
 	bool is_b;
 
 	if (!scratch)
 		return -EINVAL;
 	move = &scratch->move;
 	is_b = tuple_key(&scratch->front_key, move->client, move->client_port, move->peer, move->peer_port);
-	if (again && bpf_map_delete_elem(&mesh_nat_v1, &scratch->front_key))
-		return -EEXIST;
-	if (!insert_wire())
-		return -ENOSPC;
-	move->front.flags = NAT_FRONT | (is_b ? NAT_CLIENT_IS_B : 0);
-	if (!nat_insert(&scratch->front_key, &move->front)) {
-		bpf_map_delete_elem(&mesh_nat_v1, &scratch->wire_key);
-		return -EEXIST;
+	error = insert_wire();
+	if (error)
+		return error;
+	if (again && bpf_map_delete_elem(&mesh_nat_v1, &scratch->front_key)) {
+		error = -EEXIST;
+	} else {
+		if (again)
+			bpf_map_delete_elem(&mesh_nat_v1, &scratch->key);
+		move->front.flags = NAT_FRONT | (is_b ? NAT_CLIENT_IS_B : 0);
+		error = nat_insert(&scratch->front_key, &move->front);
 	}
-	if (again)
-		bpf_map_delete_elem(&mesh_nat_v1, &scratch->key);
-	return 0;
+	if (error)
+		bpf_map_delete_elem(&mesh_nat_v1, &scratch->wire_key);
+	return error;
 }
 
 /* The length of a TCP header with its options, in a way that the verifier follows; 0 if it cannot be one. */
@@ -307,7 +315,7 @@ __noinline int write_syn(struct __sk_buff *skb)
 static __always_inline bool is_connecting(const struct tracked *flow, __u32 client)
 {
 	return flow->row && (flow->flags & FLOW_SERVICE) && !(flow->flags & FLOW_VIA_STACK) &&
-	       READ_ONCE(flow->row->sent[client & 1]) == FLOW_SENT_SYN && !READ_ONCE(flow->row->sent[!(client & 1)]);
+	       is_unanswered(flow->row, client);
 }
 
 static __always_inline enum move_reason refusal_reason(const struct packet *packet)
