@@ -178,7 +178,7 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 	if (may_be_moved(&packet, &flow)) {
 		reason = translate(skb, &packet, &flow);
 		if (reason)
-			return refuse_answer(skb, &packet, reason);
+			return finish(&packet, DROP(reason), 0);
 	}
 	return pass(&packet);
 }

@@ -15,7 +15,7 @@ const randomAddress = () => `10.${randomInt(256)}.${randomInt(256)}.${randomInt(
 const randomPort = () => randomInt(1, 65536);
 
 test("every flow that programs wrote is found by its key, and no other", async (t) => {
-  const programs = loadPodPrograms(t, 4096);
+  const programs = loadPodPrograms(t, { flows: 4096 });
   programs.addRange("10.0.0.0/8", 1);
   for (let i = 0; i < COUNT; i++) {
     const source = randomAddress();

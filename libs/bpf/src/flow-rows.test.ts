@@ -18,7 +18,7 @@ const MARGIN = 60;
 
 /** One set of rows, and flows between A and B, each known by the port of A. */
 function setUp(t: TestContext) {
-  const programs = loadPodPrograms(t, Limit.FlowSet);
+  const programs = loadPodPrograms(t, { flows: Limit.FlowSet });
   programs.addPod(A);
   programs.addPod(B);
   programs.addRange("10.1.0.0/16", 1);

@@ -2,7 +2,16 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { type Address, formatAddress, UDP } from "@isthmus/model";
-import { DropReason, EventFlag, EventKind, EventLimit, EventPoint, PacketEvent, Verdict } from "./gen/index.js";
+import {
+  DropReason,
+  EventFlag,
+  EventKind,
+  EventLimit,
+  EventPoint,
+  MAP_NAMES,
+  PacketEvent,
+  Verdict,
+} from "./gen/index.js";
 import { makeNetns, makeVeth } from "./testing/netns.js";
 import { ICMP, makePacket, type PacketFields, TcpFlag } from "./testing/packets.js";
 import { loadPodPrograms, type PodProgram } from "./testing/pod-programs.js";
@@ -22,7 +31,7 @@ function setUp(t: TestContext, { kinds = ALL as readonly number[], ringBytes = 1
   netns.ip("addr", "add", "192.168.9.1/24", "dev", "up0");
   netns.ip("route", "add", "10.2.0.0/16", "via", "192.168.9.2");
   netns.sysctl("net.ipv4.ip_forward=1");
-  const programs = loadPodPrograms(t, 65_536, ringBytes);
+  const programs = loadPodPrograms(t, { flows: 65_536, entries: { [MAP_NAMES.events]: ringBytes } });
   programs.addPod(A);
   programs.addPod(B);
   programs.addRange("10.1.0.0/16", 1);

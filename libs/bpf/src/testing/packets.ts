@@ -100,7 +100,31 @@ export function readPacket(frame: Uint8Array) {
       .toString("hex")
       .replace(/..(?!$)/g, "$&:");
   const ip = bytes.subarray(ETH, ETH + 20);
-  return { targetMac: mac(0), sourceMac: mac(6), ttl: ip[8], checksumOk: ipChecksum(ip) === 0 };
+  const target = ip.subarray(16).join(".");
+  return { targetMac: mac(0), sourceMac: mac(6), target, ttl: ip[8], checksumOk: ipChecksum(ip) === 0 };
+}
+
+/** Two ends as `10.1.0.1:80`, the numbers and the flags of a TCP segment. */
+export interface Segment {
+  /** An ICMP error quotes it. */
+  readonly isQuoted: boolean;
+  readonly source: string;
+  readonly target: string;
+  readonly seq: number;
+  readonly ack: number;
+  readonly flags: number;
+}
+
+/** Reads a TCP segment, or the part of one that an ICMP error quotes: the rest is 0. */
+export function readSegment(frame: Uint8Array): Segment {
+  const bytes = Buffer.from(frame);
+  const isQuoted = bytes[ETH + 9] === ICMP;
+  const ip = bytes.subarray(isQuoted ? ETH + 28 : ETH);
+  const tcp = ip.subarray(20);
+  const end = (address: number, port: number) =>
+    `${ip.subarray(address, address + 4).join(".")}:${tcp.readUInt16BE(port)}`;
+  const rest = isQuoted ? { ack: 0, flags: 0 } : { ack: tcp.readUInt32BE(8), flags: tcp[13] ?? 0 };
+  return { isQuoted, source: end(12, 0), target: end(16, 2), seq: tcp.readUInt32BE(4), ...rest };
 }
 
 /** 0 for a header that has its checksum. */

@@ -26,7 +26,7 @@ export interface LivePod {
 
 /** Pods have devices `pod1`, `pod2`, … on the node, and addresses of its range 10.1.0.0/16. */
 export function makePodNode(t: TestContext, mechanism: MechanismName, flows?: number) {
-  const programs = loadPodPrograms(t, flows);
+  const programs = loadPodPrograms(t, flows === undefined ? {} : { flows });
   programs.addRange("10.1.0.0/16", 1);
   const node = makeNetns(t);
   node.sysctl("net.ipv4.ip_forward=1");

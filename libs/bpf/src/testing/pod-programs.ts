@@ -20,7 +20,7 @@ import { macBytes } from "../netlink/links.js";
 import { openPacketEvents } from "../packet-events.js";
 import { loadTestObject } from "./objects.js";
 import { readEvents } from "./read-events.js";
-import { runOnSkb, type SkbRun } from "./skb-run.js";
+import { runOnSkb, type SkbContext, type SkbRun } from "./skb-run.js";
 
 export type PodProgram = "from_pod" | "to_pod" | "from_network" | "to_network";
 
@@ -42,17 +42,26 @@ export interface TestFlow {
 /** Of sets in the tests of programs: flows meet in a set by chance, and never by the numbers of their ports. */
 const SEED = randomBytes(8).readBigUInt64LE();
 
-/**
- * Loaded with new maps, which the test's end closes. `flows`: room for as many, in sets of `Limit.FlowSet`. `ringBytes`: of
- * mesh_events, a power of two.
- */
-export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024, ringBytes = 1 << 20) {
+export interface PodProgramsOptions {
+  /** Room for as many flows, in sets of `Limit.FlowSet`; 1024 by default. */
+  readonly flows?: number;
+  /** Entries of other maps, by `MAP_NAMES`. */
+  readonly entries?: Readonly<Record<string, number>>;
+  /** `pod` by default. */
+  readonly object?: "pod" | "dialling_test";
+}
+
+/** Loaded with new maps, which the test's end closes. */
+export function loadPodPrograms(
+  t: Pick<TestContext, "after">,
+  { flows = 1024, entries = {}, object = "pod" }: PodProgramsOptions = {},
+) {
   const sets = flows / Limit.FlowSet;
   const config = { flowSeed: SEED, flowSets: BigInt(sets) };
   const loaded = loadTestObject(
     t,
-    "pod",
-    { [MAP_NAMES.conntrack]: sets, [MAP_NAMES.flowBodies]: sets, [MAP_NAMES.events]: ringBytes },
+    object,
+    { [MAP_NAMES.events]: 1 << 20, ...entries, [MAP_NAMES.conntrack]: sets, [MAP_NAMES.flowBodies]: sets },
     config,
   );
   const table = loaded.map(MAP_NAMES.conntrack);
@@ -79,11 +88,13 @@ export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024, rin
     events: openEvents,
     /** The next `count` events, in their order; waits for them. */
     readEvents: (count: number) => readEvents(openEvents(), count),
-    fd: (name: PodProgram) => loaded.program(name),
+    fd: (program: PodProgram) => loaded.program(program),
+    loaded,
     /** An open map, by `MAP_NAMES`. */
-    map: (name: string) => loaded.map(name),
+    map: loaded.map,
     /** Runs a program on a frame, on the loopback device of the process. */
-    program: (name: PodProgram, packet: Uint8Array): Promise<SkbRun> => runOnSkb(loaded.program(name), { packet }),
+    program: (program: PodProgram, packet: Uint8Array): Promise<SkbRun> =>
+      runOnSkb(loaded.program(program), { packet }),
     addPod({ address, ifindex, mac, hostMac }: TestPod): void {
       const [index, addr] = [next++, parseAddress(address)];
       const key = EndpointKey.encode({ addr });
@@ -132,12 +143,7 @@ export function loadPodPrograms(t: Pick<TestContext, "after">, flows = 1024, rin
       const all = [...readMetrics(loaded.map(MAP_NAMES.metrics))];
       return Object.fromEntries(all.filter(([, value]) => value !== 0));
     },
-    run(
-      program: PodProgram,
-      packet: Uint8Array,
-      context: { ifindex?: number; mark?: number },
-      netns?: string,
-    ): Promise<SkbRun> {
+    run(program: PodProgram, packet: Uint8Array, context: Partial<SkbContext>, netns?: string): Promise<SkbRun> {
       return runOnSkb(loaded.program(program), { packet, context, ...(netns === undefined ? {} : { netns }) });
     },
   };

@@ -48,7 +48,7 @@ export async function eventsMain(): Promise<EventFigures> {
   const scope = { after: (close: () => void) => closers.push(close) } as unknown as TestContext;
   const folder = `/sys/fs/bpf/isthmus-bench-events-${process.pid}`;
   try {
-    const programs = loadPodPrograms(scope, 65_536, 1 << 21);
+    const programs = loadPodPrograms(scope, { flows: 65_536, entries: { [MAP_NAMES.events]: 1 << 21 } });
     programs.addPod(FROM);
     programs.addPod(TO);
     programs.addRange("10.1.0.0/16", 1);

@@ -23,7 +23,7 @@ export async function measureCost(): Promise<PacketCost> {
   const undo: (() => void)[] = [];
   const t = { after: (step?: unknown) => void undo.push(step as () => void) } as Pick<TestContext, "after">;
   try {
-    const programs = loadPodPrograms(t, 524_288);
+    const programs = loadPodPrograms(t, { flows: 524_288 });
     programs.addPod({ address: TARGET, ifindex: 1, mac: MAC, hostMac: MAC });
     programs.addRange("10.1.0.0/16", 1);
     programs.addRange("10.2.0.0/16", 1);
