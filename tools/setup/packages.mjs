@@ -29,6 +29,7 @@ const NEEDS = [
   [program("runc"), [["runc"]]],
   [program("ip"), [["iproute2"]]],
   [program("tc"), [["iproute2"]]],
+  [program("iptables"), [["iptables"]]],
   [program("nsenter"), [["util-linux"]]],
   [program("mount"), [["mount"]]],
   [program("tar"), [["tar"]]],
