@@ -4,7 +4,7 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy
+.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy lab-faults
 
 help:
 	@echo 'make demo      two clusters, one global Service, ten faults; sets everything up first'
@@ -15,6 +15,7 @@ help:
 	@echo 'make kernels   the program tests on Linux 6.1, 6.12 and the newest, emulated: about 15 minutes'
 	@echo 'make kind      deploy/kind with podman and images made on the spot: two kind clusters, demo, down'
 	@echo 'make kube-proxy  the real kube-proxy beside agents in mode packets, in a lab; needs iptables and nft'
+	@echo 'make lab-faults  each fault of a lab by real traffic; needs a machine with nothing else to do'
 	@echo 'make explore   tests of random histories, twenty times as far: about 10 minutes'
 	@echo 'make generate  code from proto/ and from the headers of bpf/, and docs/reference from the code'
 	@echo 'make setup     Debian packages, npm ci, builds, Kubernetes; skips what is done'
@@ -48,6 +49,9 @@ kind-down:
 kube-proxy: setup
 	@$(NODE) rig/lab/dist/kube-binaries/main.js kube-proxy
 	$(NODE) --test --test-timeout 600000 test/dist/kube-proxy.manual.js
+
+lab-faults: setup
+	$(NODE) --test --test-timeout 600000 rig/lab/dist/lab-faults.manual.js
 
 down:
 	@$(NODE) rig/lab/dist/main.js down --all

@@ -1,4 +1,7 @@
-/** Faults of a lab, seen by real traffic. The lab is the suite's own: its supervisor is killed, and faults would disturb others. */
+/**
+ * Faults of a lab, seen by real traffic. The lab is its own: its supervisor is killed, and faults would disturb others. Not part
+ * of `make test`: its probes wait for 0.7 s, which a busy machine exceeds (`make lab-faults`).
+ */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { after, before, test } from "node:test";
