@@ -15,9 +15,17 @@ const count = (node: TestNode) => node.ip(...ROUTES).split("\n").length - 1;
 test("route, neighbour and device of a pod are restored under load, and those of many pods at once", async (t) => {
   const { node } = await readyNode(t);
   const names = Array.from({ length: 20 }, (_, i) => `p${i}`);
-  await Promise.all(names.map((name) => node.cni("ADD", name, node.addPod(name))));
+  for (const added of await Promise.all(names.map((name) => node.cni("ADD", name, node.addPod(name)))))
+    assert.equal(added.code, 0, JSON.stringify(added.error));
   const whole = () => node.ip(...ROUTES).replaceAll(" linkdown", "");
-  const neighbours = () => node.ip("neigh", "show", "nud", "permanent").trim().split("\n").sort().join("\n");
+  // Their order changes, and ip(8) ends a line with a space.
+  const neighbours = () =>
+    node
+      .ip("neigh", "show", "nud", "permanent")
+      .split("\n")
+      .map((line) => line.trim())
+      .sort()
+      .join("\n");
   const before = [whole(), neighbours()];
   const address = /^10\.\d+\.\d+\.\d+/.exec(
     node.inPod("p1", "ip", "-4", "-br", "addr", "show", "dev", "eth0").split(/ +/)[2] ?? "",
