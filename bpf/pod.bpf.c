@@ -89,7 +89,7 @@ int from_pod(struct __sk_buff *skb)
 		return pass(&packet);
 	if (may_begin(&packet, &flow)) {
 		note_orig_dst(skb, &packet, from->netns_id);
-		if (packet.orig_dst.service && packet.flow.proto == IPPROTO_TCP && !packet.stack && !packet.fragment)
+		if (packet.service && packet.flow.proto == IPPROTO_TCP && !packet.stack && !packet.fragment)
 			keep_syn(skb, &packet, flow.hash);
 	}
 	if (may_refuse(&packet, &flow)) {

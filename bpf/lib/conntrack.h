@@ -191,15 +191,16 @@ static __always_inline bool read_body(const struct tracked *flow, struct flow_bo
  */
 __noinline int write_body(const struct packet *packet, __u32 index, __u32 place, __u64 hash, __u32 gen)
 {
+	const struct orig_dst *orig_dst = orig_dst_scratch();
 	struct flow_body *to = body_at(index, place);
 	struct flow_body body = {};
 
-	if (!packet || !to)
+	if (!packet || !orig_dst || !to)
 		return 0;
-	__builtin_memcpy(body.vip, packet->orig_dst.vip, sizeof(body.vip));
-	body.vip_port = packet->orig_dst.vip_port;
-	body.service = packet->orig_dst.service;
-	body.backend = packet->orig_dst.backend;
+	__builtin_memcpy(body.vip, orig_dst->vip, sizeof(body.vip));
+	body.vip_port = orig_dst->vip_port;
+	body.service = packet->service;
+	body.backend = orig_dst->backend;
 	body.isn = packet->flow.proto == IPPROTO_TCP ? packet->seq : 0;
 	body.check = body_check(&body, hash, gen);
 	*to = body;
@@ -314,7 +315,7 @@ static __always_inline bool insert_flow(const struct packet *packet, struct trac
 		flags |= FLOW_NAT;
 		answers |= FLOW_NAT;
 	}
-	if (packet->orig_dst.service && write_body(packet, flow->index, place, flow->hash, gen)) {
+	if (packet->service && write_body(packet, flow->index, place, flow->hash, gen)) {
 		flags |= FLOW_SERVICE;
 		answers |= FLOW_SERVICE;
 	}
@@ -353,19 +354,21 @@ static __always_inline bool may_begin(const struct packet *packet, const struct 
 __noinline int take_body(struct packet *packet, __u32 index, __u32 place, __u64 hash, __u32 gen)
 {
 	const struct flow_body *found = body_at(index, place);
+	struct orig_dst *orig_dst = orig_dst_scratch();
 	struct flow_body body;
 
-	if (!packet || !found)
+	if (!packet || !orig_dst || !found)
 		return 0;
 	copy_once(&body, found, BODY_WORDS + 1);
 	if (body.check != body_check(&body, hash, gen))
 		return 0;
 	if (begins_flow(packet) && packet->flow.proto == IPPROTO_TCP && body.isn != packet->seq)
 		return -1;
-	__builtin_memcpy(packet->orig_dst.vip, body.vip, sizeof(body.vip));
-	packet->orig_dst.vip_port = body.vip_port;
-	packet->orig_dst.service = body.service;
-	packet->orig_dst.backend = body.backend;
+	__builtin_memcpy(orig_dst->vip, body.vip, sizeof(body.vip));
+	orig_dst->vip_port = body.vip_port;
+	orig_dst->wire_port = 0;
+	orig_dst->backend = body.backend;
+	packet->service = body.service;
 	return 1;
 }
 
@@ -443,7 +446,7 @@ static __always_inline void answer_via_stack(const struct tracked *flow, const s
  */
 static __always_inline bool is_other_connect(struct packet *packet, const struct tracked *flow)
 {
-	bool is_service = packet->orig_dst.service;
+	bool is_service = packet->service;
 	int body;
 
 	if (packet->flow.proto != IPPROTO_TCP || !(flow->flags & FLOW_INITIATOR))

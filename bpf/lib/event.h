@@ -87,11 +87,12 @@ __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decisi
 {
 	__u32 verdict = FIELDS(decision, decision).verdict, reason = FIELDS(decision, decision).reason;
 	__u64 now = bpf_ktime_get_ns();
+	const struct orig_dst *orig_dst = orig_dst_scratch();
 	struct packet_event *event;
 	__u32 limited = 0;
 
 	/* For the verifier, which does not know the callers. */
-	if (!packet)
+	if (!packet || !orig_dst)
 		return 0;
 	if (!may_write(packet, kind, reason, now, &limited))
 		return 0;
@@ -127,12 +128,14 @@ __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decisi
 		event->tcp = packet->tcp;
 		if (packet->tcp & TCP_SYN)
 			event->isn = packet->seq;
-		__builtin_memcpy(event->vip, packet->orig_dst.vip, sizeof(event->vip));
-		event->vip_port = packet->orig_dst.vip_port;
-		event->wire_port = packet->orig_dst.wire_port;
-		event->service = packet->orig_dst.service;
-		event->backend = packet->orig_dst.backend;
 		event->move_reason = packet->move_reason;
+	}
+	if (packet->service) {
+		event->service = packet->service;
+		__builtin_memcpy(event->vip, orig_dst->vip, sizeof(event->vip));
+		event->vip_port = orig_dst->vip_port;
+		event->wire_port = orig_dst->wire_port;
+		event->backend = orig_dst->backend;
 	}
 	bpf_ringbuf_submit(event, 0);
 	return 0;

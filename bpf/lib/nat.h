@@ -269,15 +269,16 @@ __noinline int nat_find(const struct packet *packet)
 __noinline int nat_rewrite(struct __sk_buff *skb, struct packet *packet)
 {
 	const struct nat_scratch *scratch = nat_scratch();
+	struct orig_dst *orig_dst = orig_dst_scratch();
 	const struct nat_row *row;
 	bool from_client;
 
-	if (!packet || !scratch)
+	if (!packet || !scratch || !orig_dst)
 		return 0;
 	row = &scratch->row;
 	from_client = row->flags & NAT_FRONT;
-	if (packet->orig_dst.service)
-		packet->orig_dst.backend = row->backend;
+	if (packet->service)
+		orig_dst->backend = row->backend;
 	rewrite(skb, packet, row, from_client);
 	set_tuple(packet, row, from_client);
 	packet->is_moved = 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * This file contains what programs on devices read of a packet: addresses, ports, and whether it needs the node's
- * stack. IPv4; other packets are not of the mesh yet. It uses no maps.
+ * stack. IPv4; other packets are not of the mesh yet.
  */
 #ifndef MESH_PACKET_H
 #define MESH_PACKET_H
@@ -35,18 +35,16 @@ enum parsed {
 	PARSED_MALFORMED, /* no whole IPv4 header, it is behind a second tag of a VLAN, or a fragment splits the L4 header */
 };
 
-/* The Service that a packet's pod dialled. */
+/* What a packet's pod dialled, if that is a Service. */
 struct orig_dst {
 	__u8 vip[16];
 	__be16 vip_port;
 	__be16 wire_port; /* of a packet that moves its connect: the source port that this has then */
-	__u32 service; /* 0 = none, or not known */
 	__u32 backend;
 };
 
 struct packet {
 	struct flow_key flow;
-	struct orig_dst orig_dst;
 	__u8 source[16];
 	__u8 target[16];
 	__u8 from_b;	/* 1: sent by end b of the flow, 0: by end a */
@@ -64,6 +62,7 @@ struct packet {
 	__u16 fragment; /* place in its datagram: offset in units of 8 bytes, and MORE_FRAGMENTS; 0 = it is whole */
 	__be32 seq;    /* sequence number of TCP; of an ICMP error, that of the segment that it quotes */
 	__u32 ifindex; /* device of the pod of this node; an uplink where the pod is not known */
+	__u32 service; /* the Service that its pod dialled, of which orig_dst_scratch() has the rest; 0 = none, or not known */
 	__u8 point;    /* enum event_point */
 	__u8 event;    /* enum event_kind of what happened to its flow */
 	__u8 reply;    /* with an event: the flow began in the other direction */
@@ -71,6 +70,22 @@ struct packet {
 	__u8 move_reason; /* enum move_reason of a packet that moves its connect */
 	__u8 pad[3];   /* 0: on Linux 6.1 global functions are given no memory that nobody wrote */
 };
+
+/* 0 -> what the packet's pod dialled: only first and last packets of flows ask, and a program's frame has no room for it */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct orig_dst);
+} mesh_orig_dst_scratch_v1 SEC(".maps");
+
+/* Never NULL, but for the verifier. */
+static __always_inline struct orig_dst *orig_dst_scratch(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&mesh_orig_dst_scratch_v1, &first);
+}
 
 /* IPv4 as v4-mapped. */
 static __always_inline void map_address(__u8 *to, __be32 address)

@@ -120,12 +120,13 @@ static __always_inline bool udp_orig_dst(struct __sk_buff *skb, const struct pac
  */
 __noinline int note_orig_dst(struct __sk_buff *skb, struct packet *packet, __u32 netns_id)
 {
+	struct orig_dst *noted = orig_dst_scratch();
 	struct sock_row orig_dst = {};
 	struct endpoint_addr target;
 	bool found;
 
 	/* For the verifier, which does not know the callers. */
-	if (!packet)
+	if (!packet || !noted)
 		return 0;
 	target = target_of(packet);
 	if (packet->flow.proto == IPPROTO_TCP)
@@ -134,10 +135,11 @@ __noinline int note_orig_dst(struct __sk_buff *skb, struct packet *packet, __u32
 		found = packet->flow.proto == IPPROTO_UDP && udp_orig_dst(skb, packet, &orig_dst);
 	if (!found)
 		return 0;
-	__builtin_memcpy(packet->orig_dst.vip, orig_dst.vip, sizeof(orig_dst.vip));
-	packet->orig_dst.vip_port = orig_dst.vip_port;
-	packet->orig_dst.service = orig_dst.service;
-	packet->orig_dst.backend = orig_dst.backend;
+	__builtin_memcpy(noted->vip, orig_dst.vip, sizeof(noted->vip));
+	noted->vip_port = orig_dst.vip_port;
+	noted->wire_port = 0;
+	noted->backend = orig_dst.backend;
+	packet->service = orig_dst.service;
 	return 0;
 }
 

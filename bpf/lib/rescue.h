@@ -422,14 +422,18 @@ __noinline int take_syn(struct __sk_buff *skb, const struct packet *packet)
 static __always_inline void note_move(struct packet *packet, const struct move *move, const struct flow_body *body,
 				      bool is_answer, enum move_reason reason)
 {
+	struct orig_dst *orig_dst = orig_dst_scratch();
+
 	packet->event = EVENT_MOVED;
 	packet->move_reason = reason;
 	packet->reply = is_answer;
-	__builtin_memcpy(packet->orig_dst.vip, body->vip, sizeof(body->vip));
-	packet->orig_dst.vip_port = body->vip_port;
-	packet->orig_dst.service = body->service;
-	packet->orig_dst.backend = move->front.backend;
-	packet->orig_dst.wire_port = move->front.client_port;
+	packet->service = body->service;
+	if (!orig_dst)
+		return;
+	__builtin_memcpy(orig_dst->vip, body->vip, sizeof(body->vip));
+	orig_dst->vip_port = body->vip_port;
+	orig_dst->backend = move->front.backend;
+	orig_dst->wire_port = move->front.client_port;
 }
 
 /*

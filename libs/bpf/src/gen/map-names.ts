@@ -23,6 +23,7 @@ export const MAP_NAMES = {
   nat: "mesh_nat_v1",
   nodeState: "mesh_node_state_v1",
   nodes: "mesh_nodes_v1",
+  origDstScratch: "mesh_orig_dst_scratch_v1",
   podRanges: "mesh_pod_ranges_v1",
   serviceRanges: "mesh_service_ranges_v2",
   services: "mesh_services_v1",
