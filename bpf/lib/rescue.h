@@ -20,6 +20,7 @@
 #define MESH_RESCUE_H
 
 #include "endpoint.h"
+#include "frontend.h"
 #include "nat.h"
 #include "service.h"
 #include "write.h"
@@ -346,11 +347,20 @@ static __always_inline bool may_move(const struct packet *packet, const struct t
 #define MOVE_NONE 0	/* the refusal passes */
 #define MOVE_DROP (-1) /* it is dropped: it answers no SYN of the pod, or the pod has to repeat its SYN by itself */
 
-/* False for a Service whose setting keeps its connects at the backends that were chosen for them. */
-static __always_inline bool is_rescued(__u32 service)
+/*
+ * False for a Service whose setting keeps its connects at the backends that were chosen for them, and when what was dialled
+ * is no longer of the Service that had it then: another one may have that row by now.
+ */
+static __always_inline bool is_rescued(const struct flow_body *body)
 {
-	const struct service_row *row = bpf_map_lookup_elem(&mesh_services_v1, &service);
+	struct frontend_key key = {.port = body->vip_port, .proto = PROTO_TCP, .scope = FRONTEND_SCOPE_ALL};
+	const struct service_row *row;
+	struct frontend_row frontend;
 
+	__builtin_memcpy(key.addr, body->vip, sizeof(key.addr));
+	if (!frontend_lookup(&key, &frontend) || frontend.service != body->service)
+		return false;
+	row = bpf_map_lookup_elem(&mesh_services_v1, &frontend.service);
 	return row && !(READ_ONCE(row->flags) & SERVICE_NO_RESCUE);
 }
 
@@ -368,7 +378,7 @@ __noinline int begin_move(const struct packet *packet, __u64 hash, __u32 flags)
 	body = &scratch->body;
 	move = &scratch->move;
 	wire = &scratch->wire;
-	if (!is_rescued(body->service))
+	if (!is_rescued(body))
 		return 0;
 	client_is_b = !packet->from_b == !(flags & FLOW_INITIATOR);
 	__builtin_memset(move, 0, sizeof(*move));

@@ -6,14 +6,14 @@ import type { TestContext } from "node:test";
 import { formatAddress, keyBytes, parseAddress } from "@isthmus/model";
 import { hash64, ROW_CHECK, rowCheck } from "../check.js";
 import { viewOf } from "../codec.js";
-import { FlowKey, MAP_NAMES, NatFlag, NatRow, TcpOrigDstRow } from "../gen/index.js";
+import { FlowKey, MAP_NAMES, NatFlag, NatRow, Proto, TcpOrigDstRow } from "../gen/index.js";
 import { createHashMap } from "../hash-map.js";
 import { type Fd, native } from "../native.js";
 import { makeNetns } from "./netns.js";
 import { ICMP, makePacket, type PacketFields, quote, readPacket, readSegment, type Segment } from "./packets.js";
 import { loadPodPrograms, type PodProgram } from "./pod-programs.js";
 import { TcAction } from "./skb-run.js";
-import { createWriter } from "./writer.js";
+import { createWriter, frontend, insertFrontends, type Writer } from "./writer.js";
 
 export interface TestBackendPod {
   readonly address: string;
@@ -37,8 +37,8 @@ export interface NatTuples {
 export const CLIENT = "10.1.0.1";
 export const PORT = 80;
 const ROUTER = "192.0.2.1";
-const VIP = "10.96.0.1";
-const SERVICE = 7;
+export const VIP = "10.96.0.1";
+export const SERVICE = 7;
 /** All pods are behind one device. */
 const IFINDEX = 1;
 /** More devices than a packet begins at when its connect is moved as often as it may be. */
@@ -63,7 +63,14 @@ export async function makeServiceRuns(
   netns.ip("route", "add", "unreachable", "10.1.0.0/16");
   const programs = loadPodPrograms(t, { object: "dialling_test", flows: 256, entries });
   programs.addRange("10.1.0.0/16", 1);
-  const ids = await writeService(programs.loaded, backends);
+  const write = createWriter({
+    services: programs.loaded.array(MAP_NAMES.services),
+    backends: programs.loaded.array(MAP_NAMES.backends),
+    tables: await programs.loaded.tables(),
+  });
+  const ids = writeService(write, backends);
+  const frontends = createHashMap(MAP_NAMES.frontends, programs.map(MAP_NAMES.frontends));
+  await insertFrontends(frontends, [frontend(VIP, PORT, Proto.Tcp, SERVICE)]);
   const pods = new Set([CLIENT, ...backends.filter(({ isGone }) => !isGone).map(({ address }) => address)]);
   for (const address of pods)
     programs.addPod({ address, ifindex: IFINDEX, mac: macOf(address, "pod"), hostMac: macOf(address, "host") });
@@ -92,6 +99,13 @@ export async function makeServiceRuns(
 
   return {
     ...programs,
+    write,
+    /** From now on the VIP is of the Service with this row; 0: of none. */
+    async setService(index: number): Promise<void> {
+      const row = frontend(VIP, PORT, Proto.Tcp, index);
+      await frontends.delete(new Set([row[0]]));
+      if (index !== 0) await insertFrontends(frontends, [row]);
+    },
     /** From now on the client's packets are of a socket that dialled the Service and got this backend. */
     dial(backend: TestBackendPod): void {
       writeOrigDst(programs.map(MAP_NAMES.tcpRecent), ++cookie, backend, ids.get(backend) ?? 0);
@@ -119,15 +133,7 @@ export async function makeServiceRuns(
   };
 }
 
-async function writeService(
-  loaded: ReturnType<typeof loadPodPrograms>["loaded"],
-  backends: readonly TestBackendPod[],
-): Promise<ReadonlyMap<TestBackendPod, number>> {
-  const write = createWriter({
-    services: loaded.array(MAP_NAMES.services),
-    backends: loaded.array(MAP_NAMES.backends),
-    tables: await loaded.tables(),
-  });
+function writeService(write: Writer, backends: readonly TestBackendPod[]): ReadonlyMap<TestBackendPod, number> {
   const ids = new Map(
     backends.map((each, i) => {
       const { address, cluster } = each;

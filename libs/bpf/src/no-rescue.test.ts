@@ -1,0 +1,66 @@
+/** Connects to Services that are refused or not answered, and stay where they are (bpf/lib/rescue.h). */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { TcpFlag } from "./testing/packets.js";
+import { CLIENT, makeServiceRuns, PORT, SERVICE, type TestBackendPod } from "./testing/service-runs.js";
+
+const FIRST: TestBackendPod = { address: "10.1.0.2", tier: 0, cluster: 1 };
+const SECOND: TestBackendPod = { address: "10.1.0.3", tier: 1, cluster: 1 };
+const OTHER_SERVICE = 8;
+const ISN = 77;
+
+/** A node on which the client connects from one port after another, to the first backend. */
+async function makeConnects(t: TestContext) {
+  const runs = await makeServiceRuns(t, [FIRST, SECOND]);
+  let port = 2000;
+  return {
+    ...runs,
+    /** Sends the SYN of the next connect. */
+    async connect() {
+      const sourcePort = ++port;
+      const sendSyn = () =>
+        runs.send({ source: CLIENT, target: FIRST.address, sourcePort, flags: TcpFlag.Syn, seq: ISN });
+      runs.dial(FIRST);
+      assert.equal((await sendSyn())?.address, FIRST.address);
+      const reset = { source: FIRST.address, sourcePort: PORT, target: CLIENT, targetPort: sourcePort, ack: ISN + 1 };
+      return {
+        sendSyn,
+        sendReset: () => runs.send({ ...reset, flags: TcpFlag.Rst | TcpFlag.Ack }),
+        sendError: (code: number) =>
+          runs.sendError("from_network", code, { sourcePort, target: FIRST.address, seq: ISN }),
+      };
+    },
+  };
+}
+
+type Connects = Awaited<ReturnType<typeof makeConnects>>;
+type Connect = Awaited<ReturnType<Connects["connect"]>>;
+
+/** What moves a connect from its first backend. */
+const CAUSES: Readonly<Record<string, (connect: Connect) => ReturnType<Connect["sendSyn"]>>> = {
+  "a RST": ({ sendReset }) => sendReset(),
+  "an ICMP error": ({ sendError }) => sendError(1),
+  silence: ({ sendSyn }) => sendSyn(),
+};
+
+/** Another Service gets the row, with the second backend; and its VIP is that of this row, or of none (0). */
+for (const [what, vipService] of [
+  ["nobody", 0],
+  ["a Service with another row", OTHER_SERVICE],
+] as const)
+  test(`a connect stays where it is when its Service's row is another Service's, and its VIP that of ${what}`, async (t) => {
+    const runs = await makeConnects(t);
+    for (const [cause, happen] of Object.entries(CAUSES)) {
+      await runs.setService(SERVICE);
+      assert.equal((await happen(await runs.connect()))?.address, SECOND.address, `${cause} moves a connect`);
+      await runs.forgetMoves();
+      const connect = await runs.connect();
+      await runs.setService(vipService);
+      runs.write.service(OTHER_SERVICE, [{ ids: [runs.idOf(SECOND)] }]);
+      const arrival = await happen(connect);
+      assert.equal(arrival?.address, cause === "silence" ? FIRST.address : CLIENT, cause);
+      assert.deepEqual(await runs.natTuples(), []);
+    }
+    const { moved, move_exhausted, move_failed } = runs.counts();
+    assert.deepEqual([moved, move_exhausted, move_failed], [3, undefined, undefined]);
+  });
