@@ -55,6 +55,8 @@ struct flow_row flow_row;
 struct flow_body flow_body;
 struct nat_row nat_row;
 struct nat_state_row nat_state_row;
+struct service_moves_key service_moves_key;
+struct service_moves_row service_moves_row;
 struct fragment_key fragment_key;
 struct fragment_row fragment_row;
 struct event_settings_row event_settings_row;

@@ -23,6 +23,7 @@
 #include "frontend.h"
 #include "nat.h"
 #include "service.h"
+#include "service_moves.h"
 #include "write.h"
 
 #include <linux/errno.h>
@@ -464,6 +465,7 @@ static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, 
 		return is_answer ? MOVE_DROP : MOVE_NONE;
 	if (!choose_next(reason == MOVE_REASON_SILENT)) {
 		count(METRIC_MOVE_EXHAUSTED);
+		count_move(scratch->move.service, MOVE_REASON_EXHAUSTED);
 		return MOVE_NONE;
 	}
 	error = insert_move(flow->flags & FLOW_NAT);
@@ -471,10 +473,12 @@ static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, 
 		return MOVE_DROP;
 	if (error) {
 		count(METRIC_MOVE_FAILED);
+		count_move(scratch->move.service, MOVE_REASON_FAILED);
 		return MOVE_NONE;
 	}
 	mark(flow, FLOW_NAT, 0);
 	count(METRIC_MOVED);
+	count_move(scratch->move.service, reason);
 	note_move(packet, &scratch->move, &scratch->body, is_answer, reason);
 	device = write_syn(skb);
 	return device ? device : MOVE_DROP;

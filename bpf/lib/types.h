@@ -39,6 +39,7 @@ enum limit {
 	LIMIT_MOVES = 3,		/* how often a connect is moved to another backend */
 	LIMIT_SILENT_MOVES = 2,		/* how often because nothing answered */
 	LIMIT_SYNS = 16384,		/* SYNs of connects to Services that are kept */
+	LIMIT_MOVE_REASONS = 8,		/* counts of a service_moves_row */
 	LIMIT_FLOW_IDLE = 128,		/* units of flow_row.seen after which a flow without connections has ended: 137 s */
 	LIMIT_FLOW_IDLE_TCP = 20480,	/* units of flow_row.seen after which a flow of TCP is forgotten: 6 hours */
 	LIMIT_FRAGMENT_AGE = 28,	/* units of fragment_row.seen for which a row counts: 30 s, in which Linux joins fragments */
@@ -421,6 +422,20 @@ struct nat_state_row {
 	__u32 pad;  /* 0 */
 };
 
+/**
+ * Key of mesh_service_moves (LRU): a Service. Another one that has the row later has another `gen`, so it has none of its
+ * counts.
+ */
+struct service_moves_key {
+	__u32 service; /* index into mesh_services */
+	__u32 gen;     /* service_row.gen */
+};
+
+/** Value of mesh_service_moves (LRU): what became of connects to a Service whose backend refused them or did not answer. */
+struct service_moves_row {
+	__u64 count[LIMIT_MOVE_REASONS]; /* by enum move_reason */
+};
+
 /** Key of mesh_fragments (LRU): what the fragments of a datagram have in common. */
 struct fragment_key {
 	__u8 source[16]; /* IPv4 as v4-mapped */
@@ -455,13 +470,15 @@ enum event_kind {
 	EVENT_MOVED = 5,	  /* a connect was refused by its backend, or not answered, and goes to another one of the Service */
 };
 
-/** Why a connect was moved to another backend. */
+/** Why a connect was moved to another backend, or why it was not although its backend refused it or did not answer. */
 enum move_reason {
 	MOVE_REASON_NONE = 0,	     /* it was not moved */
 	MOVE_REASON_REFUSED = 1,     /* its backend answered with RST */
 	MOVE_REASON_UNREACHABLE = 2, /* an ICMP error said that its backend is not there */
 	MOVE_REASON_NO_ROUTE = 3,    /* the node has no route to its backend: the pod is gone */
 	MOVE_REASON_SILENT = 4,	     /* its backend did not answer */
+	MOVE_REASON_EXHAUSTED = 5,   /* it was not moved: no backend is left, or it was moved as often as may be */
+	MOVE_REASON_FAILED = 6,	     /* it was not moved: no port, or no room */
 };
 
 /** Where a packet was when its event was written. */

@@ -203,12 +203,16 @@ static void moves(void)
 			      .moves = 2, .tier = 1, .silent = 2, .isn = htonl(0x11223344), .backend = 1 << 24 | 3,
 			      .before = {1 << 24 | 2, 1 << 24 | 1}, .check = 0x0102030405060708};
 	struct nat_state_row state = {.used = 1};
+	struct service_moves_key moves_key = {.service = 0x01020304, .gen = 7};
+	struct service_moves_row moves = {.count = {0, 1, 2, 3, 4, 5, 6}};
 
 	address(body.vip, "::ffff:10.96.0.1");
 	address(nat.peer, "::ffff:10.1.0.2");
 	CHECK("flow_body", body);
 	CHECK("nat_row", nat);
 	CHECK("nat_state_row", state);
+	CHECK("service_moves_key", moves_key);
+	CHECK("service_moves_row", moves);
 }
 
 static void events(void)

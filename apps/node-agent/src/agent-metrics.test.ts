@@ -11,6 +11,7 @@ const FACTS: AgentFacts = {
   cgroups: () => 1,
   failedObjects: () => 0,
   datapath: () => new Map([["event_lost", 3]]),
+  moves: () => [{ namespace: "shop", service: "cart", reason: "silent", count: 4 }],
   events: () => ({ counts: { read: 7, late: 2 }, subscribers: 1 }),
 };
 
@@ -23,6 +24,7 @@ test("events are counted by what became of them, with the readers", async () => 
     'mesh_flow_events{outcome="late"} 2',
     "mesh_event_subscribers 1",
     'mesh_datapath_events{event="event_lost"} 3',
+    'mesh_service_moves_total{namespace="shop",service="cart",reason="silent"} 4',
   ])
     assert.ok(text.split("\n").includes(line), `${line} in ${text}`);
 });

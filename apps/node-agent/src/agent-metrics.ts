@@ -4,6 +4,7 @@ import { LATENCY_BUCKETS_SECONDS, type Metrics } from "@isthmus/observe";
 import type { Applied, MapFill } from "@isthmus/proto";
 import { NODE_SOURCE_STATES } from "@isthmus/records";
 import type { EventFeed } from "./events/event-feed.js";
+import type { MoveCount } from "./figures/service-moves.js";
 import type { SourceReport } from "./source-report.js";
 
 /** Values that are read at every scrape. */
@@ -20,6 +21,8 @@ export interface AgentFacts {
   readonly failedObjects: () => number;
   /** Counts since the maps were made, by event. */
   readonly datapath: () => ReadonlyMap<string, number>;
+  /** What became of refused and unanswered connects, by Service. */
+  readonly moves: () => readonly MoveCount[];
   /** Undefined: this node has no events. */
   readonly events: () => Pick<EventFeed, "counts" | "subscribers"> | undefined;
 }
@@ -129,6 +132,14 @@ export function createAgentMetrics(metrics: Metrics): AgentMetrics {
         ["event"],
         (gauge) => {
           for (const [event, count] of facts.datapath()) gauge.set(count, { event });
+        },
+      );
+      metrics.counter(
+        "mesh_service_moves_total",
+        "Connects of this node's pods to a Service that a backend refused or did not answer: moved to another backend because of a reason, or not moved: exhausted, failed",
+        ["namespace", "service", "reason"],
+        (counter) => {
+          for (const { count, ...labels } of facts.moves()) counter.add(labels, count);
         },
       );
     },

@@ -21,6 +21,7 @@ import { createServiceNames } from "./events/service-names.js";
 import { createSpoofingReport } from "./events/spoofing-report.js";
 import { nodeFigures } from "./figures/node-figures.js";
 import { createRecentCounters } from "./figures/recent-counters.js";
+import { countMoves } from "./figures/service-moves.js";
 import { type Kernel, openKernel } from "./kernel.js";
 import { joinCluster, type LocalCluster, takeWelcome } from "./membership.js";
 import { createMonitoring, type Monitoring } from "./monitoring.js";
@@ -213,6 +214,7 @@ async function startNode(
     cgroups: () => cgroups.attached.length,
     failedObjects: () => state.datapath.status.errors.size + state.meshState.planErrors.size,
     datapath: () => port.metrics(),
+    moves: () => countMoves(port.packets?.serviceMoves() ?? [], state.datapath.serviceOf),
     events: () => events,
   });
   const changes = followNetwork({ socket: openRouteEvents(), clock, signal });

@@ -168,6 +168,7 @@ const PACKET_MAPS: readonly string[] = [
   MAP_NAMES.syns,
   MAP_NAMES.moveScratch,
   MAP_NAMES.natScratch,
+  MAP_NAMES.serviceMoves,
   MAP_NAMES.clock,
   MAP_NAMES.flowSeed,
   MAP_NAMES.fragments,

@@ -51,6 +51,8 @@ import {
   Rank,
   ROW_CHECK,
   ServiceFlag,
+  ServiceMovesKey,
+  ServiceMovesRow,
   ServiceRangeRow,
   ServiceRow,
   SockRow,
@@ -189,6 +191,8 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
     check: 0x0102030405060708n,
   }),
   nat_state_row: NatStateRow.encode({ used: 1 }),
+  service_moves_key: ServiceMovesKey.encode({ service: 0x01020304, gen: 7 }),
+  service_moves_row: ServiceMovesRow.encode({ count: [0n, 1n, 2n, 3n, 4n, 5n, 6n] }),
   fragment_key: FragmentKey.encode({
     source: parseAddress("10.1.0.1"),
     target: parseAddress("10.1.0.2"),

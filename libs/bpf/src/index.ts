@@ -44,3 +44,4 @@ export { type LoadedProgram, loadPrograms } from "./programs.js";
 export * from "./rank.js";
 export * from "./ring-events.js";
 export * from "./route-events.js";
+export type { ServiceMoves } from "./service-moves.js";

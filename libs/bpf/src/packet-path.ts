@@ -14,6 +14,7 @@ import { createHashMap } from "./hash-map.js";
 import type { MapSet } from "./map-set.js";
 import { openPacketEvents, type PacketEvents } from "./packet-events.js";
 import { type LoadedProgram, loadPrograms } from "./programs.js";
+import { readServiceMoves, type ServiceMoves } from "./service-moves.js";
 
 export interface PacketPath {
   /** `struct endpoint_key` to the index of a row, a u32. */
@@ -26,6 +27,8 @@ export interface PacketPath {
   readonly nat: SharedHashPort;
   /** `struct nat_state_row`. */
   readonly natState: ArrayPort;
+  /** What became of connects that a backend refused or did not answer, by Service. */
+  serviceMoves(): readonly ServiceMoves[];
   /** Name of the map of flows. */
   readonly conntrack: string;
   /** Rows for flows: those in use, and all. Reads the whole table, which takes some milliseconds. */
@@ -74,6 +77,7 @@ export function openPacketPath(
   const conntrack = createMappedArray(MAP_NAMES.conntrack, maps.map(MAP_NAMES.conntrack));
   const bodies = createMappedArray(MAP_NAMES.flowBodies, maps.map(MAP_NAMES.flowBodies));
   const natState = createMappedArray(MAP_NAMES.natState, maps.map(MAP_NAMES.natState));
+  const serviceMoves = createHashMap(MAP_NAMES.serviceMoves, maps.map(MAP_NAMES.serviceMoves));
   const events = openPacketEvents(maps.map);
   const program = (name: string, direction: DeviceProgram["direction"]): DeviceProgram => {
     const loaded = programs.find((each) => each.name === name);
@@ -87,6 +91,7 @@ export function openPacketPath(
     podRanges: createHashMap(MAP_NAMES.podRanges, maps.map(MAP_NAMES.podRanges)),
     nat: createHashMap(MAP_NAMES.nat, maps.map(MAP_NAMES.nat)),
     natState,
+    serviceMoves: () => readServiceMoves(serviceMoves),
     conntrack: MAP_NAMES.conntrack,
     flowFill: () => ({ used: countFlows(conntrack), capacity: flowCapacity(conntrack) }),
     flows: {

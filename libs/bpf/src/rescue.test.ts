@@ -4,7 +4,16 @@ import { type TestContext, test } from "node:test";
 import { type Address, formatAddress } from "@isthmus/model";
 import { waitFor } from "@isthmus/runtime";
 import { backendId } from "./backend-id.js";
-import { EventFlag, EventKind, MoveReason, NatFlag, Proto, ServiceFlag, ServiceRow } from "./gen/index.js";
+import {
+  EventFlag,
+  EventKind,
+  MoveReason,
+  MoveReasonHelp,
+  NatFlag,
+  Proto,
+  ServiceFlag,
+  ServiceRow,
+} from "./gen/index.js";
 import { native } from "./native.js";
 import { makePacket, TcpFlag } from "./testing/packets.js";
 import { readEvents } from "./testing/read-events.js";
@@ -183,6 +192,10 @@ test("a move is an event with the flow, the Service, the reason, and the backend
       [VIP, 80, SERVICE, backendId(1, 2)],
     );
   assert.deepEqual(new Set(seen.map(({ wirePort }) => wirePort)), new Set(fronts));
+  const counts = new Map(
+    [MoveReason.Refused, MoveReason.NoRoute].map((reason) => [MoveReasonHelp.get(reason)?.name, 1]),
+  );
+  assert.deepEqual(node.datapath.packets?.serviceMoves(), [{ service: SERVICE, generation: 0, counts }]);
 });
 
 test("connects to a pod that is gone are moved, on its node and from another one", async (t) => {

@@ -26,9 +26,15 @@ export interface HistogramMetric {
 export interface Metrics {
   /**
    * Throws `METRIC_NAME` for a name without `mesh_`, as the next two do. `help` is the row in
-   * docs/reference/metrics.md.
+   * docs/reference/metrics.md. `read` is called at every scrape, with a counter that begins at 0 and has no series: for
+   * counts that are kept elsewhere.
    */
-  counter(name: string, help: string, labels?: readonly string[]): CounterMetric;
+  counter(
+    name: string,
+    help: string,
+    labels?: readonly string[],
+    read?: (counter: CounterMetric) => void,
+  ): CounterMetric;
   /** `read` is called at every scrape: for values that are kept elsewhere. */
   gauge(name: string, help: string, labels?: readonly string[], read?: (gauge: GaugeMetric) => void): GaugeMetric;
   /** `buckets`: upper bounds in the unit of the name, ascending; more than the last one is counted too. */
@@ -65,8 +71,17 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   };
   const registers = [registry];
   return {
-    counter: (name, help, labels = []) =>
-      once(name, () => counter(new Counter({ name, help, labelNames: [...labels], registers }))),
+    counter: (name, help, labels = [], read) =>
+      once(name, () => {
+        const collect = () => {
+          inner.reset();
+          read?.(metric);
+        };
+        const options = { name, help, labelNames: [...labels], registers };
+        const inner = new Counter(read === undefined ? options : { ...options, collect });
+        const metric = counter(inner);
+        return metric;
+      }),
     gauge: (name, help, labels = [], read) =>
       once(name, () => {
         const metric: GaugeMetric = gauge(

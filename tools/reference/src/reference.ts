@@ -92,5 +92,6 @@ function datapathText(root: string): string {
   return [
     section("Drop reasons of the datapath", "Reason", "DropReason"),
     section("Counters of the datapath", "Event", "Metric"),
+    section("Moves of connects", "Reason", "MoveReason"),
   ].join("\n\n");
 }

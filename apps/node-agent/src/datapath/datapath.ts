@@ -17,7 +17,7 @@ import type { DesiredState } from "../desired/services/desired-state.js";
 import { createNodesPart, type NodeRowChanges } from "./nodes/nodes-part.js";
 import { createServiceRangesPart, type ServiceRangeChanges } from "./service-ranges/service-ranges-part.js";
 import { type Loaded, loadKernel } from "./services/load.js";
-import { clearOrphans } from "./services/service-store.js";
+import { clearOrphans, type ServiceStore } from "./services/service-store.js";
 import { createServicesPart, type FrontendChanges } from "./services/services-part.js";
 import { createTableStore } from "./services/table-store.js";
 
@@ -43,7 +43,7 @@ export interface DatapathModules {
 /** What changed, of all parts. */
 export type DatapathChanges = NodeRowChanges & FrontendChanges & ServiceRangeChanges;
 
-export interface Datapath extends Apply<DatapathChanges> {
+export interface Datapath extends Apply<DatapathChanges>, Pick<ServiceStore, "serviceOf"> {
   /** Frontends, Services and tables that the kernel held at the start. */
   readonly adopted: Loaded;
   /** Clusters that had a backend at the start. */
@@ -69,5 +69,5 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
     parts: [nodes, services, ranges],
     gracePeriod: () => port.gracePeriod(),
   });
-  return { ...apply, adopted, adoptedClusters: services.adoptedClusters };
+  return { ...apply, adopted, adoptedClusters: services.adoptedClusters, serviceOf: services.serviceOf };
 }

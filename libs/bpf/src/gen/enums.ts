@@ -40,6 +40,8 @@ export const Limit = {
   SilentMoves: 2,
   /** SYNs of connects to Services that are kept */
   Syns: 16384,
+  /** counts of a service_moves_row */
+  MoveReasons: 8,
   /** units of flow_row.seen after which a flow without connections has ended: 137 s */
   FlowIdle: 128,
   /** units of flow_row.seen after which a flow of TCP is forgotten: 6 hours */
@@ -69,6 +71,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [3, { name: "moves", text: "how often a connect is moved to another backend" }],
   [2, { name: "silent_moves", text: "how often because nothing answered" }],
   [16384, { name: "syns", text: "SYNs of connects to Services that are kept" }],
+  [8, { name: "move_reasons", text: "counts of a service_moves_row" }],
   [128, { name: "flow_idle", text: "units of flow_row.seen after which a flow without connections has ended: 137 s" }],
   [20480, { name: "flow_idle_tcp", text: "units of flow_row.seen after which a flow of TCP is forgotten: 6 hours" }],
   [28, { name: "fragment_age", text: "units of fragment_row.seen for which a row counts: 30 s, in which Linux joins fragments" }],
@@ -295,7 +298,7 @@ export const EventKindHelp: ReadonlyMap<number, { readonly name: string; readonl
   [5, { name: "moved", text: "a connect was refused by its backend, or not answered, and goes to another one of the Service" }],
 ]);
 
-/** Why a connect was moved to another backend. */
+/** Why a connect was moved to another backend, or why it was not although its backend refused it or did not answer. */
 export const MoveReason = {
   /** it was not moved */
   None: 0,
@@ -307,6 +310,10 @@ export const MoveReason = {
   NoRoute: 3,
   /** its backend did not answer */
   Silent: 4,
+  /** it was not moved: no backend is left, or it was moved as often as may be */
+  Exhausted: 5,
+  /** it was not moved: no port, or no room */
+  Failed: 6,
 } as const;
 export type MoveReason = (typeof MoveReason)[keyof typeof MoveReason];
 /** Name and meaning of each value, for tables and metrics. */
@@ -316,6 +323,8 @@ export const MoveReasonHelp: ReadonlyMap<number, { readonly name: string; readon
   [2, { name: "unreachable", text: "an ICMP error said that its backend is not there" }],
   [3, { name: "no_route", text: "the node has no route to its backend: the pod is gone" }],
   [4, { name: "silent", text: "its backend did not answer" }],
+  [5, { name: "exhausted", text: "it was not moved: no backend is left, or it was moved as often as may be" }],
+  [6, { name: "failed", text: "it was not moved: no port, or no room" }],
 ]);
 
 /** Where a packet was when its event was written. */

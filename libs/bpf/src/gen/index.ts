@@ -31,6 +31,8 @@ export * from "./flow-row.js";
 export * from "./flow-body.js";
 export * from "./nat-row.js";
 export * from "./nat-state-row.js";
+export * from "./service-moves-key.js";
+export * from "./service-moves-row.js";
 export * from "./fragment-key.js";
 export * from "./fragment-row.js";
 export * from "./event-settings-row.js";

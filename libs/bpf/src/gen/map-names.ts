@@ -25,6 +25,7 @@ export const MAP_NAMES = {
   nodes: "mesh_nodes_v1",
   origDstScratch: "mesh_orig_dst_scratch_v1",
   podRanges: "mesh_pod_ranges_v1",
+  serviceMoves: "mesh_service_moves_v1",
   serviceRanges: "mesh_service_ranges_v2",
   services: "mesh_services_v1",
   sock: "mesh_sock_v1",

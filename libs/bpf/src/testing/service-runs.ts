@@ -10,6 +10,7 @@ import { FlowKey, MAP_NAMES, NatFlag, NatRow, Proto, TcpOrigDstRow } from "../ge
 import { createHashMap } from "../hash-map.js";
 import { type Fd, native } from "../native.js";
 import { makeNetns } from "./netns.js";
+import { readServiceMoves } from "../service-moves.js";
 import { ICMP, makePacket, type PacketFields, quote, readPacket, readSegment, type Segment } from "./packets.js";
 import { loadPodPrograms, type PodProgram } from "./pod-programs.js";
 import { TcAction } from "./skb-run.js";
@@ -76,6 +77,7 @@ export async function makeServiceRuns(
     programs.addPod({ address, ifindex: IFINDEX, mac: macOf(address, "pod"), hostMac: macOf(address, "host") });
   const podOfMac = new Map([...pods].map((address) => [macOf(address, "pod"), address]));
   const nat = createHashMap(MAP_NAMES.nat, programs.map(MAP_NAMES.nat));
+  const moves = createHashMap(MAP_NAMES.serviceMoves, programs.map(MAP_NAMES.serviceMoves));
   let cookie = 0;
 
   /** Where a packet ends that this program gets. */
@@ -127,6 +129,8 @@ export async function makeServiceRuns(
     async natTuples(): Promise<readonly NatTuples[]> {
       return [...(await nat.load())].map(([key, value]) => tuplesOf(keyBytes(key), NatRow.decode(value)));
     },
+    /** What the programs counted by Service. */
+    moves: () => readServiceMoves(moves),
     async forgetMoves(): Promise<void> {
       await nat.delete(new Set((await nat.load()).keys()));
     },

@@ -65,7 +65,8 @@ function* readKernel(
     namedRows.add(service);
     const { tier, flags, rescueAfterMs } = ServiceRow.decode(port.services.read(service));
     const tiers = Array.from({ length: Limit.Tiers }, (_, i) => readTier(tier[i] ?? 0n));
-    services.set(key, { index: service, tiers, stored: wordsOf(tiers), settings: { flags, rescueAfterMs } });
+    const settings = { flags, rescueAfterMs };
+    services.set(key, { index: service, service: undefined, tiers, stored: wordsOf(tiers), settings });
   }
   yield* inSlices(frontendRows, FRONTENDS_PER_SLICE, ([key, bytes]) => readFrontend(key, bytes));
   return { frontends, services, tables: owned, ...(yield* scanServices(port, namedRows)) };

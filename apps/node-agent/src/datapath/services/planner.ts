@@ -68,7 +68,7 @@ export function createPlanner(modules: PlannerModules): Planner {
       const { tiers, ...dead } = tierPlanner.plan(entry.tiers, wanted.tiers, undo);
       deadTables.push(...dead.deadTables);
       deadIds.push(...dead.deadIds);
-      services.set(entry, tiers, settingsOf(wanted));
+      services.set(entry, wanted.service, tiers, settingsOf(wanted));
       frontends.setDesired(name, frontendValue(name, entry.index));
     } catch (thrown) {
       for (const step of undo.reverse()) step();

@@ -6,6 +6,7 @@
  */
 import { Limit, ServiceRow, TierWord } from "@isthmus/bpf";
 import type { MergedBackend } from "@isthmus/clustermesh";
+import type { ServiceName } from "@isthmus/model";
 import { type ArrayPort, mapFull } from "@isthmus/reconcile";
 import { inSlices, type Slices } from "@isthmus/runtime";
 import type { FrontendName } from "../../desired/services/frontends.js";
@@ -29,6 +30,8 @@ export const EMPTY_TIER: Tier = { word: 0n, table: undefined };
 export interface ServiceEntry {
   /** In mesh_services, from 1. */
   readonly index: number;
+  /** The Service that it was planned for last; undefined in a row that was adopted, until it is planned. */
+  service: ServiceName | undefined;
   /** As planned last, and as the map has them after `write`; none in a row that was just created. */
   tiers: readonly Tier[];
   /** The words in the map. */
@@ -44,9 +47,11 @@ export interface ServiceStore {
   readonly entries: ReadonlyMap<FrontendName, ServiceEntry>;
   /** The row of a frontend; creates one when there is none. Throws `MAP_FULL`. */
   ensure(frontend: FrontendName): ServiceEntry;
-  /** Sets the words that `write` will store. */
-  set(entry: ServiceEntry, tiers: readonly Tier[], settings: ServiceSettings): void;
-  /** Stores the generations of new rows, then the settings that changed, then the words. */
+  /** Sets the words that `write` will store; a row that was another Service's gets a new generation. */
+  set(entry: ServiceEntry, service: ServiceName, tiers: readonly Tier[], settings: ServiceSettings): void;
+  /** The Service that has this row with this generation, as planned last. */
+  serviceOf(index: number, generation: number): ServiceName | undefined;
+  /** Stores the generations that are new, then the settings that changed, then the words. */
   write(): void;
   /** Takes the row from its frontend; it is freed with `free` after a grace period. */
   remove(frontend: FrontendName): ServiceEntry | undefined;
@@ -71,15 +76,19 @@ const ROWS_PER_SLICE = 256;
 /** Adopts the rows and writes nothing. */
 export function* createServiceStore(port: ArrayPort, adopted: AdoptedServices): Slices<ServiceStore> {
   const entries = new Map<FrontendName, ServiceEntry>();
+  const byIndex = new Map<number, ServiceEntry>();
   const generations = new Map<number, number>();
   const taken = new Set<number>();
   yield* inSlices(adopted.services, ROWS_PER_SLICE, ([name, entry]) => {
     entries.set(name, entry);
+    byIndex.set(entry.index, entry);
     taken.add(entry.index);
   });
   yield* inSlices(adopted.generations, ROWS_PER_SLICE, ([row, generation]) => void generations.set(row, generation));
   const pool = yield* createIndexPool(port.maxEntries, taken);
   const fresh = new Set<ServiceEntry>();
+  /** Rows whose generation is to be stored. */
+  const renewed = new Set<ServiceEntry>();
   const flips = new Map<ServiceEntry, ServiceSettings>();
   const rowWords = createWords32(port);
   const tierWords = createWords64(port);
@@ -96,6 +105,12 @@ export function* createServiceStore(port: ArrayPort, adopted: AdoptedServices): 
     entry.stored = words;
   }
 
+  /** What programs counted of the row so far is of another Service. */
+  function renew(entry: ServiceEntry): void {
+    generations.set(entry.index, ((generations.get(entry.index) ?? 0) + 1) >>> 0);
+    renewed.add(entry);
+  }
+
   return {
     entries,
     ensure(frontend) {
@@ -103,27 +118,29 @@ export function* createServiceStore(port: ArrayPort, adopted: AdoptedServices): 
       if (known !== undefined) return known;
       const index = pool.take();
       if (index === undefined) throw mapFull(port.name, port.maxEntries);
-      const entry: ServiceEntry = { index, tiers: [], stored: NO_WORDS, settings: undefined };
+      const entry: ServiceEntry = { index, service: undefined, tiers: [], stored: NO_WORDS, settings: undefined };
       entries.set(frontend, entry);
+      byIndex.set(index, entry);
       fresh.add(entry);
+      renew(entry);
       return entry;
     },
-    set(entry, tiers, settings) {
+    set(entry, service, tiers, settings) {
+      if (entry.service !== undefined && entry.service !== service) renew(entry);
+      entry.service = service;
       entry.tiers = tiers;
       flips.set(entry, settings);
     },
+    serviceOf: (index, generation) => (generations.get(index) === generation ? byIndex.get(index)?.service : undefined),
     write() {
-      for (const entry of fresh) {
-        const generation = ((generations.get(entry.index) ?? 0) + 1) >>> 0;
-        generations.set(entry.index, generation);
-        rowWords.add(entry.index, ServiceRow.offsets.gen, generation);
-      }
+      for (const { index } of renewed) rowWords.add(index, ServiceRow.offsets.gen, generations.get(index) ?? 0);
       for (const [entry, settings] of flips) {
         addSettings(rowWords, entry.index, settings, entry.settings);
         entry.settings = settings;
       }
       rowWords.store();
       fresh.clear();
+      renewed.clear();
       for (const entry of flips.keys()) flip(entry, wordsOf(entry.tiers));
       tierWords.store();
       flips.clear();
@@ -131,9 +148,11 @@ export function* createServiceStore(port: ArrayPort, adopted: AdoptedServices): 
     remove(frontend) {
       const entry = entries.get(frontend);
       entries.delete(frontend);
+      if (entry !== undefined) byIndex.delete(entry.index);
       return entry;
     },
     free(entry) {
+      renewed.delete(entry);
       if (fresh.delete(entry)) flips.delete(entry);
       else {
         flip(entry, NO_WORDS);

@@ -20,7 +20,7 @@ import { insertFrontends, portsAndRejects } from "./frontend-writer.js";
 import type { Loaded } from "./load.js";
 import { createFrontendPlanning } from "./plan-frontends.js";
 import { createPlanner } from "./planner.js";
-import { createServiceStore } from "./service-store.js";
+import { createServiceStore, type ServiceStore } from "./service-store.js";
 import type { TableStore } from "./table-store.js";
 
 export interface ServicesModules {
@@ -46,7 +46,7 @@ export interface FrontendChanges {
   readonly sweepFrontends?: boolean;
 }
 
-export interface ServicesPart extends Part<FrontendChanges> {
+export interface ServicesPart extends Part<FrontendChanges>, Pick<ServiceStore, "serviceOf"> {
   /** Clusters that had a backend at the start. */
   readonly adoptedClusters: ReadonlySet<number>;
   /** Names of rows that could not be written, of addresses that another proxy serves. */
@@ -127,6 +127,7 @@ export function* createServicesPart(port: DatapathPort, modules: ServicesModules
     status,
     adoptedClusters: backends.adoptedClusters,
     missingPassRows,
+    serviceOf: services.serviceOf,
     touch({ frontends = [], sweepFrontends = false }) {
       const at = now();
       for (const name of frontends) {
