@@ -15,8 +15,6 @@ export interface CounterMetric {
 export interface GaugeMetric {
   /** Replaces the value of the series with these labels. */
   set(value: number, labels?: Labels): void;
-  /** Ends the series with these labels: it is not scraped any more. */
-  remove(labels: Labels): void;
 }
 export interface HistogramMetric {
   /** Counts one value, in the unit of the name. */
@@ -26,8 +24,8 @@ export interface HistogramMetric {
 export interface Metrics {
   /**
    * Throws `METRIC_NAME` for a name without `mesh_`, as the next two do. `help` is the row in
-   * docs/reference/metrics.md. `read` is called at every scrape, with a counter that begins at 0 and has no series: for
-   * counts that are kept elsewhere.
+   * docs/reference/metrics.md. `read` is called at every scrape, for values that are kept elsewhere: the metric has no
+   * series then but those that it makes.
    */
   counter(
     name: string,
@@ -35,7 +33,7 @@ export interface Metrics {
     labels?: readonly string[],
     read?: (counter: CounterMetric) => void,
   ): CounterMetric;
-  /** `read` is called at every scrape: for values that are kept elsewhere. */
+  /** `read` as of a counter. */
   gauge(name: string, help: string, labels?: readonly string[], read?: (gauge: GaugeMetric) => void): GaugeMetric;
   /** `buckets`: upper bounds in the unit of the name, ascending; more than the last one is counted too. */
   histogram(name: string, help: string, labels: readonly string[], buckets: readonly number[]): HistogramMetric;
@@ -73,26 +71,14 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   return {
     counter: (name, help, labels = [], read) =>
       once(name, () => {
-        const collect = () => {
-          inner.reset();
-          read?.(metric);
-        };
-        const options = { name, help, labelNames: [...labels], registers };
-        const inner = new Counter(read === undefined ? options : { ...options, collect });
+        const inner = new Counter({ name, help, labelNames: [...labels], registers, ...readAnew(() => metric, read) });
         const metric = counter(inner);
         return metric;
       }),
     gauge: (name, help, labels = [], read) =>
       once(name, () => {
-        const metric: GaugeMetric = gauge(
-          new Gauge({
-            name,
-            help,
-            labelNames: [...labels],
-            registers,
-            ...(read === undefined ? {} : { collect: () => read(metric) }),
-          }),
-        );
+        const inner = new Gauge({ name, help, labelNames: [...labels], registers, ...readAnew(() => metric, read) });
+        const metric = gauge(inner);
         return metric;
       }),
     histogram: (name, help, labels, buckets) =>
@@ -104,15 +90,23 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   };
 }
 
+/** Empties a metric at every scrape, and reads it anew. */
+function readAnew<M>(metric: () => M, read: ((metric: M) => void) | undefined) {
+  if (read === undefined) return {};
+  return {
+    collect(this: { reset(): void }) {
+      this.reset();
+      read(metric());
+    },
+  };
+}
+
 function counter(inner: Counter): CounterMetric {
   return { add: (labels = {}, value = 1) => inner.inc({ ...labels }, value) };
 }
 
 function gauge(inner: Gauge): GaugeMetric {
-  return {
-    set: (value, labels = {}) => inner.set({ ...labels }, value),
-    remove: (labels) => inner.remove({ ...labels }),
-  };
+  return { set: (value, labels = {}) => inner.set({ ...labels }, value) };
 }
 
 function histogram(inner: Histogram): HistogramMetric {

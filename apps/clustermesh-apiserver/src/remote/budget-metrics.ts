@@ -7,19 +7,10 @@ import type { RemoteSource } from "./remote-source.js";
 
 /** `list` is called at every scrape; removed peers have no series. */
 export function watchBudgets(metrics: Metrics, budget: Budget, list: () => readonly RemoteSource[]): void {
-  const show = (part: keyof Usage) => {
-    /** Clusters of the last scrape: one may have been removed, or its source replaced by one with another id. */
-    let shown = new Set<string>();
-    return (gauge: GaugeMetric) => {
-      const now = new Set<string>();
-      for (const source of list()) {
-        if (source.status() === PeerState.PEER_STATE_REMOVED) continue;
+  const show = (part: keyof Usage) => (gauge: GaugeMetric) => {
+    for (const source of list())
+      if (source.status() !== PeerState.PEER_STATE_REMOVED)
         gauge.set(source.usage()[part], { cluster: source.cluster });
-        now.add(source.cluster);
-      }
-      for (const cluster of shown) if (!now.has(cluster)) gauge.remove({ cluster });
-      shown = now;
-    };
   };
   metrics.gauge("mesh_source_records", "Records kept of a peer", ["cluster"], show("records"));
   metrics.gauge("mesh_source_bytes", "Bytes of keys and values kept of a peer", ["cluster"], show("bytes"));

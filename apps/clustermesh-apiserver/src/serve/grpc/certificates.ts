@@ -18,8 +18,7 @@ export function watchCertificates(metrics: Metrics, read: () => Certificates): v
     (gauge) => {
       for (const [certificate, pem] of Object.entries(read())) {
         const seconds = expiry(pem);
-        if (seconds === undefined) gauge.remove({ certificate });
-        else gauge.set(seconds, { certificate });
+        if (seconds !== undefined) gauge.set(seconds, { certificate });
       }
     },
   );
