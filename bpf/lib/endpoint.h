@@ -36,10 +36,10 @@ struct {
 } mesh_pod_ranges_v1 SEC(".maps");
 
 /* The pod of this node with this address, or NULL. */
-static __always_inline const struct endpoint_row *find_endpoint(const __u8 *address)
+static __always_inline struct endpoint_row *find_endpoint(const __u8 *address)
 {
 	struct endpoint_key key;
-	const struct endpoint_row *row;
+	struct endpoint_row *row;
 	const __u32 *found;
 	__u32 index;
 

@@ -238,10 +238,38 @@ __noinline int insert_wire(void)
 	return -ENOSPC;
 }
 
+static __always_inline struct endpoint_row *client_of_move(void)
+{
+	struct move_scratch *scratch = move_scratch();
+
+	return scratch ? find_endpoint(scratch->move.client) : NULL;
+}
+
 /*
- * Inserts the two rows of a move, in the place of those of the move before (`again`): whoever inserts the row of
- * the front tuple, or deletes it, moves the connect. A flow has both rows afterwards, or none. 0, or a negative errno; -EEXIST:
- * another CPU moves it.
+ * False when a client has as many moved connects as it may have, for one pod must not take the room of all others; and when it
+ * is no pod of this node any more. `more`: of connects to be moved for the first time.
+ */
+__noinline int client_may_have(__u32 more)
+{
+	const struct endpoint_row *client = client_of_move();
+
+	return client && (!more || READ_ONCE(client->moved) - READ_ONCE(client->moves_ended) < LIMIT_MOVED_CONNECTS);
+}
+
+/* Counts one for the client, which has rows by now. */
+__noinline int count_for_client(void)
+{
+	struct endpoint_row *client = client_of_move();
+
+	if (client)
+		__sync_fetch_and_add(&client->moved, 1);
+	return 0;
+}
+
+/*
+ * Inserts the two rows of a move, in the place of those of the move before (`again`), if its client may have them: whoever
+ * inserts the row of the front tuple, or deletes it, moves the connect. A flow has both rows afterwards, or none. 0, or a
+ * negative errno; -EEXIST: another CPU moves it.
  */
 __noinline int insert_move(__u32 again)
 {
@@ -254,7 +282,7 @@ __noinline int insert_move(__u32 again)
 		return -EINVAL;
 	move = &scratch->move;
 	is_b = tuple_key(&scratch->front_key, move->client, move->client_port, move->peer, move->peer_port);
-	error = insert_wire();
+	error = client_may_have(!again) ? insert_wire() : -ENOSPC;
 	if (error)
 		return error;
 	if (again && bpf_map_delete_elem(&mesh_nat_v1, &scratch->front_key)) {
@@ -267,6 +295,8 @@ __noinline int insert_move(__u32 again)
 	}
 	if (error)
 		bpf_map_delete_elem(&mesh_nat_v1, &scratch->wire_key);
+	else if (!again)
+		count_for_client();
 	return error;
 }
 

@@ -38,6 +38,7 @@ enum limit {
 	LIMIT_FLOW_SET = 4,		/* rows in a set of mesh_conntrack */
 	LIMIT_MOVES = 3,		/* how often a connect is moved to another backend */
 	LIMIT_SILENT_MOVES = 2,		/* how often because nothing answered */
+	LIMIT_MOVED_CONNECTS = 4096,	/* moved connects of an address of a pod: an eighth of mesh_nat, which has two rows of each */
 	LIMIT_SYNS = 16384,		/* SYNs of connects to Services that are kept */
 	LIMIT_MOVE_REASONS = 8,		/* counts of a service_moves_row */
 	LIMIT_FLOW_IDLE = 128,		/* units of flow_row.seen after which a flow without connections has ended: 137 s */
@@ -302,7 +303,8 @@ struct endpoint_row {
 	__u32 flags;	    /* reserved, 0 */
 	__u64 policy;	    /* reserved: set and revision of its policy, one store */
 	__u8 addr[16];	    /* the address, IPv4 as v4-mapped */
-	__u32 pad[2];	    /* 0 */
+	__u32 moved;	    /* counts its connects that were moved; written by programs */
+	__u32 moves_ended;  /* of these, those that have no rows in mesh_nat any more; stored by the agent every few seconds */
 };
 
 /** Key of mesh_pod_ranges (longest prefix). */
@@ -478,7 +480,7 @@ enum move_reason {
 	MOVE_REASON_NO_ROUTE = 3,    /* the node has no route to its backend: the pod is gone */
 	MOVE_REASON_SILENT = 4,	     /* its backend did not answer */
 	MOVE_REASON_EXHAUSTED = 5,   /* it was not moved: no backend is left, or it was moved as often as may be */
-	MOVE_REASON_FAILED = 6,	     /* it was not moved: no port, or no room */
+	MOVE_REASON_FAILED = 6,	     /* it was not moved: no port, no room, or its pod has as many moved connects as it may have */
 };
 
 /** Where a packet was when its event was written. */
@@ -627,7 +629,7 @@ enum metric {
 	METRIC_PORT_TAKEN = 25,		/* dropped: a pod sends from a port that a moved connect of it has on the wire, to the same backend */
 	METRIC_MOVED = 26,		/* connect that its backend refused or did not answer, moved to another backend */
 	METRIC_MOVE_EXHAUSTED = 27,	/* such a connect that was not moved: no backend is left, or it was moved as often as may be */
-	METRIC_MOVE_FAILED = 28,	/* such a connect that was not moved: no port, or no room */
+	METRIC_MOVE_FAILED = 28,	/* such a connect that was not moved: no port, no room, or its pod has as many as it may have */
 	METRIC_NO_ENDPOINT = 29,	/* refused: a connect from another node to an address of this node's range that no pod has */
 	METRIC_FRAGMENT_UNKNOWN = 30,	/* fragment that came before the first of its datagram, all of which goes through the stack */
 };

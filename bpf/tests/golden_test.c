@@ -166,7 +166,8 @@ static void pods(void)
 {
 	struct endpoint_key key;
 	struct endpoint_row row = {.id = 3, .ifindex = 0x01020304, .mac = {2, 0, 0, 0, 0, 1}, .host_mac = {2, 0, 0, 0, 0, 2},
-				   .netns_id = 5, .identity = 0x00100100, .flags = 6, .policy = 0x1122334455667788};
+				   .netns_id = 5, .identity = 0x00100100, .flags = 6, .policy = 0x1122334455667788,
+				   .moved = 0x01020304, .moves_ended = 0x01020300};
 	struct pod_range_key range_key = {.length = 112};
 	struct pod_range_row range = {.cluster = 258, .flags = 7};
 	struct flow_key flow = {.pa = htons(40000), .pb = htons(80), .proto = PROTO_TCP, .space = 0x0102};

@@ -161,6 +161,8 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
     flags: 6,
     policy: 0x1122334455667788n,
     addr: parseAddress("10.1.0.1"),
+    moved: 0x01020304,
+    movesEnded: 0x01020300,
   }),
   pod_range_key: PodRangeKey.encode({ length: 112, addr: parseAddress("10.1.0.0") }),
   pod_range_row: PodRangeRow.encode({ cluster: 258, flags: 7 }),

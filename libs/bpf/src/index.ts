@@ -25,7 +25,7 @@ export * from "./layout.js";
 export * from "./link-settings.js";
 export * from "./map-set.js";
 export { readMetric } from "./metrics.js";
-export { type NatTuple, readNatRow } from "./nat.js";
+export { clientOf, type NatTuple, readNatRow } from "./nat.js";
 export * from "./native.js";
 export * as rtnetlink from "./netlink/index.js";
 export type { NetlinkMessage, NetlinkRequest } from "./netlink/messages.js";

@@ -1,9 +1,9 @@
 /** Rows of mesh_nat, as the agent reads those that the programs wrote. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatAddress, keyBytes } from "@isthmus/model";
+import { bytesKey, formatAddress, keyBytes, parseAddress } from "@isthmus/model";
 import { FlowKey, NatRow, Proto } from "./gen/index.js";
-import { readNatRow } from "./nat.js";
+import { clientOf, readNatRow } from "./nat.js";
 import { makeNatRows } from "./testing/nat-rows.js";
 import { makeServiceNode } from "./testing/service-node.js";
 
@@ -35,7 +35,11 @@ test("the two rows of each moved flow lead to each other", async (t) => {
     const other = rows.get(tuple.other);
     assert.ok(other !== undefined, "the other row");
     const back = readNatRow(keyBytes(tuple.other), other);
-    assert.deepEqual(back, { isFront: !tuple.isFront, other: key });
+    assert.ok(back !== undefined);
+    assert.deepEqual([back.isFront, back.other], [!tuple.isFront, key]);
+    const client = clientOf(key, tuple);
+    assert.equal(clientOf(tuple.other, back), client);
+    assert.ok(clients.some(({ address }) => bytesKey(parseAddress(address)) === client));
     assert.equal(backendOf(key), tuple.isFront ? dead.address : alive.address);
     seen.add(`${NatRow.decode(row).flags}`);
   }
@@ -46,7 +50,7 @@ test("a row with another key or content than its check says is none", () => {
   const ends = { client: "10.1.0.1", first: "10.1.0.2", backend: "10.2.0.3" };
   const { front, wire } = makeNatRows({ ...ends, clientPort: 40_000, port: 80, wirePort: 61_000, isn: 7 });
   const key = keyBytes(front[0]);
-  assert.deepEqual(readNatRow(key, front[1]), { isFront: true, other: wire[0] });
+  assert.deepEqual(readNatRow(key, front[1]), { isFront: true, isClientB: false, other: wire[0] });
   for (const byte of [0, NatRow.offsets.isn, NatRow.offsets.check]) {
     const changed = front[1].slice();
     changed[byte] = (changed[byte] ?? 0) ^ 1;

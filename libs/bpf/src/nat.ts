@@ -8,6 +8,8 @@ import { FlowKey, NatFlag, NatRow, Proto } from "./gen/index.js";
 export interface NatTuple {
   /** True: the flow as its pod sees it; false: the flow on the wire. */
   readonly isFront: boolean;
+  /** True: the pod that began the flow is end b of the key; false: end a. */
+  readonly isClientB: boolean;
   /** Key of the other tuple (`bytesKey` of a `struct flow_key`). */
   readonly other: string;
 }
@@ -21,14 +23,22 @@ export function readNatRow(key: Uint8Array, row: Uint8Array): NatTuple | undefin
   const view = viewOf(row, 0, NatRow.size);
   if (view.getUint32(check, true) !== low || view.getUint32(check + 4, true) !== high) return undefined;
   const bits = view.getUint8(flags);
-  const client = (bits & NatFlag.ClientIsB) === 0 ? FlowKey.offsets.a : FlowKey.offsets.b;
+  const isClientB = (bits & NatFlag.ClientIsB) !== 0;
+  const end = isClientB ? FlowKey.offsets.b : FlowKey.offsets.a;
+  const client = key.subarray(end, end + ADDRESS);
   const backend = row.subarray(peer, peer + ADDRESS);
   const ports = [view.getUint16(clientPort), view.getUint16(peerPort)] as const;
-  const other = tupleKey(key.subarray(client, client + ADDRESS), ports[0], backend, ports[1]);
-  return { isFront: (bits & NatFlag.Front) !== 0, other: bytesKey(other) };
+  const other = bytesKey(tupleKey(client, ports[0], backend, ports[1]));
+  return { isFront: (bits & NatFlag.Front) !== 0, isClientB, other };
 }
 
 const ADDRESS = 16;
+
+/** Address of the pod that began a flow, from the key of a tuple of it (both `bytesKey`). */
+export function clientOf(key: string, { isClientB }: NatTuple): string {
+  const end = isClientB ? FlowKey.offsets.b : FlowKey.offsets.a;
+  return key.slice(end, end + ADDRESS);
+}
 
 /** As nat_check(), of an encoded key and row. */
 export function natCheck(key: Uint8Array, row: Uint8Array): Hash64 {

@@ -1,6 +1,7 @@
 /** Connects to Services that are refused or not answered, and stay where they are (bpf/lib/rescue.h). */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { Limit } from "./gen/index.js";
 import { TcpFlag } from "./testing/packets.js";
 import { CLIENT, makeServiceRuns, PORT, SERVICE, type TestBackendPod } from "./testing/service-runs.js";
 
@@ -64,3 +65,22 @@ for (const [what, vipService] of [
     const { moved, move_exhausted, move_failed } = runs.counts();
     assert.deepEqual([moved, move_exhausted, move_failed], [3, undefined, undefined]);
   });
+
+test("a pod has so many moved connects at a time, of which some may be moved again", async (t) => {
+  const runs = await makeConnects(t);
+  const most = Limit.MovedConnects;
+  const moves = async (connect: Connect) => (await connect.sendReset())?.address === SECOND.address;
+  for (const [moved, ended, isMoved] of [
+    [most, 0, false],
+    [most - 1, 0, true],
+    [2 ** 32 - 1, 2 ** 32 - 1 - most, false],
+    [2 ** 32 - 1, 2 ** 32 - most, true],
+  ] as const) {
+    runs.countMoves(moved, ended);
+    const { move_failed = 0 } = runs.counts();
+    assert.equal(await moves(await runs.connect()), isMoved, `${moved} of which ${ended} are over`);
+    assert.equal(runs.counts()["move_failed"] ?? 0, move_failed + (isMoved ? 0 : 1));
+  }
+  assert.equal(await moves(await runs.connect()), false, "each move counts");
+  assert.equal(runs.counts()["moved"], 2);
+});

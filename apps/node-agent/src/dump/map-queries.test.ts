@@ -159,7 +159,17 @@ test("floors, whole and half written", async () => {
 test("pods of the node and ranges of pods, in mode packets", async () => {
   const mac = Uint8Array.of(2, 0, 0, 0, 0, 0x0a);
   const empty = EndpointRow.decode(new Uint8Array(EndpointRow.size));
-  const row = { ...empty, id: 1, ifindex: 11, mac, hostMac: mac, netnsId: 1, addr: parseAddress("10.1.0.1") };
+  const row = {
+    ...empty,
+    id: 1,
+    ifindex: 11,
+    mac,
+    hostMac: mac,
+    netnsId: 1,
+    addr: parseAddress("10.1.0.1"),
+    moved: 9,
+    movesEnded: 7,
+  };
   const addr = parseAddress("10.1.0.1");
   const { rows } = await setUp({
     endpoints: arrayOf(
@@ -176,7 +186,7 @@ test("pods of the node and ranges of pods, in mode packets", async () => {
   assert.deepEqual(await rows("endpoints"), [
     {
       ...{ index: "1", address: "10.1.0.1", pod: "shop/cart", ifindex: "11", "netns-id": "0" },
-      ...{ mac: "02:00:00:00:00:0a", "host-mac": "02:00:00:00:00:0a" },
+      ...{ mac: "02:00:00:00:00:0a", "host-mac": "02:00:00:00:00:0a", "moved-connects": "2" },
     },
   ]);
   assert.deepEqual(await rows("endpoint-index"), [{ address: "10.1.0.1", endpoint: "1" }]);

@@ -170,14 +170,16 @@ export function packetTables(
         ["mac", "text"],
         ["host-mac", "text"],
         ["netns-id", "number"],
+        ["moved-connects", "number"],
       ],
       (bytes, at, index) => {
         if (isZero(bytes, at + EndpointRow.offsets.id, 4)) return undefined;
         return () => {
-          const { addr, ifindex, mac, hostMac, netnsId } = EndpointRow.decode(bytes, at);
+          const { addr, ifindex, mac, hostMac, netnsId, moved, movesEnded } = EndpointRow.decode(bytes, at);
           const pod = pods.byDevice(ifindex);
           const name = pod === undefined ? "" : `${pod.namespace}/${pod.name}`;
-          return [index, formatAddress(addr), name, ifindex, macText(mac), macText(hostMac), netnsNumber(netnsId)];
+          const ofDevice = [ifindex, macText(mac), macText(hostMac), netnsNumber(netnsId)];
+          return [index, formatAddress(addr), name, ...ofDevice, (moved - movesEnded) >>> 0];
         };
       },
     ),

@@ -3,12 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Flow, FlowFlag } from "@isthmus/bpf";
 import { makeNatRows } from "@isthmus/bpf/testing";
-import { bytesKey } from "@isthmus/model";
-import { createEndedRows, type NatRows } from "./ended-rows.js";
+import { bytesKey, parseAddress } from "@isthmus/model";
+import { createEndedRows, type FoundRows, type NatRows } from "./ended-rows.js";
 
 const LIMITS = { closed: 60, unanswered: 128, idle: 20_480 };
 const ENDS = { client: "10.1.0.1", first: "10.1.0.2", backend: "10.2.0.3", port: 80 };
 const MOVED = { ...ENDS, clientPort: 40_000, wirePort: 61_000, isn: 7 };
+
+const CLIENT = bytesKey(parseAddress(ENDS.client));
 
 type Seen = Pick<Flow, "state" | "age"> & { readonly pickedUp?: boolean };
 
@@ -16,6 +18,7 @@ function setUp() {
   const { front, wire } = makeNatRows(MOVED);
   const flows = new Map<string, Seen>();
   const time = { now: 65_000 };
+  const pods = new Set([CLIENT]);
   const ended = createEndedRows({
     findFlow(key) {
       const seen = flows.get(bytesKey(key));
@@ -27,14 +30,16 @@ function setUp() {
     },
     flowTime: () => time.now & 0xffff,
     limits: LIMITS,
+    isPod: (address) => pods.has(address),
   });
 
-  function find(rows: NatRows): readonly string[] {
+  function findAll(rows: NatRows): FoundRows {
     for (const work = ended.find(rows); ; ) {
       const step = work.next();
-      if (step.done === true) return [...step.value.keys()].sort();
+      if (step.done === true) return step.value;
     }
   }
+  const find = (rows: NatRows) => [...findAll(rows).ended.keys()].sort();
 
   const rows = new Map([front, wire]);
   return {
@@ -42,7 +47,9 @@ function setUp() {
     rows,
     front,
     wire,
+    pods,
     find,
+    findAll,
     /** True: both rows of the flow may go; undefined: its tuple has no row. */
     hasEnded(onWire: Seen | undefined, atPod: Seen | undefined): boolean {
       flows.clear();
@@ -171,4 +178,36 @@ test("a single row that was replaced meanwhile is another one", () => {
   assert.deepEqual(find(new Map([front])), []);
   assert.deepEqual(find(new Map([next.front])), []);
   assert.deepEqual(find(new Map([next.front])), [front[0]]);
+});
+
+test("all rows of a client that is no pod any more may go at once, single ones too", () => {
+  const { pods, rows, wire, findAll } = setUp();
+  const other = makeNatRows({ ...MOVED, client: "10.1.0.9" });
+  pods.add(bytesKey(parseAddress("10.1.0.9")));
+  for (const [key, value] of [other.front, other.wire]) rows.set(key, value);
+  assert.equal(findAll(rows).ended.size, 0);
+  pods.delete(CLIENT);
+  assert.deepEqual(new Set(findAll(rows).ended.keys()), new Set([...rows.keys()].slice(0, 2)));
+  assert.deepEqual([...findAll(new Map([wire])).ended.keys()], [wire[0]]);
+});
+
+test("the flows that keep their rows are counted by client", () => {
+  const { pods, rows, findAll, hasEnded } = setUp();
+  const other = "10.1.0.9";
+  pods.add(bytesKey(parseAddress(other)));
+  for (let i = 1; i <= 3; i++) {
+    const { front, wire } = makeNatRows({ ...MOVED, client: other, wirePort: 61_000 + i, clientPort: 40_000 + i });
+    rows.set(...front).set(...wire);
+  }
+  assert.deepEqual(
+    findAll(rows).living,
+    new Map([
+      [CLIENT, 1],
+      [bytesKey(parseAddress(other)), 3],
+    ]),
+  );
+  assert.equal(hasEnded(closing(61), closing(61)), true);
+  assert.deepEqual([...findAll(rows).living.values()], [3], "without one that ended");
+  rows.delete([...rows.keys()].at(-1) ?? "");
+  assert.deepEqual([...findAll(rows).living.values()], [2], "and without one that has no other row");
 });

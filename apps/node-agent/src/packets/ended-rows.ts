@@ -11,12 +11,14 @@
  * | anything else | `limits.idle` |
  * | nothing, nor of the tuple at the pod: rows are given to other flows at any time | `limits.idle` from when this was first seen, or `limits.closed` if it was closing |
  *
+ * Rows of a client that is no pod of this node any more may go at once: no packet is of its flows.
+ *
  * The tuple at the pod does not say whether a flow closes: a late RST of the backend that refused it counts there.
  *
  * A row that no other one leads back to, or whose check is wrong, may go when it was so in the call before too: programs
  * insert the two rows of a flow one after the other.
  */
-import { type Flow, FlowFlag, Limit, NatRow, type NatTuple, readNatRow } from "@isthmus/bpf";
+import { clientOf, type Flow, FlowFlag, Limit, NatRow, type NatTuple, readNatRow } from "@isthmus/bpf";
 import { bytesKey, keyBytes } from "@isthmus/model";
 import { inSlices, type Slices } from "@isthmus/runtime";
 
@@ -40,14 +42,24 @@ export interface EndedRowsModules {
   /** Time as `flow_row.seen` counts it; wraps around at 2^16. */
   readonly flowTime: () => number;
   readonly limits: SilenceLimits;
+  /** True for the address (`bytesKey`) of a pod of this node. */
+  readonly isPod: (address: string) => boolean;
+}
+
+/** What `find` found. */
+export interface FoundRows {
+  /** The rows that may be deleted. */
+  readonly ended: NatRows;
+  /** How many flows the others are of, by the address of their client (`bytesKey`). */
+  readonly living: ReadonlyMap<string, number>;
 }
 
 /** Rows of mesh_nat: key to value, as `HashPort.load` has them. */
 export type NatRows = ReadonlyMap<string, Uint8Array>;
 
 export interface EndedRows {
-  /** Of all rows those that may be deleted. To be called with all rows, every few seconds. */
-  find(rows: NatRows): Slices<NatRows>;
+  /** To be called with all rows, every few seconds. */
+  find(rows: NatRows): Slices<FoundRows>;
 }
 
 /** What is remembered of a flow from one call to the next. */
@@ -61,7 +73,7 @@ interface Memory {
 const ROWS_PER_SLICE = 32;
 
 /** Knows nothing of earlier calls: flows without rows, and single rows, are first seen with the first call. */
-export function createEndedRows({ findFlow, flowTime, limits }: EndedRowsModules): EndedRows {
+export function createEndedRows({ findFlow, flowTime, limits, isPod }: EndedRowsModules): EndedRows {
   /** Of flows that close or have no rows, and single rows, by `nameOf`. Only those of the call before. */
   let known = new Map<string, Memory>();
   let single = new Set<string>();
@@ -95,21 +107,27 @@ export function createEndedRows({ findFlow, flowTime, limits }: EndedRowsModules
         if (tuple !== undefined) tuples.set(key, tuple);
       });
       const [ended, seen, alone] = [new Map<string, Uint8Array>(), new Map<string, Memory>(), new Set<string>()];
+      const living = new Map<string, number>();
       yield* inSlices(rows, ROWS_PER_SLICE, ([key, value]) => {
         const tuple = tuples.get(key);
         const other = tuple && rows.get(tuple.other);
-        if (tuple === undefined || other === undefined || !isPair(tuple, tuples.get(tuple.other), key)) {
+        if (tuple !== undefined && !isPod(clientOf(key, tuple))) ended.set(key, value);
+        else if (tuple === undefined || other === undefined || !isPair(tuple, tuples.get(tuple.other), key)) {
           const name = nameOf(key, value);
           alone.add(name);
           if (single.has(name)) ended.set(key, value);
-        } else if (tuple.isFront && hasEnded(key, value, tuple.other, seen)) {
+        } else if (!tuple.isFront) return;
+        else if (hasEnded(key, value, tuple.other, seen)) {
           ended.set(key, value);
           ended.set(tuple.other, other);
+        } else {
+          const client = clientOf(key, tuple);
+          living.set(client, (living.get(client) ?? 0) + 1);
         }
       });
       known = seen;
       single = alone;
-      return ended;
+      return { ended, living };
     },
   };
 }

@@ -3,7 +3,8 @@
  * hold.
  *
  * A row is written body first, then its id, then the entry that names it. To free it the entry is deleted, and after a
- * grace period the id is set to 0; only then is the row used again.
+ * grace period the id is set to 0; only then is the row used again. An address gets a row again only when nothing is left of
+ * the pod that had it.
  */
 import { EndpointKey, EndpointRow, type PacketPath, rtnetlink } from "@isthmus/bpf";
 import { type Address, bytesKey, MeshError } from "@isthmus/model";
@@ -34,8 +35,17 @@ export interface EndpointTable {
   remove(address: Address, mac: string): Promise<void>;
   /** Removes the rows of all other addresses (as `bytesKey`). */
   retain(addresses: ReadonlySet<string>): Promise<void>;
+  /** By address (`bytesKey`), of pods that have one. */
+  readonly rows: ReadonlyMap<string, number>;
   /** Rows in use, those that wait to be freed included. */
   readonly used: number;
+}
+
+export interface EndpointTableModules {
+  /** Resolves when no program that began before the call still runs. */
+  readonly gracePeriod: () => Promise<void>;
+  /** No program finds the rows of some addresses any more; resolves when nothing is left of their pods elsewhere. Never rejects. */
+  readonly removed: () => Promise<void>;
 }
 
 type TablePort = Pick<PacketPath, "endpointIndex" | "endpoints">;
@@ -45,10 +55,11 @@ const BODY = EndpointRow.offsets.ifindex;
 /** Calls must not overlap. Resolves when rows that no entry names are free. */
 export async function openEndpointTable(
   { endpointIndex, endpoints }: TablePort,
-  gracePeriod: () => Promise<void>,
+  { gracePeriod, removed }: EndpointTableModules,
 ): Promise<EndpointTable> {
-  /** By address. */
   const rows = new Map<string, number>();
+  /** Addresses of pods of which something is left. */
+  const leaving = new Map<string, Promise<void>>();
   for (const [address, value] of await endpointIndex.load())
     rows.set(address, new DataView(value.buffer, value.byteOffset).getUint32(0, true));
   const named = new Set(rows.values());
@@ -66,45 +77,61 @@ export async function openEndpointTable(
     const { failed } = await endpointIndex.delete(new Set([address]));
     for (const error of failed.values()) throw error;
     rows.delete(address);
-    void free(index);
+    const left = leave(index).finally(() => {
+      if (leaving.get(address) === left) leaving.delete(address);
+    });
+    leaving.set(address, left);
   }
 
-  /** In the background: an ADD does not wait for it. A row whose grace period failed is free at the next start. */
-  async function free(index: number): Promise<void> {
-    try {
-      await gracePeriod();
-    } catch {
-      return;
+  /** In the background: an ADD of another address does not wait for it. A row whose grace period failed is free at the next start. */
+  async function leave(index: number): Promise<void> {
+    const isUnused = await gracePeriod().then(
+      () => true,
+      () => false,
+    );
+    if (isUnused) {
+      endpoints.storeWord32(index, EndpointRow.offsets.id, 0);
+      pool.give(index);
     }
-    endpoints.storeWord32(index, EndpointRow.offsets.id, 0);
-    pool.give(index);
+    await removed();
   }
 
   return {
     async put({ address, ifindex, mac, hostMac, netnsId }) {
       const key = bytesKey(EndpointKey.encode({ addr: address }));
       const macs = { mac: rtnetlink.macBytes(mac), hostMac: rtnetlink.macBytes(hostMac) };
-      const row = { id: 0, ifindex, ...macs, identity: 0, flags: 0, policy: 0n, addr: address };
       const netns = netnsId === undefined ? 0 : netnsId + 1;
-      const bodyWith = (number: number) => EndpointRow.encode({ ...row, netnsId: number }).subarray(BODY);
-      const body = bodyWith(netns);
+      const counts = { moved: 0, movesEnded: 0 };
+      const row = {
+        id: 0,
+        ifindex,
+        ...macs,
+        netnsId: netns,
+        identity: 0,
+        flags: 0,
+        policy: 0n,
+        addr: address,
+        ...counts,
+      };
       const known = rows.get(key);
       if (known !== undefined) {
-        const held = endpoints.read(known);
-        const before = EndpointRow.decode(held).netnsId;
-        if (Buffer.compare(held.subarray(BODY), bodyWith(before)) === 0) {
-          if (before !== netns) endpoints.storeWord32(known, EndpointRow.offsets.netnsId, netns);
+        const held = EndpointRow.decode(endpoints.read(known));
+        const { moved, movesEnded } = held;
+        const same = EndpointRow.encode({ ...row, id: known, netnsId: held.netnsId, moved, movesEnded });
+        if (Buffer.compare(EndpointRow.encode(held), same) === 0) {
+          if (held.netnsId !== netns) endpoints.storeWord32(known, EndpointRow.offsets.netnsId, netns);
           return;
         }
       }
       await drop(key);
+      await leaving.get(key);
       const index = pool.take();
       if (index === undefined)
         throw new MeshError(
           { code: "MAP_FULL", map: endpoints.name, maxEntries: endpoints.maxEntries },
           `Cannot add to ${endpoints.name}: all ${endpoints.maxEntries - 1} rows are used`,
         );
-      endpoints.writeBody(index, body, BODY);
+      endpoints.writeBody(index, EndpointRow.encode(row).subarray(BODY), BODY);
       endpoints.storeWord32(index, EndpointRow.offsets.id, index);
       const { failed } = await endpointIndex.insert(new Map([[key, new Uint8Array(Uint32Array.of(index).buffer)]]));
       for (const error of failed.values()) {
@@ -124,6 +151,7 @@ export async function openEndpointTable(
     async retain(addresses) {
       for (const address of [...rows.keys()]) if (!addresses.has(address)) await drop(address);
     },
+    rows,
     get used() {
       return pool.used;
     },

@@ -1,8 +1,9 @@
 /** Rows of connections that were moved by the programs, from their move to their end. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NatStateRow, type PacketPath, Proto } from "@isthmus/bpf";
+import { EndpointRow, NatStateRow, type PacketPath, Proto } from "@isthmus/bpf";
 import { makeServiceNode, type ServiceNode, type ServicePod } from "@isthmus/bpf/testing";
+import { bytesKey, parseAddress } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { waitFor } from "@isthmus/runtime";
 import { createFakeClock } from "@isthmus/testing";
@@ -44,7 +45,12 @@ test("rows of connections that ended go when late segments no longer come, and a
   t.after(() => stop.abort());
   let laterNs = 0n;
   const monotonicNs = () => process.hrtime.bigint() + laterNs;
-  const fill = collectNatRows({ path, monotonicNs, clock, log: silentLogger, signal: stop.signal });
+  const pods = new Map([client, dead, alive].map(({ address }, i) => [bytesKey(parseAddress(address)), i + 1]));
+  const fill = collectNatRows({ path, pods, monotonicNs, clock, log: silentLogger, signal: stop.signal });
+  const movedConnects = () => {
+    const { moved, movesEnded } = EndpointRow.decode(path.endpoints.read(1));
+    return moved - movesEnded;
+  };
   const used = () => NatStateRow.decode(path.natState.read(0)).used;
   const round = async () => {
     await waitFor("the round before to end", () => clock.waiting === 1, { timeoutMs: 10_000, everyMs: 1 });
@@ -70,9 +76,10 @@ test("rows of connections that ended go when late segments no longer come, and a
   await round();
   await round();
   assert.deepEqual([(await node.natRows()).length, fill.used, used()], [6, 6, 1], "late segments may come");
+  assert.equal(movedConnects(), 3);
   laterNs = 2n * MINUTE_NS;
   await roundsUntil(2);
-  assert.equal(fill.used, 2);
+  assert.deepEqual([fill.used, movedConnects()], [2, 1]);
   laterNs = 5n * HOUR_NS;
   await round();
   assert.equal(await client.sockets.exchange(living, 1 << 20), true);
@@ -85,7 +92,7 @@ test("rows of connections that ended go when late segments no longer come, and a
   laterNs += 2n * MINUTE_NS;
   await roundsUntil(0);
   await round();
-  assert.equal(used(), 0, "programs look no row up");
+  assert.deepEqual([used(), movedConnects()], [0, 0], "programs look no row up");
 
   const [next] = await moveConnects(node, client, 1);
   assert.equal(used(), 1);

@@ -1,6 +1,6 @@
 /**
  * Deletes the rows of mesh_nat whose flows ended (ended-rows.ts): programs insert them when they move a connect, and delete
- * them only when a pod connects from the same port again.
+ * them only when a pod connects from the same port again. Then tells programs how many each pod has (moved-counts.ts).
  *
  * Programs insert and delete rows meanwhile. Why a living flow keeps its rows:
  *
@@ -18,6 +18,7 @@ import { type Clock, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { inTurns, sleep } from "@isthmus/runtime";
 import { createEndedRows, SILENCE_LIMITS, type SilenceLimits } from "./ended-rows.js";
+import { beginMovedCounts, type MovedCountsModules } from "./moved-counts.js";
 
 export interface NatRowsModules {
   /** The maps of mode `packets`. */
@@ -25,7 +26,10 @@ export interface NatRowsModules {
     readonly nat: Pick<PacketPath["nat"], "load" | "deleteUnchanged">;
     readonly natState: Pick<PacketPath["natState"], "read" | "storeWord32">;
     readonly flows: Parameters<typeof createFlowLookup>[0];
+    readonly endpoints: MovedCountsModules["endpoints"];
   };
+  /** The pods of this node: their rows in mesh_endpoints, by address (`bytesKey`). */
+  readonly pods: MovedCountsModules["rows"];
   /** The clock of the programs. */
   readonly monotonicNs: () => bigint;
   /** Times the rounds. */
@@ -38,9 +42,14 @@ export interface NatRowsModules {
   readonly limits?: SilenceLimits;
 }
 
-export interface NatRowsFill {
+export interface NatRowsCollector {
   /** Rows in the map, as last seen. */
   readonly used: number;
+  /**
+   * Begins a round at once, or when the one under way ends; resolves at its end. For addresses whose pods are gone: what
+   * programs inserted for them by then is deleted, or the failure was reported.
+   */
+  runRound(): Promise<void>;
 }
 
 const EVERY_MS = 5000;
@@ -48,16 +57,21 @@ const EVERY_MS = 5000;
 const PAUSE_PER_MS = 30;
 
 /** The first round begins at once; later ones look at the map while programs say that it may have rows. */
-export function collectNatRows(modules: NatRowsModules): NatRowsFill {
-  const { path, monotonicNs, clock, log, signal, limits = SILENCE_LIMITS } = modules;
-  const { nat, natState, flows } = path;
+export function collectNatRows(modules: NatRowsModules): NatRowsCollector {
+  const { path, pods, monotonicNs, clock, log, signal, limits = SILENCE_LIMITS } = modules;
+  const { nat, natState, flows, endpoints } = path;
   const endedRows = createEndedRows({
     findFlow: createFlowLookup(flows, monotonicNs),
     flowTime: () => flowTime(monotonicNs()),
     limits,
+    isPod: (address) => pods.has(address),
   });
   let used = 0;
   let problem: string | undefined;
+  let pause = new AbortController();
+  /** Called at the end of the next round that begins. */
+  let waiting: (() => void)[] = [];
+  signal.addEventListener("abort", () => pause.abort(), { once: true });
 
   const mayHaveRows = (): boolean => NatStateRow.decode(natState.read(0)).used !== 0;
   const setMayHaveRows = (value: number): void => natState.storeWord32(0, NatStateRow.offsets.used, value);
@@ -74,28 +88,37 @@ export function collectNatRows(modules: NatRowsModules): NatRowsFill {
   }
 
   async function round(): Promise<void> {
+    const storeCounts = beginMovedCounts({ endpoints, rows: pods });
     const rows = await nat.load();
     used = rows.size;
     if (used > 0 && !mayHaveRows()) setMayHaveRows(1);
-    const ended = await inTurns(endedRows.find(rows));
-    if (used === 0) return setEmpty();
-    if (signal.aborted || ended.size === 0) return;
-    const { done, failed } = await nat.deleteUnchanged(ended);
-    used -= done.size;
-    for (const error of failed.values()) throw error;
+    const { ended, living } = await inTurns(endedRows.find(rows));
+    if (signal.aborted) return;
+    if (ended.size > 0) {
+      const { done, failed } = await nat.deleteUnchanged(ended);
+      used -= done.size;
+      for (const error of failed.values()) throw error;
+    }
+    storeCounts(living);
+    if (rows.size === 0) await setEmpty();
   }
 
   async function run(): Promise<void> {
     for (let isFirst = true; !signal.aborted; isFirst = false) {
       const began = clock.now();
+      const ends = waiting;
+      waiting = [];
+      pause = new AbortController();
       try {
         if (isFirst || mayHaveRows()) await round();
         problem = undefined;
       } catch (thrown) {
         if (!signal.aborted) report(MeshError.from(thrown).message);
       }
-      await sleep(clock, Math.max(EVERY_MS, PAUSE_PER_MS * (clock.now() - began)), signal);
+      for (const end of ends) end();
+      await sleep(clock, Math.max(EVERY_MS, PAUSE_PER_MS * (clock.now() - began)), pause.signal);
     }
+    for (const end of waiting) end();
   }
 
   function report(reason: string): void {
@@ -108,6 +131,13 @@ export function collectNatRows(modules: NatRowsModules): NatRowsFill {
   return {
     get used() {
       return used;
+    },
+    runRound() {
+      if (signal.aborted) return Promise.resolve();
+      return new Promise((resolve) => {
+        waiting.push(resolve);
+        pause.abort();
+      });
     },
   };
 }

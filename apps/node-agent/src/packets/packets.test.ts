@@ -1,8 +1,9 @@
 /** Mode `packets` on a node with pods, by real traffic. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EndpointRow, MAP_NAMES } from "@isthmus/bpf";
-import { bytesKey, systemClock } from "@isthmus/model";
+import { clientOf, EndpointRow, MAP_NAMES, NatStateRow, type PacketPath, readNatRow } from "@isthmus/bpf";
+import { makeNatRows } from "@isthmus/bpf/testing";
+import { addressFromBytes, bytesKey, formatAddress, keyBytes, systemClock } from "@isthmus/model";
 import { EventFilter, type FlowEvent, FlowEventKind, Node } from "@isthmus/proto";
 import { waitFor } from "@isthmus/runtime";
 import { makeNode } from "@isthmus/testing";
@@ -144,6 +145,73 @@ test("pods that went while no agent ran have no row after its start", async (t) 
     [...((await again.packets?.endpointIndex.load()) ?? new Map()).keys()],
     [bytesKey(a.attachment.addresses[0])],
   );
+});
+
+/** Inserts the rows of two connects of each of these addresses that were moved. */
+async function moveConnects({ nat, natState }: PacketPath, ...clients: readonly string[]): Promise<void> {
+  for (const client of clients) {
+    for (const port of [1, 2]) {
+      const ends = { client, clientPort: port, first: "10.2.0.8", backend: "10.2.0.9", port: 80 };
+      const { front, wire } = makeNatRows({ ...ends, wirePort: 61_000 + port, isn: port });
+      for (const error of (await nat.insert(new Map([front, wire]))).failed.values()) throw error;
+    }
+  }
+  natState.storeWord32(0, NatStateRow.offsets.used, 1);
+}
+
+/** How many rows of moved connects there are, by client. */
+async function movedRows({ nat }: PacketPath): Promise<Readonly<Record<string, number>>> {
+  const counts: Record<string, number> = {};
+  for (const [key, value] of await nat.load()) {
+    const client = clientOf(key, readNatRow(keyBytes(key), value) ?? assert.fail());
+    const address = formatAddress(addressFromBytes(keyBytes(client)));
+    counts[address] = (counts[address] ?? 0) + 1;
+  }
+  return counts;
+}
+
+test("a pod that is gone keeps no rows of moved connects, and a new one with its address begins without any", async (t) => {
+  const node = makePacketNode(t);
+  await node.start("packets");
+  const path = node.path();
+  const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
+  const { devices } = node.packets();
+  await node.adopt([]);
+  for (const { attachment } of [a, b]) await devices.attach(attachment);
+  await moveConnects(path, A, B);
+  devices.detach(b.attachment);
+  await waitFor("the rows of b to go", async () => !(B in (await movedRows(path))), { timeoutMs: 10_000 });
+  assert.deepEqual(await movedRows(path), { [A]: 4 });
+
+  const next = node.makePod("c3", "10.1.0.3");
+  devices.detach(a.attachment);
+  await devices.attach({ ...next.attachment, addresses: a.attachment.addresses });
+  assert.deepEqual(await movedRows(path), {}, "when its address is attached again");
+});
+
+test("nor does one that went while no agent ran", async (t) => {
+  const node = makePacketNode(t);
+  await node.start("packets");
+  const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
+  await node.packets().devices.adopt([a.attachment, b.attachment]);
+  await moveConnects(node.path(), A, B, "10.1.0.77");
+  await node.start("packets");
+  await node.packets().devices.adopt([a.attachment]);
+  const path = node.path();
+  await waitFor("their rows to go", async () => Object.keys(await movedRows(path)).length === 1, { timeoutMs: 10_000 });
+  assert.deepEqual(await movedRows(path), { [A]: 4 });
+});
+
+test("a row keeps its count of moved connects when the agent is started again", async (t) => {
+  const node = makePacketNode(t);
+  await node.start("packets");
+  const a = node.makePod("c1", A);
+  await node.adopt([a.attachment]);
+  node.path().endpoints.storeWord32(1, EndpointRow.offsets.moved, 5);
+  await node.start("packets");
+  await node.adopt([a.attachment]);
+  const { id, moved, movesEnded } = EndpointRow.decode(node.path().endpoints.read(1));
+  assert.deepEqual([id, moved, movesEnded], [1, 5, 5]);
 });
 
 test("a row has the number of its pod's network namespace, and one of an older agent gets it in its place", async (t) => {

@@ -52,9 +52,9 @@ const FLOWS_COUNTED_MS = 10_000;
 /** Attaches nothing before `devices.adopt`. Rejects with the error of a map. */
 export async function startPackets(modules: PacketsModules): Promise<Packets> {
   const { path, gracePeriod, openNetlink, changes, names, log, clock, signal } = modules;
-  const table = await openEndpointTable(path, gracePeriod);
+  const table = await openEndpointTable(path, { gracePeriod, removed: () => nat.runRound() });
   const ranges = await openPodRanges({ ...modules, port: path.podRanges });
-  const nat = collectNatRows(modules);
+  const nat = collectNatRows({ ...modules, pods: table.rows });
   /** Devices of pods, and uplinks: the others have no programs. */
   const wanted = new Set<number>();
   /** Those of pods by name. */

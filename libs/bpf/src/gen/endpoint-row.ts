@@ -24,13 +24,17 @@ export interface EndpointRow {
   readonly policy: bigint;
   /** the address, IPv4 as v4-mapped */
   readonly addr: Uint8Array;
+  /** counts its connects that were moved; written by programs */
+  readonly moved: number;
+  /** of these, those that have no rows in mesh_nat any more; stored by the agent every few seconds */
+  readonly movesEnded: number;
 }
 
 export const EndpointRow = {
   /** Bytes. */
   size: 64,
   /** Byte offset of each field. */
-  offsets: { id: 0, ifindex: 4, mac: 8, hostMac: 14, netnsId: 20, identity: 24, flags: 28, policy: 32, addr: 40 },
+  offsets: { id: 0, ifindex: 4, mac: 8, hostMac: 14, netnsId: 20, identity: 24, flags: 28, policy: 32, addr: 40, moved: 56, movesEnded: 60 },
   /** Writes the struct into `out` at `at`, padding as zeros. Arrays may be shorter than the field. */
   encode(value: EndpointRow, out: Uint8Array = new Uint8Array(64), at = 0): Uint8Array {
     const view = viewOf(out, at, 64);
@@ -44,6 +48,8 @@ export const EndpointRow = {
     view.setUint32(28, value.flags, true);
     view.setBigUint64(32, value.policy, true);
     putBytes(out, at + 40, value.addr, 16);
+    view.setUint32(56, value.moved, true);
+    view.setUint32(60, value.movesEnded, true);
     return out;
   },
   /** Reads the struct from `bytes` at `at`; byte arrays are copies. */
@@ -59,6 +65,8 @@ export const EndpointRow = {
       flags: view.getUint32(28, true),
       policy: view.getBigUint64(32, true),
       addr: bytes.slice(at + 40, at + 56),
+      moved: view.getUint32(56, true),
+      movesEnded: view.getUint32(60, true),
     };
   },
 } as const;

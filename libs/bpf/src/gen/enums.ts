@@ -38,6 +38,8 @@ export const Limit = {
   Moves: 3,
   /** how often because nothing answered */
   SilentMoves: 2,
+  /** moved connects of an address of a pod: an eighth of mesh_nat, which has two rows of each */
+  MovedConnects: 4096,
   /** SYNs of connects to Services that are kept */
   Syns: 16384,
   /** counts of a service_moves_row */
@@ -70,6 +72,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [4, { name: "flow_set", text: "rows in a set of mesh_conntrack" }],
   [3, { name: "moves", text: "how often a connect is moved to another backend" }],
   [2, { name: "silent_moves", text: "how often because nothing answered" }],
+  [4096, { name: "moved_connects", text: "moved connects of an address of a pod: an eighth of mesh_nat, which has two rows of each" }],
   [16384, { name: "syns", text: "SYNs of connects to Services that are kept" }],
   [8, { name: "move_reasons", text: "counts of a service_moves_row" }],
   [128, { name: "flow_idle", text: "units of flow_row.seen after which a flow without connections has ended: 137 s" }],
@@ -312,7 +315,7 @@ export const MoveReason = {
   Silent: 4,
   /** it was not moved: no backend is left, or it was moved as often as may be */
   Exhausted: 5,
-  /** it was not moved: no port, or no room */
+  /** it was not moved: no port, no room, or its pod has as many moved connects as it may have */
   Failed: 6,
 } as const;
 export type MoveReason = (typeof MoveReason)[keyof typeof MoveReason];
@@ -324,7 +327,7 @@ export const MoveReasonHelp: ReadonlyMap<number, { readonly name: string; readon
   [3, { name: "no_route", text: "the node has no route to its backend: the pod is gone" }],
   [4, { name: "silent", text: "its backend did not answer" }],
   [5, { name: "exhausted", text: "it was not moved: no backend is left, or it was moved as often as may be" }],
-  [6, { name: "failed", text: "it was not moved: no port, or no room" }],
+  [6, { name: "failed", text: "it was not moved: no port, no room, or its pod has as many moved connects as it may have" }],
 ]);
 
 /** Where a packet was when its event was written. */
@@ -506,7 +509,7 @@ export const Metric = {
   Moved: 26,
   /** such a connect that was not moved: no backend is left, or it was moved as often as may be */
   MoveExhausted: 27,
-  /** such a connect that was not moved: no port, or no room */
+  /** such a connect that was not moved: no port, no room, or its pod has as many as it may have */
   MoveFailed: 28,
   /** refused: a connect from another node to an address of this node's range that no pod has */
   NoEndpoint: 29,
@@ -544,7 +547,7 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [25, { name: "port_taken", text: "dropped: a pod sends from a port that a moved connect of it has on the wire, to the same backend" }],
   [26, { name: "moved", text: "connect that its backend refused or did not answer, moved to another backend" }],
   [27, { name: "move_exhausted", text: "such a connect that was not moved: no backend is left, or it was moved as often as may be" }],
-  [28, { name: "move_failed", text: "such a connect that was not moved: no port, or no room" }],
+  [28, { name: "move_failed", text: "such a connect that was not moved: no port, no room, or its pod has as many as it may have" }],
   [29, { name: "no_endpoint", text: "refused: a connect from another node to an address of this node's range that no pod has" }],
   [30, { name: "fragment_unknown", text: "fragment that came before the first of its datagram, all of which goes through the stack" }],
 ]);

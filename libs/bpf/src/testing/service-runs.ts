@@ -6,7 +6,7 @@ import type { TestContext } from "node:test";
 import { formatAddress, keyBytes, parseAddress } from "@isthmus/model";
 import { hash64, ROW_CHECK, rowCheck } from "../check.js";
 import { viewOf } from "../codec.js";
-import { FlowKey, MAP_NAMES, NatFlag, NatRow, Proto, TcpOrigDstRow } from "../gen/index.js";
+import { EndpointRow, FlowKey, MAP_NAMES, NatFlag, NatRow, Proto, TcpOrigDstRow } from "../gen/index.js";
 import { createHashMap } from "../hash-map.js";
 import { type Fd, native } from "../native.js";
 import { makeNetns } from "./netns.js";
@@ -42,6 +42,8 @@ export const VIP = "10.96.0.1";
 export const SERVICE = 7;
 /** All pods are behind one device. */
 const IFINDEX = 1;
+/** In mesh_endpoints: the client is the first pod. */
+const CLIENT_ROW = 1;
 /** More devices than a packet begins at when its connect is moved as often as it may be. */
 const MOST_DEVICES = 10;
 
@@ -76,6 +78,7 @@ export async function makeServiceRuns(
   for (const address of pods)
     programs.addPod({ address, ifindex: IFINDEX, mac: macOf(address, "pod"), hostMac: macOf(address, "host") });
   const podOfMac = new Map([...pods].map((address) => [macOf(address, "pod"), address]));
+  const endpoints = programs.loaded.array(MAP_NAMES.endpoints);
   const nat = createHashMap(MAP_NAMES.nat, programs.map(MAP_NAMES.nat));
   const moves = createHashMap(MAP_NAMES.serviceMoves, programs.map(MAP_NAMES.serviceMoves));
   let cookie = 0;
@@ -107,6 +110,11 @@ export async function makeServiceRuns(
       const row = frontend(VIP, PORT, Proto.Tcp, index);
       await frontends.delete(new Set([row[0]]));
       if (index !== 0) await insertFrontends(frontends, [row]);
+    },
+    /** How many of the client's connects were moved, and of these how many are over. */
+    countMoves(moved: number, ended: number): void {
+      endpoints.storeWord32(CLIENT_ROW, EndpointRow.offsets.moved, moved);
+      endpoints.storeWord32(CLIENT_ROW, EndpointRow.offsets.movesEnded, ended);
     },
     /** From now on the client's packets are of a socket that dialled the Service and got this backend. */
     dial(backend: TestBackendPod): void {
