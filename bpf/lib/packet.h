@@ -23,6 +23,10 @@
 #define ICMP_ECHO 8
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETERPROB 12
+/* Codes of "destination unreachable" that filters send: ICMP_NET_ANO, ICMP_HOST_ANO, ICMP_PKT_FILTERED of linux/icmp.h. */
+#define ICMP_NET_DENIED 9
+#define ICMP_HOST_DENIED 10
+#define ICMP_DENIED 13
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
@@ -221,6 +225,15 @@ static __always_inline bool read_datagram(struct __sk_buff *skb, struct packet *
 	packet->icmp_code = bpf_ntohs(ports->source);
 	*sport = *dport = ports->id;
 	return type == ICMP_ECHO || type == ICMP_ECHOREPLY;
+}
+
+/* True for an ICMP error that says that a filter refused a packet. */
+static __always_inline bool is_denial(const struct packet *packet)
+{
+	__u8 code = packet->icmp_code;
+
+	return packet->is_error && packet->icmp_type == ICMP_DEST_UNREACH &&
+	       (code == ICMP_NET_DENIED || code == ICMP_HOST_DENIED || code == ICMP_DENIED);
 }
 
 /* True for an ICMP error that says that the target of a packet is not there. Others, as of a filter, are no such news. */

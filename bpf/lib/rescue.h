@@ -15,6 +15,8 @@
  * A connect is moved LIMIT_MOVES times at most, the last time to another tier if there is one; on silence LIMIT_SILENT_MOVES
  * times, the last time to another cluster if there is one. Then, or when no backend is left, the refusal passes. The first
  * backend that answers has the connect (nat.h).
+ *
+ * An ICMP error of a filter, which is believed as the others are, is an answer too: the connect stays where it is from then on.
  */
 #ifndef MESH_RESCUE_H
 #define MESH_RESCUE_H
@@ -352,6 +354,8 @@ static __always_inline bool is_connecting(const struct tracked *flow, __u32 clie
 
 static __always_inline enum move_reason refusal_reason(const struct packet *packet)
 {
+	if (is_denial(packet))
+		return MOVE_REASON_DENIED;
 	return packet->is_error ? MOVE_REASON_UNREACHABLE : MOVE_REASON_REFUSED;
 }
 
@@ -359,7 +363,7 @@ static __always_inline enum move_reason refusal_reason(const struct packet *pack
 static __always_inline bool may_refuse(const struct packet *packet, const struct tracked *flow)
 {
 	bool is_refusal = packet->has_ports ? (packet->tcp & (TCP_RST | TCP_ACK)) == (TCP_RST | TCP_ACK) :
-					      is_unreachable(packet);
+					      is_unreachable(packet) || is_denial(packet);
 
 	return is_refusal && packet->flow.proto == IPPROTO_TCP && !(flow->flags & FLOW_INITIATOR) &&
 	       is_connecting(flow, !packet->from_b);
@@ -493,8 +497,13 @@ static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, 
 		return MOVE_NONE;
 	if (!take_syn(skb, packet))
 		return is_answer ? MOVE_DROP : MOVE_NONE;
+	if (reason == MOVE_REASON_DENIED && !(flow->flags & FLOW_PINNED)) {
+		mark(flow, FLOW_PINNED, 0);
+		count_move(scratch->move.service, reason);
+	}
+	if (flow->flags & FLOW_PINNED)
+		return MOVE_NONE;
 	if (!choose_next(reason == MOVE_REASON_SILENT)) {
-		count(METRIC_MOVE_EXHAUSTED);
 		count_move(scratch->move.service, MOVE_REASON_EXHAUSTED);
 		return MOVE_NONE;
 	}
@@ -502,12 +511,10 @@ static __always_inline int rescue(struct __sk_buff *skb, struct packet *packet, 
 	if (error == -EEXIST)
 		return MOVE_DROP;
 	if (error) {
-		count(METRIC_MOVE_FAILED);
 		count_move(scratch->move.service, MOVE_REASON_FAILED);
 		return MOVE_NONE;
 	}
 	mark(flow, FLOW_NAT, 0);
-	count(METRIC_MOVED);
 	count_move(scratch->move.service, reason);
 	note_move(packet, &scratch->move, &scratch->body, is_answer, reason);
 	device = write_syn(skb);

@@ -340,6 +340,7 @@ enum flow_flag {
 	FLOW_PICKED_UP = 4, /* the flow is older than its entry */
 	FLOW_SERVICE = 8,   /* the pod at which it began dialled a Service: mesh_flow_bodies says which */
 	FLOW_NAT = 16,	    /* its packets are translated: mesh_nat says how */
+	FLOW_PINNED = 32,   /* its connect is not moved: a filter refused it */
 };
 
 /** What is known of one direction of a flow. One u64, written by one store. */
@@ -481,6 +482,7 @@ enum move_reason {
 	MOVE_REASON_SILENT = 4,	     /* its backend did not answer */
 	MOVE_REASON_EXHAUSTED = 5,   /* it was not moved: no backend is left, or it was moved as often as may be */
 	MOVE_REASON_FAILED = 6,	     /* it was not moved: no port, no room, or its pod has as many moved connects as it may have */
+	MOVE_REASON_DENIED = 7,	     /* it was not moved: an ICMP error said that a filter refused it */
 };
 
 /** Where a packet was when its event was written. */
@@ -632,6 +634,7 @@ enum metric {
 	METRIC_MOVE_FAILED = 28,	/* such a connect that was not moved: no port, no room, or its pod has as many as it may have */
 	METRIC_NO_ENDPOINT = 29,	/* refused: a connect from another node to an address of this node's range that no pod has */
 	METRIC_FRAGMENT_UNKNOWN = 30,	/* fragment that came before the first of its datagram, all of which goes through the stack */
+	METRIC_MOVE_DENIED = 31,	/* connect to a Service that is not moved from now on: an ICMP error said that a filter refused it */
 };
 
 #endif

@@ -7,12 +7,13 @@ import { CLIENT, makeServiceRuns, PORT, SERVICE, type TestBackendPod } from "./t
 
 const FIRST: TestBackendPod = { address: "10.1.0.2", tier: 0, cluster: 1 };
 const SECOND: TestBackendPod = { address: "10.1.0.3", tier: 1, cluster: 1 };
+const THIRD: TestBackendPod = { address: "10.1.0.4", tier: 2, cluster: 1 };
 const OTHER_SERVICE = 8;
 const ISN = 77;
 
 /** A node on which the client connects from one port after another, to the first backend. */
 async function makeConnects(t: TestContext) {
-  const runs = await makeServiceRuns(t, [FIRST, SECOND]);
+  const runs = await makeServiceRuns(t, [FIRST, SECOND, THIRD]);
   let port = 2000;
   return {
     ...runs,
@@ -25,10 +26,12 @@ async function makeConnects(t: TestContext) {
       assert.equal((await sendSyn())?.address, FIRST.address);
       const reset = { source: FIRST.address, sourcePort: PORT, target: CLIENT, targetPort: sourcePort, ack: ISN + 1 };
       return {
+        sourcePort,
         sendSyn,
         sendReset: () => runs.send({ ...reset, flags: TcpFlag.Rst | TcpFlag.Ack }),
-        sendError: (code: number) =>
-          runs.sendError("from_network", code, { sourcePort, target: FIRST.address, seq: ISN }),
+        /** About the SYN to the first backend, or to another one. */
+        sendError: (code: number, syn: { sourcePort?: number; target?: string; seq?: number } = {}) =>
+          runs.sendError("from_network", code, { sourcePort, target: FIRST.address, seq: ISN, ...syn }),
       };
     },
   };
@@ -83,4 +86,51 @@ test("a pod has so many moved connects at a time, of which some may be moved aga
   }
   assert.equal(await moves(await runs.connect()), false, "each move counts");
   assert.equal(runs.counts()["moved"], 2);
+});
+
+const FILTERS = [9, 10, 13];
+
+for (const code of FILTERS)
+  test(`a connect of whose SYN a filter's ICMP error (code ${code}) tells stays where it is`, async (t) => {
+    const runs = await makeConnects(t);
+    const { sendSyn, sendReset, sendError } = await runs.connect();
+    const denial = await sendError(code);
+    assert.deepEqual([denial?.address, denial?.segment.isQuoted], [CLIENT, true], "the pod gets it");
+    for (let i = 0; i < 3; i++) assert.equal((await sendSyn())?.address, FIRST.address, "not moved by silence");
+    assert.equal((await sendError(1))?.address, CLIENT, "nor by a router that has no way");
+    assert.equal((await sendReset())?.address, CLIENT, "nor by a refusal of the backend");
+    const { moved, move_denied } = runs.counts();
+    assert.deepEqual([moved, move_denied, await runs.natTuples()], [undefined, 1, []]);
+  });
+
+test("one that was moved stays at the backend to whose SYN the error belongs", async (t) => {
+  const runs = await makeConnects(t);
+  const { sendSyn, sendReset, sendError } = await runs.connect();
+  const wire = (await sendReset())?.segment ?? assert.fail();
+  const sourcePort = Number(wire.source.split(":")[1]);
+  const denial = await sendError(13, { sourcePort, target: SECOND.address });
+  assert.equal(denial?.address, CLIENT);
+  assert.equal(denial?.segment.target, `${FIRST.address}:${PORT}`, "it quotes what the pod sent");
+  for (let i = 0; i < 3; i++) assert.equal((await sendSyn())?.address, SECOND.address);
+  assert.equal(runs.counts()["moved"], 1);
+});
+
+test("an error that does not name the SYN in flight, or is about a backend that was left, keeps no connect", async (t) => {
+  const runs = await makeConnects(t);
+  const { sendSyn, sendReset, sendError } = await runs.connect();
+  assert.equal(await sendError(13, { seq: ISN + 1 }), undefined, "it is dropped");
+  assert.equal((await sendReset())?.address, SECOND.address);
+  assert.equal(await sendError(13), undefined, "it is late");
+  assert.equal((await sendSyn())?.address, THIRD.address);
+  assert.equal(runs.counts()["move_denied"], undefined);
+});
+
+test("another connect from the same port may be moved", async (t) => {
+  const runs = await makeConnects(t);
+  const { sourcePort, sendError } = await runs.connect();
+  await sendError(13);
+  runs.dial(FIRST);
+  const syn = { source: CLIENT, target: FIRST.address, sourcePort, flags: TcpFlag.Syn, seq: ISN + 99 };
+  assert.equal((await runs.send(syn))?.address, FIRST.address);
+  assert.equal((await runs.send(syn))?.address, SECOND.address);
 });

@@ -27,7 +27,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       ...{ kind: kind("error"), leg: anyLeg, isRight },
-      code: fc.constantFrom(0, 1, 2, 3, 1, 3, 4, 13),
+      code: fc.constantFrom(0, 1, 2, 3, 1, 3, 4, 5, 9, 10, 13),
       by: fc.constantFrom("from_network", "to_pod"),
     }),
   },

@@ -199,6 +199,8 @@ export const FlowFlag = {
   Service: 8,
   /** its packets are translated: mesh_nat says how */
   Nat: 16,
+  /** its connect is not moved: a filter refused it */
+  Pinned: 32,
 } as const;
 export type FlowFlag = (typeof FlowFlag)[keyof typeof FlowFlag];
 /** Name and meaning of each value, for tables and metrics. */
@@ -208,6 +210,7 @@ export const FlowFlagHelp: ReadonlyMap<number, { readonly name: string; readonly
   [4, { name: "picked_up", text: "the flow is older than its entry" }],
   [8, { name: "service", text: "the pod at which it began dialled a Service: mesh_flow_bodies says which" }],
   [16, { name: "nat", text: "its packets are translated: mesh_nat says how" }],
+  [32, { name: "pinned", text: "its connect is not moved: a filter refused it" }],
 ]);
 
 /** Bits of flow_row.sent: what an end of a flow has sent. */
@@ -317,6 +320,8 @@ export const MoveReason = {
   Exhausted: 5,
   /** it was not moved: no port, no room, or its pod has as many moved connects as it may have */
   Failed: 6,
+  /** it was not moved: an ICMP error said that a filter refused it */
+  Denied: 7,
 } as const;
 export type MoveReason = (typeof MoveReason)[keyof typeof MoveReason];
 /** Name and meaning of each value, for tables and metrics. */
@@ -328,6 +333,7 @@ export const MoveReasonHelp: ReadonlyMap<number, { readonly name: string; readon
   [4, { name: "silent", text: "its backend did not answer" }],
   [5, { name: "exhausted", text: "it was not moved: no backend is left, or it was moved as often as may be" }],
   [6, { name: "failed", text: "it was not moved: no port, no room, or its pod has as many moved connects as it may have" }],
+  [7, { name: "denied", text: "it was not moved: an ICMP error said that a filter refused it" }],
 ]);
 
 /** Where a packet was when its event was written. */
@@ -515,6 +521,8 @@ export const Metric = {
   NoEndpoint: 29,
   /** fragment that came before the first of its datagram, all of which goes through the stack */
   FragmentUnknown: 30,
+  /** connect to a Service that is not moved from now on: an ICMP error said that a filter refused it */
+  MoveDenied: 31,
 } as const;
 export type Metric = (typeof Metric)[keyof typeof Metric];
 /** Name and meaning of each value, for tables and metrics. */
@@ -550,4 +558,5 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [28, { name: "move_failed", text: "such a connect that was not moved: no port, no room, or its pod has as many as it may have" }],
   [29, { name: "no_endpoint", text: "refused: a connect from another node to an address of this node's range that no pod has" }],
   [30, { name: "fragment_unknown", text: "fragment that came before the first of its datagram, all of which goes through the stack" }],
+  [31, { name: "move_denied", text: "connect to a Service that is not moved from now on: an ICMP error said that a filter refused it" }],
 ]);

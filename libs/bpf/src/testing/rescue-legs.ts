@@ -16,7 +16,7 @@ export interface Leg {
 /** Connects from this port of the client, one after another. */
 export function createLegs(runs: ServiceRuns, backends: readonly TestBackendPod[], port: number) {
   let legs: Leg[] = [];
-  let [isn, silent] = [port * 7, 0];
+  let [isn, silent, isPinned] = [port * 7, 0, false];
 
   const first = (): Leg => legs[0] ?? assert.fail("no connect");
   const last = (): Leg => legs.at(-1) ?? assert.fail("no connect");
@@ -25,7 +25,7 @@ export function createLegs(runs: ServiceRuns, backends: readonly TestBackendPod[
   /** The backends of which one must be chosen next; none: the connect stays where it is. */
   function choices(isSilent: boolean): readonly TestBackendPod[] {
     const moves = legs.length - 1;
-    if (moves >= Limit.Moves || (isSilent && silent >= Limit.SilentMoves)) return [];
+    if (isPinned || moves >= Limit.Moves || (isSilent && silent >= Limit.SilentMoves)) return [];
     const untried = backends.filter((each) => legs.every(({ backend }) => backend !== each));
     const { cluster, tier } = last().backend;
     let preferred: readonly TestBackendPod[] = [];
@@ -70,9 +70,13 @@ export function createLegs(runs: ServiceRuns, backends: readonly TestBackendPod[
     isMoved: () => legs.length > 1,
     /** Sequence number of the SYN. */
     isn: () => isn,
+    /** From now on it stays at the last backend; or what kept it there was lost. */
+    pin(is: boolean): void {
+      isPinned = is;
+    },
     begin(backend: TestBackendPod): void {
       runs.dial(backend);
-      [isn, silent] = [(isn * 5 + 12_345) >>> 0, 0];
+      [isn, silent, isPinned] = [(isn * 5 + 12_345) >>> 0, 0, false];
       legs = [{ backend, port, seq: 500, answered: false }];
     },
     /** True for what the pod's socket gets: the flow as the pod sees it. */

@@ -31,6 +31,8 @@ export type Step =
 /** Highest code of an ICMP error that says that a backend is not there; others are of filters, or about size. */
 const MOST_UNREACHABLE = 3;
 const FRAGMENTATION_NEEDED = 4;
+/** Of a filter. The model's pod goes on with its SYNs, as one does whose socket does not hear of the error. */
+const DENIALS = [9, 10, 13];
 const { Syn, Rst, Ack } = TcpFlag;
 
 export async function createRescueModel(runs: ServiceRuns, backends: readonly TestBackendPod[], port: number) {
@@ -168,7 +170,8 @@ export async function createRescueModel(runs: ServiceRuns, backends: readonly Te
     if (isOfConnect && isRefusal) return takeRefusal(arrival);
     await takeOther(leg, arrival, lateCause(leg, step.isRight && isRefusal));
     if (isOfConnect) assert.ok(isAtSocket(arrival), "an error that is no refusal reaches the pod");
-    if (isOfConnect && step.code !== FRAGMENTATION_NEEDED) phase = "closed";
+    if (isOfConnect && DENIALS.includes(step.code)) legs.pin(isKnown);
+    else if (isOfConnect && step.code !== FRAGMENTATION_NEEDED) phase = "closed";
   }
 
   async function podData(): Promise<void> {
@@ -189,6 +192,7 @@ export async function createRescueModel(runs: ServiceRuns, backends: readonly Te
       if (step.kind === "syn") return;
       if (step.kind === "forget") {
         runs.forgetFlows();
+        legs.pin(false);
         pickedUp.clear();
         [isKnown, isFrontLost] = [false, legs.isMoved()];
         return;
