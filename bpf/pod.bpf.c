@@ -64,6 +64,25 @@ static __always_inline int move(const struct packet *packet, int device)
 	return finish(packet, WORD(decision, .verdict = VERDICT_MOVE), action);
 }
 
+/* Result of move_or_translate() that is no action: the packet goes on, with its other tuple if its flow was moved. */
+#define GOES_ON (-2)
+
+/* Moves the connect that a packet refuses, if `may_rescue`, or translates a packet of a flow that was moved. */
+static __always_inline int move_or_translate(struct __sk_buff *skb, struct packet *packet, struct tracked *flow,
+					     bool may_rescue)
+{
+	enum drop_reason reason = DROP_NONE;
+	int device = MOVE_NONE;
+
+	if (may_rescue && may_refuse(packet, flow))
+		device = rescue(skb, packet, flow, refusal_reason(packet));
+	if (device)
+		return move(packet, device);
+	if (may_be_moved(packet, flow))
+		reason = translate(skb, packet, flow);
+	return reason ? refuse_answer(skb, packet, reason) : GOES_ON;
+}
+
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
@@ -71,7 +90,6 @@ int from_pod(struct __sk_buff *skb)
 	struct packet packet = {.ifindex = skb->ifindex, .point = EVENT_POINT_FROM_POD};
 	struct tracked flow = {};
 	enum parsed parsed = parse(skb, &packet);
-	enum drop_reason reason;
 	int device, action;
 
 	if (parsed == PARSED_OTHER)
@@ -92,16 +110,9 @@ int from_pod(struct __sk_buff *skb)
 		if (packet.service && packet.flow.proto == IPPROTO_TCP && !packet.stack && !packet.fragment)
 			keep_syn(skb, &packet, flow.hash);
 	}
-	if (may_refuse(&packet, &flow)) {
-		device = rescue(skb, &packet, &flow, refusal_reason(&packet));
-		if (device)
-			return move(&packet, device);
-	}
-	if (may_be_moved(&packet, &flow)) {
-		reason = translate(skb, &packet, &flow);
-		if (reason)
-			return refuse_answer(skb, &packet, reason);
-	}
+	action = move_or_translate(skb, &packet, &flow, true);
+	if (action != GOES_ON)
+		return action;
 	if (may_move(&packet, &flow)) {
 		device = rescue(skb, &packet, &flow, MOVE_REASON_SILENT);
 		if (device)
@@ -125,8 +136,7 @@ int from_network(struct __sk_buff *skb)
 	const struct endpoint_row *to;
 	struct packet packet = {.ifindex = skb->ifindex, .point = EVENT_POINT_FROM_NETWORK};
 	struct tracked flow = {};
-	enum drop_reason reason;
-	int device;
+	int action;
 
 	/* What is malformed is not of the mesh here: it may be of any host. */
 	if (parse(skb, &packet) != PARSED_OK)
@@ -140,16 +150,9 @@ int from_network(struct __sk_buff *skb)
 	if (!to || find_endpoint(packet.source) || !find_mesh_flow(&packet, &flow, packet.source, packet.target))
 		return pass(&packet);
 	packet.ifindex = to->ifindex;
-	if (may_refuse(&packet, &flow)) {
-		device = rescue(skb, &packet, &flow, refusal_reason(&packet));
-		if (device)
-			return move(&packet, device);
-	}
-	if (may_be_moved(&packet, &flow)) {
-		reason = translate(skb, &packet, &flow);
-		if (reason)
-			return refuse_answer(skb, &packet, reason);
-	}
+	action = move_or_translate(skb, &packet, &flow, true);
+	if (action != GOES_ON)
+		return action;
 	return needs_stack(&packet, &flow) ? pass_to_stack(&packet) : deliver_local(skb, &packet, to);
 }
 
@@ -158,8 +161,7 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 {
 	struct packet packet = {.ifindex = skb->ifindex, .point = point};
 	struct tracked flow = {};
-	enum drop_reason reason;
-	int device;
+	int action;
 
 	if (skb->mark == MARK_FORWARDED)
 		return pass(&packet);
@@ -170,17 +172,8 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 		track(&packet, &flow, true);
 		return pass(&packet);
 	}
-	if (point == EVENT_POINT_TO_POD && may_refuse(&packet, &flow)) {
-		device = rescue(skb, &packet, &flow, refusal_reason(&packet));
-		if (device)
-			return move(&packet, device);
-	}
-	if (may_be_moved(&packet, &flow)) {
-		reason = translate(skb, &packet, &flow);
-		if (reason)
-			return finish(&packet, DROP(reason), 0);
-	}
-	return pass(&packet);
+	action = move_or_translate(skb, &packet, &flow, point == EVENT_POINT_TO_POD);
+	return action == GOES_ON ? pass(&packet) : action;
 }
 
 SEC("tc")
