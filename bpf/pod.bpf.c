@@ -16,6 +16,7 @@
  *
  * The first packet of a flow, its close and drops are events for the agent (lib/event.h).
  */
+#include "lib/admit.h"
 #include "lib/deliver.h"
 #include "lib/packet_orig_dst.h"
 #include "lib/refuse.h"
@@ -50,10 +51,18 @@ static __always_inline bool needs_stack(struct packet *packet, struct tracked *f
 	if (packet->stack)
 		return true;
 	if (packet->has_ports)
-		return track(packet, flow, false) & FLOW_VIA_STACK;
+		return track(packet, flow, 0, 0) & FLOW_VIA_STACK;
 	if (is_later_fragment(packet))
 		return fragment_needs_stack(packet);
 	return !packet->is_moved && (!flow->row || (flow->flags & FLOW_VIA_STACK));
+}
+
+/* A packet of a flow that only policy asks about: both directions go through the stack. */
+static __always_inline int pass_by_stack(struct packet *packet, struct tracked *flow)
+{
+	if (packet->has_ports)
+		track(packet, flow, FLOW_VIA_STACK, FLOW_VIA_STACK);
+	return pass_to_stack(packet);
 }
 
 /* A refusal that became the SYN that it refused, and begins at this device; or is dropped. */
@@ -90,7 +99,10 @@ int from_pod(struct __sk_buff *skb)
 	struct packet packet = {.ifindex = skb->ifindex, .point = EVENT_POINT_FROM_POD};
 	struct tracked flow = {};
 	enum parsed parsed = parse(skb, &packet);
+	enum drop_reason reason;
 	int device, action;
+	bool is_mesh;
+	__u64 policy;
 
 	if (parsed == PARSED_OTHER)
 		return pass(&packet);
@@ -103,7 +115,9 @@ int from_pod(struct __sk_buff *skb)
 	if (parsed == PARSED_TAGGED)
 		return pass(&packet);
 	note_way(&packet);
-	if (!find_mesh_flow(&packet, &flow, packet.target, packet.source))
+	policy = policy_of(from);
+	is_mesh = find_mesh_flow(&packet, &flow, packet.target, packet.source);
+	if (!is_mesh && !is_enforced(policy))
 		return pass(&packet);
 	if (may_begin(&packet, &flow)) {
 		note_orig_dst(skb, &packet, from->netns_id);
@@ -119,6 +133,12 @@ int from_pod(struct __sk_buff *skb)
 			return move(&packet, device);
 	}
 	to = find_endpoint(packet.target);
+	settle(&packet, &flow, !is_mesh);
+	reason = admit(&packet, &flow, policy, policy_of(to));
+	if (reason)
+		return deny(skb, &packet, reason);
+	if (!is_mesh)
+		return pass_by_stack(&packet, &flow);
 	if (needs_stack(&packet, &flow))
 		return pass_to_stack(&packet);
 	if (to)
@@ -136,6 +156,7 @@ int from_network(struct __sk_buff *skb)
 	const struct endpoint_row *to;
 	struct packet packet = {.ifindex = skb->ifindex, .point = EVENT_POINT_FROM_NETWORK};
 	struct tracked flow = {};
+	enum drop_reason reason;
 	int action;
 
 	/* What is malformed is not of the mesh here: it may be of any host. */
@@ -153,6 +174,10 @@ int from_network(struct __sk_buff *skb)
 	action = move_or_translate(skb, &packet, &flow, true);
 	if (action != GOES_ON)
 		return action;
+	settle(&packet, &flow, false);
+	reason = admit(&packet, &flow, 0, policy_of(to));
+	if (reason)
+		return deny(skb, &packet, reason);
 	return needs_stack(&packet, &flow) ? pass_to_stack(&packet) : deliver_local(skb, &packet, to);
 }
 
@@ -161,15 +186,26 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 {
 	struct packet packet = {.ifindex = skb->ifindex, .point = point};
 	struct tracked flow = {};
+	enum drop_reason reason;
+	__u64 policy = 0;
+	bool is_mesh;
 	int action;
 
 	if (skb->mark == MARK_FORWARDED)
 		return pass(&packet);
-	if (parse(skb, &packet) != PARSED_OK || !(packet.has_ports || packet.is_error) ||
-	    !find_mesh_flow(&packet, &flow, packet.source, packet.target))
+	if (parse(skb, &packet) != PARSED_OK)
 		return pass(&packet);
+	is_mesh = (packet.has_ports || packet.is_error) && find_mesh_flow(&packet, &flow, packet.source, packet.target);
+	if (point == EVENT_POINT_TO_POD)
+		policy = policy_of(find_endpoint(packet.target));
+	if (!is_mesh && !is_enforced(policy))
+		return pass(&packet);
+	settle(&packet, &flow, true);
+	reason = admit(&packet, &flow, 0, policy);
+	if (reason)
+		return finish(&packet, DROP(reason), 0);
 	if (packet.has_ports) {
-		track(&packet, &flow, true);
+		track(&packet, &flow, is_mesh ? 0 : FLOW_VIA_STACK, FLOW_VIA_STACK);
 		return pass(&packet);
 	}
 	action = move_or_translate(skb, &packet, &flow, point == EVENT_POINT_TO_POD);

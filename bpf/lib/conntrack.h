@@ -23,8 +23,9 @@
 
 #include "config.h"
 #include "hash.h"
-#include "packet.h"
 #include "metrics.h"
+#include "packet.h"
+#include "policy.h"
 
 struct flow_set {
 	struct flow_row row[LIMIT_FLOW_SET];
@@ -95,9 +96,15 @@ static __always_inline __u16 flow_check(__u64 hash, __u32 gen)
 	return ((hash ^ gen) * ROW_CHECK) >> 48;
 }
 
-static __always_inline __u64 flow_word(__u16 check, __u32 flags)
+static __always_inline __u64 flow_word(__u16 check, __u32 flags, __u32 revision)
 {
-	return WORD(flow_word, .check = check, .flags = flags);
+	return WORD(flow_word, .rev = revision, .check = check, .flags = flags);
+}
+
+/* The number of an end of the packet (SOURCE, TARGET) in its flow. */
+static __always_inline __u32 flow_end(const struct packet *packet, __u32 end)
+{
+	return (packet->from_b ^ end) & 1;
 }
 
 static __always_inline bool has_key(const struct flow_row *row, const struct flow_key *key)
@@ -296,6 +303,17 @@ __noinline int row_to_take(const struct flow_set *set, const struct flow_key *ke
 	return taken;
 }
 
+/* The word of an end of the packet (SOURCE, TARGET) in its flow's new row. */
+static __always_inline __u64 first_word(const struct packet *packet, __u32 end, __u16 check, __u32 flags)
+{
+	const struct judgement *judgement = packet->allowed & 1 << end ? judgement_scratch() : NULL;
+	__u32 revision = judgement ? FIELDS(pod_policy_word, judgement->policy[end]).revision : 0;
+
+	if (packet->is_picked_up == end)
+		flags |= FLOW_INITIATOR;
+	return flow_word(check, judgement ? flags | FLOW_ALLOWED : flags, revision);
+}
+
 /* Gives a row to the packet's flow, which `flow` has then; false when there is none to be had. */
 static __always_inline bool insert_flow(const struct packet *packet, struct tracked *flow, __u32 flags, __u32 answers)
 {
@@ -320,8 +338,8 @@ static __always_inline bool insert_flow(const struct packet *packet, struct trac
 		answers |= FLOW_SERVICE;
 	}
 	row->key = packet->flow;
-	row->word[packet->from_b & 1] = flow_word(check, flags | FLOW_INITIATOR);
-	row->word[!(packet->from_b & 1)] = flow_word(check, answers);
+	row->word[packet->from_b & 1] = first_word(packet, SOURCE, check, flags);
+	row->word[!(packet->from_b & 1)] = first_word(packet, TARGET, check, answers);
 	row->sent[packet->from_b & 1] = sent_bits(packet);
 	row->sent[!(packet->from_b & 1)] = 0;
 	row->seen = flow->now;
@@ -329,7 +347,7 @@ static __always_inline bool insert_flow(const struct packet *packet, struct trac
 	__sync_lock_test_and_set(&row->gen, gen);
 	flow->row = row;
 	flow->place = place;
-	flow->flags = flags | FLOW_INITIATOR;
+	flow->flags = packet->is_picked_up ? flags : flags | FLOW_INITIATOR;
 	return true;
 }
 
@@ -400,14 +418,6 @@ static __always_inline void note_packet(const struct tracked *flow, struct packe
 		row->seen = flow->now;
 }
 
-/* The flags of the direction of the answers to this packet. */
-static __always_inline __u32 answer_flags(const struct tracked *flow, const struct packet *packet, __u16 check)
-{
-	__u64 word = READ_ONCE(flow->row->word[!(packet->from_b & 1)]);
-
-	return FIELDS(flow_word, word).check == check ? FIELDS(flow_word, word).flags : 0;
-}
-
 /* Sets and clears flags of both directions. */
 static __always_inline void mark(struct tracked *flow, __u32 set, __u32 clear)
 {
@@ -418,26 +428,26 @@ static __always_inline void mark(struct tracked *flow, __u32 set, __u32 clear)
 
 		if (FIELDS(flow_word, word).check == check)
 			*(volatile __u64 *)&flow->row->word[i] =
-				flow_word(check, (FIELDS(flow_word, word).flags | set) & ~clear);
+				flow_word(check, (FIELDS(flow_word, word).flags | set) & ~clear, FIELDS(flow_word, word).rev);
 	}
 	flow->flags = (flow->flags | set) & ~clear;
 }
 
-static __always_inline bool answers_via_stack(const struct tracked *flow, const struct packet *packet)
+/* The word of the direction of the answers to this packet; 0 when it is of another flow. */
+static __always_inline __u64 answer_word(const struct tracked *flow, const struct packet *packet)
 {
-	__u16 check = flow_check(flow->hash, READ_ONCE(flow->row->gen));
+	__u64 word = READ_ONCE(flow->row->word[!(packet->from_b & 1)]);
 
-	return answer_flags(flow, packet, check) & FLOW_VIA_STACK;
+	return FIELDS(flow_word, word).check == flow_check(flow->hash, READ_ONCE(flow->row->gen)) ? word : 0;
 }
 
 /* From now on the answers to this packet go through the stack, by which it came. */
 static __always_inline void answer_via_stack(const struct tracked *flow, const struct packet *packet)
 {
-	__u16 check = flow_check(flow->hash, READ_ONCE(flow->row->gen));
-	__u32 flags = answer_flags(flow, packet, check);
+	__u64 word = answer_word(flow, packet);
 
-	if (!(flags & FLOW_VIA_STACK))
-		*(volatile __u64 *)&flow->row->word[!(packet->from_b & 1)] = flow_word(check, flags | FLOW_VIA_STACK);
+	if (word && !(FIELDS(flow_word, word).flags & FLOW_VIA_STACK))
+		*(volatile __u64 *)&flow->row->word[!(packet->from_b & 1)] = word | WORD(flow_word, .flags = FLOW_VIA_STACK);
 }
 
 /*
@@ -461,22 +471,28 @@ static __always_inline bool begins_anew(struct packet *packet, const struct trac
 	if (has_ended(flow->row, flow->now) || is_other_connect(packet, flow))
 		return true;
 	return packet->flow.proto == IPPROTO_TCP && !via_stack && !(flow->flags & FLOW_VIA_STACK) &&
-	       answers_via_stack(flow, packet);
+	       (answer_word(flow, packet) & WORD(flow_word, .flags = FLOW_VIA_STACK));
+}
+
+/* Leaves out a row that the packet replaces, so that it says nothing of the packet. `via_stack`: it came through the stack. */
+static __always_inline void settle(struct packet *packet, struct tracked *flow, bool via_stack)
+{
+	if (packet->has_ports && flow->row && begins_flow(packet) && begins_anew(packet, flow, via_stack))
+		flow->row = NULL;
 }
 
 /*
- * The flags of a packet's direction; makes a row if there is none that fits. Without room for one the packet goes
- * through the stack. `flow`: of find_flow(). `via_stack`: the packet came through the stack, and so must the answers.
- * `packet->event` is set to what happened to the flow.
+ * The flags of a packet's direction; makes a row if there is none. Without room for one the packet goes through the stack.
+ * `flow`: of find_flow(), after settle(). `flags`, `answers`: what a new row has of this direction and of the other; with
+ * FLOW_VIA_STACK the answers go through the stack from now on. `packet->event` is set to what happened to the flow.
  */
-static __always_inline __u32 track(struct packet *packet, struct tracked *flow, bool via_stack)
+static __always_inline __u32 track(struct packet *packet, struct tracked *flow, __u32 flags, __u32 answers)
 {
-	__u32 flags = 0, answers = via_stack ? FLOW_VIA_STACK : 0;
 	bool begins = begins_flow(packet);
 
-	if (flow->row && !(begins && begins_anew(packet, flow, via_stack))) {
+	if (flow->row) {
 		note_packet(flow, packet);
-		if (via_stack)
+		if (answers & FLOW_VIA_STACK)
 			answer_via_stack(flow, packet);
 		return flow->flags;
 	}
@@ -485,8 +501,10 @@ static __always_inline __u32 track(struct packet *packet, struct tracked *flow, 
 	if (!begins)
 		flags = answers = packet->is_moved ? FLOW_PICKED_UP : FLOW_VIA_STACK | FLOW_PICKED_UP;
 	if (insert_flow(packet, flow, flags, answers)) {
-		if (!packet->is_moved)
+		if (!packet->is_moved) {
 			packet->event = begins ? EVENT_FLOW_NEW : EVENT_FLOW_PICKED_UP;
+			packet->reply = packet->is_picked_up;
+		}
 		return flags;
 	}
 	count(METRIC_FLOW_FULL);

@@ -48,6 +48,15 @@ static __always_inline void count_drop(enum drop_reason reason)
 	case DROP_NO_ENDPOINT:
 		count(METRIC_NO_ENDPOINT);
 		break;
+	case DROP_EGRESS_DENIED:
+		count(METRIC_EGRESS_DENIED);
+		break;
+	case DROP_INGRESS_DENIED:
+		count(METRIC_INGRESS_DENIED);
+		break;
+	case DROP_UNKNOWN_IDENTITY:
+		count(METRIC_UNKNOWN_IDENTITY);
+		break;
 	}
 }
 

@@ -13,6 +13,7 @@
 
 #include "decision.h"
 #include "packet.h"
+#include "policy.h"
 
 #define NS_PER_S 1000000000ULL
 
@@ -49,34 +50,43 @@ static __always_inline bool wants_event(__u32 kind)
 }
 
 /*
- * True when the endpoint may have this event now; `limited` then has the number of those that it might not have since
- * the last one. Programs on two CPUs that do this at once may let one event more pass.
+ * True when the endpoint may have one more of this kind and reason now: at most `per_s` a second, `burst` at once. `limited`
+ * then has the number of those that it might not have since the last one. Programs on two CPUs that do this at once may let one
+ * more pass.
  */
-static __always_inline bool may_write(const struct packet *packet, __u8 kind, __u8 reason, __u64 now, __u32 *limited)
+static __always_inline bool is_within_rate(const struct event_limit_key *key, __u64 now, __u32 per_s, __u32 burst, __u32 *limited)
 {
-	__u64 share = kind == EVENT_DROP ? NS_PER_S / EVENT_DROPS_PER_S : NS_PER_S / EVENT_FLOWS_PER_S;
-	__u64 most = share * (kind == EVENT_DROP ? EVENT_DROPS_BURST : EVENT_FLOWS_BURST);
-	struct event_limit_key key = {.ifindex = packet->ifindex, .kind = kind, .reason = reason};
+	__u64 share = NS_PER_S / per_s, most = share * burst;
 	struct event_limit_row fresh = {.due = now + share};
 	struct event_limit_row *row;
 	__u64 due;
 
-	row = bpf_map_lookup_elem(&mesh_event_limits_v1, &key);
+	row = bpf_map_lookup_elem(&mesh_event_limits_v1, key);
 	if (!row) {
-		bpf_map_update_elem(&mesh_event_limits_v1, &key, &fresh, BPF_ANY);
+		bpf_map_update_elem(&mesh_event_limits_v1, key, &fresh, BPF_ANY);
 		return true;
 	}
 	due = READ_ONCE(row->due);
 	due = (due > now ? due : now) + share;
 	if (due - now > most) {
 		__sync_fetch_and_add(&row->limited, 1);
-		count(METRIC_EVENT_LIMITED);
 		return false;
 	}
 	*(volatile __u64 *)&row->due = due;
 	if (READ_ONCE(row->limited))
 		*limited = __sync_lock_test_and_set(&row->limited, 0);
 	return true;
+}
+
+static __always_inline bool may_write(const struct packet *packet, __u8 kind, __u8 reason, __u64 now, __u32 *limited)
+{
+	struct event_limit_key key = {.ifindex = packet->ifindex, .kind = kind, .reason = reason};
+	bool may = kind == EVENT_DROP ? is_within_rate(&key, now, EVENT_DROPS_PER_S, EVENT_DROPS_BURST, limited) :
+					is_within_rate(&key, now, EVENT_FLOWS_PER_S, EVENT_FLOWS_BURST, limited);
+
+	if (!may)
+		count(METRIC_EVENT_LIMITED);
+	return may;
 }
 
 /*
@@ -129,6 +139,13 @@ __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decisi
 		if (packet->tcp & TCP_SYN)
 			event->isn = packet->seq;
 		event->move_reason = packet->move_reason;
+	}
+	if (packet->is_judged) {
+		const struct judgement *judgement = judgement_scratch();
+
+		event->source_identity = judgement ? judgement->identity[SOURCE] : 0;
+		event->target_identity = judgement ? judgement->identity[TARGET] : 0;
+		event->rule = judgement ? judgement->rule : 0;
 	}
 	if (packet->service) {
 		event->service = packet->service;

@@ -17,6 +17,7 @@
 #define FRAGMENT_OFFSET 0x1fff
 #define MORE_FRAGMENTS 0x2000
 #define DONT_FRAGMENT 0x4000
+/* linux/icmp.h includes headers of libc. */
 #define ICMP_ECHOREPLY 0
 #define ICMP_DEST_UNREACH 3
 #define ICMP_PORT_UNREACH 3 /* codes up to it: net, host, protocol, port */
@@ -27,6 +28,7 @@
 #define ICMP_NET_DENIED 9
 #define ICMP_HOST_DENIED 10
 #define ICMP_DENIED 13
+#define ICMP_QUOTED (sizeof(struct iphdr) + 8) /* bytes of a packet that an ICMP error quotes at least */
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
@@ -53,7 +55,7 @@ struct packet {
 	__u8 target[16];
 	__u8 from_b;	/* 1: sent by end b of the flow, 0: by end a */
 	__u8 tcp;	/* flags, 0 unless it is TCP */
-	__u8 has_ports; /* `flow` is complete: TCP, UDP or ICMP echo, not a fragment after the first */
+	__u8 has_ports; /* `flow` is complete: TCP, UDP, SCTP or ICMP echo, not a fragment after the first */
 	__u8 is_error;	/* ICMP error: `flow` is that of the packet that it quotes, and the error goes the other way */
 	__u8 stack;	/* it needs the stack: IP options, the end of its TTL, or another protocol */
 	__u8 way;	/* of a fragment after the first: enum fragment_flag bits of its datagram; 0 = not known */
@@ -72,7 +74,10 @@ struct packet {
 	__u8 reply;    /* with an event: the flow began in the other direction */
 	__u8 is_moved; /* it was translated (nat.h): `flow` is its other tuple, but for an ICMP error */
 	__u8 move_reason; /* enum move_reason of a packet that moves its connect */
-	__u8 pad[3];   /* 0: on Linux 6.1 global functions are given no memory that nobody wrote */
+	__u8 allowed;	/* bits 1 << SOURCE, 1 << TARGET: policy of the pod there was asked, and allows it */
+	__u8 is_picked_up; /* it is of a flow that its target began, as policy says; of one without a row */
+	__u8 is_judged; /* policy was asked: judgement_scratch() has what it said */
+	__u8 pad[4];   /* 0: on Linux 6.1 global functions are given no memory that nobody wrote */
 };
 
 /* 0 -> what the packet's pod dialled: only first and last packets of flows ask, and a program's frame has no room for it */
@@ -154,7 +159,7 @@ struct headers {
 	struct iphdr ip;
 } __attribute__((packed));
 
-/* What TCP, UDP and ICMP echo begin with. */
+/* What TCP, UDP, SCTP and ICMP echo begin with. */
 struct ports {
 	__be16 source; /* of ICMP: type and code */
 	__be16 dest;
@@ -218,7 +223,7 @@ static __always_inline bool read_datagram(struct __sk_buff *skb, struct packet *
 	ports = data + L4_OFFSET;
 	*sport = ports->source;
 	*dport = ports->dest;
-	if (proto == IPPROTO_UDP)
+	if (proto != IPPROTO_ICMP)
 		return true;
 	type = bpf_ntohs(ports->source) >> 8;
 	packet->icmp_type = type;
@@ -240,6 +245,12 @@ static __always_inline bool is_denial(const struct packet *packet)
 static __always_inline bool is_unreachable(const struct packet *packet)
 {
 	return packet->is_error && packet->icmp_type == ICMP_DEST_UNREACH && packet->icmp_code <= ICMP_PORT_UNREACH;
+}
+
+/* True for protocols whose header begins with two ports. */
+static __always_inline bool has_port_fields(__u8 proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP;
 }
 
 /* What an ICMP error begins with: its own header, and the start of the packet that caused it. */
@@ -280,7 +291,7 @@ static __always_inline bool read_error(struct __sk_buff *skb, struct packet *pac
 	packet->seq = error->ports.id | (__be32)error->ports.rest << 16;
 	if (error->ip.protocol == IPPROTO_ICMP)
 		from = to = error->ports.id;
-	else if (error->ip.protocol != IPPROTO_TCP && error->ip.protocol != IPPROTO_UDP)
+	else if (!has_port_fields(error->ip.protocol))
 		return false;
 	map_address(source, error->ip.daddr);
 	set_flow(packet, error->ip.protocol, source, to, from);
@@ -313,7 +324,7 @@ static __always_inline bool is_later_fragment(const struct packet *packet)
 }
 
 /*
- * True for a fragment that splits the header of TCP, UDP or ICMP: a later one could give the datagram other ports or flags
+ * True for a fragment that splits the header of TCP, UDP, SCTP or ICMP: a later one could give the datagram other ports or flags
  * than those that were judged (RFC 1858).
  */
 static __always_inline bool splits_header(const struct packet *packet, const struct headers *head)
@@ -321,7 +332,7 @@ static __always_inline bool splits_header(const struct packet *packet, const str
 	__u32 length = head->ip.protocol == IPPROTO_TCP ? TCP_LENGTH : sizeof(struct ports);
 	__u32 offset = (packet->fragment & FRAGMENT_OFFSET) * 8;
 
-	if (head->ip.protocol != IPPROTO_TCP && head->ip.protocol != IPPROTO_UDP && head->ip.protocol != IPPROTO_ICMP)
+	if (!has_port_fields(head->ip.protocol) && head->ip.protocol != IPPROTO_ICMP)
 		return false;
 	return offset ? offset < length : bpf_ntohs(head->ip.tot_len) < head->ip.ihl * 4 + length;
 }
@@ -358,7 +369,7 @@ static __always_inline enum parsed parse(struct __sk_buff *skb, struct packet *p
 		return PARSED_OK;
 	if (proto == IPPROTO_TCP)
 		packet->has_ports = read_tcp(skb, packet, &sport, &dport);
-	else if (proto == IPPROTO_UDP || proto == IPPROTO_ICMP)
+	else if (proto == IPPROTO_UDP || proto == IPPROTO_SCTP || proto == IPPROTO_ICMP)
 		packet->has_ports = read_datagram(skb, packet, proto, &sport, &dport);
 	if (packet->has_ports)
 		set_flow(packet, proto, packet->source, sport, dport);

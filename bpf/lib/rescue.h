@@ -336,7 +336,7 @@ __noinline int write_syn(struct __sk_buff *skb)
 	__builtin_memcpy(head.eth.h_dest, client->host_mac, ETH_ALEN);
 	__builtin_memcpy(&source, move->client + 12, sizeof(source));
 	__builtin_memcpy(&target, move->peer + 12, sizeof(target));
-	head.ip = ip_header(source, target, length, syn->tos);
+	head.ip = ip_header(source, target, IPPROTO_TCP, length, syn->tos);
 	*(__be16 *)(syn->tcp + TCP_CHECK_OFFSET) = 0;
 	*(__be16 *)(syn->tcp + TCP_CHECK_OFFSET) = tcp_check(syn->tcp, length, source, target);
 	if (bpf_skb_store_bytes(skb, 0, &head, sizeof(head), BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH) ||

@@ -41,6 +41,8 @@ enum limit {
 	LIMIT_MOVED_CONNECTS = 4096,	/* moved connects of an address of a pod: an eighth of mesh_nat, which has two rows of each */
 	LIMIT_SYNS = 16384,		/* SYNs of connects to Services that are kept */
 	LIMIT_MOVE_REASONS = 8,		/* counts of a service_moves_row */
+	LIMIT_IDENTITY_BITS = 20,	/* bits of the number of an identity in its cluster */
+	LIMIT_NODE_CLUSTER = 4095,	/* cluster bits of identities that one node knows: ranges of addresses */
 	LIMIT_FLOW_IDLE = 128,		/* units of flow_row.seen after which a flow without connections has ended: 137 s */
 	LIMIT_FLOW_IDLE_TCP = 20480,	/* units of flow_row.seen after which a flow of TCP is forgotten: 6 hours */
 	LIMIT_FRAGMENT_AGE = 28,	/* units of fragment_row.seen for which a row counts: 30 s, in which Linux joins fragments */
@@ -301,10 +303,103 @@ struct endpoint_row {
 	__u32 netns_id;	    /* 1 + the number that the node's side has for the pod's network namespace; 0 = not known */
 	__u32 identity;	    /* reserved: identity number */
 	__u32 flags;	    /* reserved, 0 */
-	__u64 policy;	    /* reserved: set and revision of its policy, one store */
+	__u64 policy;	    /* struct pod_policy_word: its policy; 0 = everything is allowed */
 	__u8 addr[16];	    /* the address, IPv4 as v4-mapped */
 	__u32 moved;	    /* counts its connects that were moved; written by programs */
 	__u32 moves_ended;  /* of these, those that have no rows in mesh_nat any more; stored by the agent every few seconds */
+};
+
+/**
+ * What is enforced for a pod: endpoint_row.policy, one u64 store. A revision is never used twice on a node: flows that an
+ * older one allowed are judged again.
+ */
+struct pod_policy_word {
+	__u64 set : 32;	     /* index into mesh_policy_sets; 0 = everything is allowed */
+	__u64 revision : 32; /* counts what was enforced on this node and allowed less, or otherwise, than before */
+};
+
+/**
+ * Numbers of identities that programs know. That of a label set is its cluster's id << LIMIT_IDENTITY_BITS | its number there;
+ * libs/identity has all that are reserved.
+ */
+enum known_identity {
+	IDENTITY_NONE = 0,	/* not known */
+	IDENTITY_HOST = 1,	/* this node */
+	IDENTITY_WORLD = 2,	/* an address of no cluster */
+	IDENTITY_UNMANAGED = 3, /* with the id of a cluster: an address of its pod ranges of which nothing is known yet */
+};
+
+/** Key of mesh_ipcache (hash). */
+struct ipcache_key {
+	__u8 addr[16]; /* IPv4 as v4-mapped */
+	__u16 space;   /* reserved, 0 */
+	__u16 pad;     /* 0 */
+};
+
+/** Key of mesh_ipcache_prefixes (longest prefix). */
+struct ipcache_prefix_key {
+	__u32 length;  /* significant bits of what follows: 32 + those of addr */
+	__u16 space;   /* reserved, 0 */
+	__u16 pad;     /* 0 */
+	__u8 addr[16]; /* first address of the range, IPv4 as v4-mapped */
+};
+
+/** Bits of ipcache_row.flags. */
+enum ipcache_flag {
+	IPCACHE_EXACT = 1, /* of a prefix: each address that is known has a row of its own */
+};
+
+/** Value of mesh_ipcache and mesh_ipcache_prefixes: whose address it is. Inserted and deleted, never rewritten. */
+struct ipcache_row {
+	__u32 identity; /* identity number */
+	__u32 node;	/* index into mesh_nodes; 0 = not known */
+	__u16 flags;	/* enum ipcache_flag */
+	__u16 check;	/* of mesh_ipcache: hash of the key (key_check()); another value is a miss */
+};
+
+/** What a set says of one direction of an identity. One u32. */
+struct peer_verdict {
+	__u32 number : 30; /* the rule that decided for all ports, or the class whose rows decide by protocol and port */
+	__u32 allow : 1;   /* all ports are allowed; else, if all_ports, denied */
+	__u32 all_ports : 1;	   /* number is a rule; else a class */
+};
+
+/** Row of mesh_policy_sets (mapped array): of identities without a row in mesh_policy_peers. Row 0 stays empty. */
+struct policy_set_row {
+	__u32 in;  /* struct peer_verdict of what the identity sends to the pod */
+	__u32 out; /* struct peer_verdict of what the pod sends to the identity */
+};
+
+/** Key of mesh_policy_peers (hash). */
+struct policy_peer_key {
+	__u32 set;	/* index into mesh_policy_sets */
+	__u32 identity; /* of the other end */
+};
+
+/** Value of mesh_policy_peers. Inserted before a pod has the set, deleted after; and with the identity. Never rewritten. */
+struct policy_peer_row {
+	__u32 set;	/* as in the key; another value is one that cannot be trusted, and denies */
+	__u32 identity; /* as in the key, too */
+	__u32 in;	/* struct peer_verdict of what the identity sends to the pod */
+	__u32 out;	/* struct peer_verdict of what the pod sends to the identity */
+};
+
+/** Key of mesh_policy_ports (longest prefix). What no row of the class has is denied. */
+struct policy_port_key {
+	__u32 length; /* significant bits of what follows: 32 = all protocols, 48 = all ports of one, 48 to 64 = a range of ports */
+	__u32 class;  /* number of the class */
+	__u8 proto;   /* IP protocol */
+	__u8 pad;     /* 0 */
+	__be16 port;  /* port of the end at which the flow did not begin; of ICMP: type and code */
+};
+
+/** Value of mesh_policy_ports. Never rewritten. */
+struct policy_port_row {
+	__u32 class;  /* as in the key; another value denies */
+	__u32 rule;   /* the rule that decided */
+	__u8 allow;   /* 1 = allowed, 0 = denied */
+	__u8 flags;   /* reserved, 0 */
+	__be16 proxy; /* reserved: port of the proxy to which it goes */
 };
 
 /** Key of mesh_pod_ranges (longest prefix). */
@@ -341,11 +436,12 @@ enum flow_flag {
 	FLOW_SERVICE = 8,   /* the pod at which it began dialled a Service: mesh_flow_bodies says which */
 	FLOW_NAT = 16,	    /* its packets are translated: mesh_nat says how */
 	FLOW_PINNED = 32,   /* its connect is not moved: a filter refused it */
+	FLOW_ALLOWED = 64,  /* policy of the pod at this end allowed the flow, at revision flow_word.rev */
 };
 
 /** What is known of one direction of a flow. One u64, written by one store. */
 struct flow_word {
-	__u64 rev : 32;	  /* reserved: revision of the policy that allowed it */
+	__u64 rev : 32;	  /* with FLOW_ALLOWED: the revision of its policy that the pod had then */
 	__u64 check : 16; /* hash of the key and of the row's gen (flow_check()); another value is a miss */
 	__u64 flags : 16; /* enum flow_flag */
 };
@@ -506,6 +602,8 @@ enum event_limit {
 	EVENT_DROPS_BURST = 20,		  /* of them at once */
 	EVENT_FLOWS_PER_S = 20000,	  /* events of flows a second, for each kind and endpoint */
 	EVENT_FLOWS_BURST = 20000,	  /* of them at once */
+	EVENT_REFUSALS_PER_S = 100,	  /* ICMP errors a second that programs write, for each endpoint and reason */
+	EVENT_REFUSALS_BURST = 100,	  /* of them at once */
 };
 
 /** Setting of mesh_event_settings: what programs write. One word. */
@@ -517,7 +615,7 @@ struct event_settings_row {
 /** Key of mesh_event_limits (LRU). */
 struct event_limit_key {
 	__u32 ifindex; /* the node's side of the pod's veth; an uplink where the pod is not known */
-	__u8 kind;     /* enum event_kind */
+	__u8 kind;     /* enum event_kind; EVENT_NONE: ICMP errors that programs write */
 	__u8 reason;   /* enum drop_reason */
 	__u16 pad;     /* 0 */
 };
@@ -555,14 +653,14 @@ struct packet_event {
 	__be16 length;		/* of the IP packet */
 	__u32 ifindex;		/* device of the pod of this node; an uplink where the pod is not known */
 	__u32 limited;		/* events of this kind, reason and device that were not written since the last one that was */
-	__u32 source_identity;	/* reserved: identity of the source */
-	__u32 target_identity;	/* reserved: identity of the target */
+	__u32 source_identity;	/* identity of the source, if policy of the target was asked; 0 = not known */
+	__u32 target_identity;	/* identity of the target, if policy of the source was asked */
 	__u8 vip[16];		/* address of the Service that the flow's pod dialled, if that is of this node */
 	__be16 vip_port;	/* its port */
 	__be16 wire_port;	/* source port on the wire of a connect that was moved */
 	__u32 service;		/* index into mesh_services; 0 = the pod dialled no Service */
 	__u32 backend;		/* backend id */
-	__u32 rule;		/* reserved: rule of policy that decided */
+	__u32 rule;		/* rule of policy that decided; 0 = none */
 	__be32 isn;		/* sequence number of a SYN */
 	__u32 move_reason;	/* enum move_reason of EVENT_MOVED, of which backend is the one that it goes to */
 	__u32 spare[2];		/* 0 */
@@ -599,6 +697,9 @@ enum drop_reason {
 	DROP_LATE_ANSWER = 6,	  /* a backend answered a connect that was moved to another one */
 	DROP_PORT_TAKEN = 7,	  /* a pod sends from a port that a moved connect of it has on the wire, to the same backend */
 	DROP_NO_ENDPOINT = 8,	  /* a connect from another node to an address of this node's range that no pod has: answered with RST */
+	DROP_EGRESS_DENIED = 9,	  /* policy of the pod that sends it does not allow the flow */
+	DROP_INGRESS_DENIED = 10, /* policy of the pod that it is for does not allow the flow */
+	DROP_UNKNOWN_IDENTITY = 11, /* policy is asked about an address of a pod range of which nothing is known yet */
 };
 
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
@@ -620,7 +721,7 @@ enum metric {
 	METRIC_MALFORMED = 14,		/* dropped: a packet has two tags of VLANs or no whole IPv4 header, or is a fragment that splits the transport header */
 	METRIC_DELIVER = 15,		/* packet delivered to a pod of this node */
 	METRIC_FORWARD = 16,		/* packet forwarded to another node */
-	METRIC_TO_STACK = 17,		/* packet between pods of the mesh left to the node's network stack */
+	METRIC_TO_STACK = 17,		/* packet of a flow that is tracked left to the node's network stack */
 	METRIC_FLOW_NEW = 18,		/* flow between pods of the mesh seen for the first time */
 	METRIC_FLOW_PICKED_UP = 19,	/* flow that is older than its entry: evicted, or older than the programs */
 	METRIC_FLOW_FULL = 20,		/* flow whose entry could not be inserted: its packets go through the stack */
@@ -635,6 +736,11 @@ enum metric {
 	METRIC_NO_ENDPOINT = 29,	/* refused: a connect from another node to an address of this node's range that no pod has */
 	METRIC_FRAGMENT_UNKNOWN = 30,	/* fragment that came before the first of its datagram, all of which goes through the stack */
 	METRIC_MOVE_DENIED = 31,	/* connect to a Service that is not moved from now on: an ICMP error said that a filter refused it */
+	METRIC_EGRESS_DENIED = 32,	/* dropped: policy of the pod that sends it does not allow the flow */
+	METRIC_INGRESS_DENIED = 33,	/* dropped: policy of the pod that it is for does not allow the flow */
+	METRIC_UNKNOWN_IDENTITY = 34,	/* dropped: policy is asked about an address of a pod range of which nothing is known yet */
+	METRIC_JUDGED = 35,		/* policy of a pod asked about a flow */
+	METRIC_PROHIBITED = 36,		/* ICMP error written to the sender of what policy does not allow */
 };
 
 #endif

@@ -17,6 +17,13 @@ struct tcp_header {
 	__be16 urgent;
 };
 
+struct icmp_header {
+	__u8 type;
+	__u8 code;
+	__be16 check;
+	__be32 rest;
+};
+
 /* What a TCP checksum covers besides the segment. */
 struct pseudo_header {
 	__be32 source;
@@ -40,8 +47,8 @@ static __always_inline __u16 tcp_check(const void *tcp, __u32 length, __be32 sou
 	return fold(bpf_csum_diff(NULL, 0, (void *)tcp, length, bpf_csum_diff(NULL, 0, (void *)&pseudo, sizeof(pseudo), 0)));
 }
 
-/* The IP header of a segment of TCP. */
-static __always_inline struct iphdr ip_header(__be32 source, __be32 target, __u32 length, __u8 tos)
+/* The IP header of a packet with `length` bytes behind it. */
+static __always_inline struct iphdr ip_header(__be32 source, __be32 target, __u8 proto, __u32 length, __u8 tos)
 {
 	struct iphdr ip = {
 		.version = 4,
@@ -50,7 +57,7 @@ static __always_inline struct iphdr ip_header(__be32 source, __be32 target, __u3
 		.tot_len = bpf_htons(sizeof(ip) + length),
 		.frag_off = bpf_htons(DONT_FRAGMENT),
 		.ttl = 64,
-		.protocol = IPPROTO_TCP,
+		.protocol = proto,
 		.saddr = source,
 		.daddr = target,
 	};

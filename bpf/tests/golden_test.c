@@ -196,6 +196,33 @@ static void pods(void)
 	CHECK("fragment_row", fragment);
 }
 
+static void policies(void)
+{
+	struct pod_policy_word policy = {.set = 0x01020304, .revision = 0x11121314};
+	struct ipcache_key exact = {.space = 0x0102};
+	struct ipcache_prefix_key prefix = {.length = 32 + 112, .space = 0x0102};
+	struct ipcache_row row = {.identity = 0x00100101, .node = 9, .flags = IPCACHE_EXACT, .check = 0xabcd};
+	struct peer_verdict verdict = {.number = 0x01020304, .allow = 1};
+	struct policy_set_row set = {.in = 0x01020304, .out = 0x11121314};
+	struct policy_peer_key peer_key = {.set = 5, .identity = 0x00100101};
+	struct policy_peer_row peer = {.set = 5, .identity = 0x00100101, .in = 0x01020304, .out = 0x11121314};
+	struct policy_port_key port_key = {.length = 60, .class = 7, .proto = PROTO_TCP, .port = htons(8080)};
+	struct policy_port_row port = {.class = 7, .rule = 0x01020304, .allow = 1, .flags = 2, .proxy = htons(15001)};
+
+	address(exact.addr, "::ffff:10.1.0.1");
+	address(prefix.addr, "::ffff:10.1.0.0");
+	CHECK("pod_policy_word", policy);
+	CHECK("ipcache_key", exact);
+	CHECK("ipcache_prefix_key", prefix);
+	CHECK("ipcache_row", row);
+	CHECK("peer_verdict", verdict);
+	CHECK("policy_set_row", set);
+	CHECK("policy_peer_key", peer_key);
+	CHECK("policy_peer_row", peer);
+	CHECK("policy_port_key", port_key);
+	CHECK("policy_port_row", port);
+}
+
 static void moves(void)
 {
 	struct flow_body body = {.vip_port = htons(80), .service = 2, .backend = 1 << 24 | 3, .isn = htonl(0x11223344),
@@ -246,6 +273,7 @@ int main(void)
 	floors();
 	sockets();
 	pods();
+	policies();
 	moves();
 	events();
 	if (!failures)

@@ -11,12 +11,12 @@ export {
   createBodyReader,
   createFlowLookup,
   createFlowReader,
-  type OriginalDestination,
   type Flow,
   type FlowTable,
   flowBodyCheck,
   flowRowCheck,
   flowTime,
+  type OriginalDestination,
 } from "./flows.js";
 export * from "./gen/index.js";
 export { createGracePeriod } from "./grace.js";

@@ -20,7 +20,7 @@ export interface EndpointRow {
   readonly identity: number;
   /** reserved, 0 */
   readonly flags: number;
-  /** reserved: set and revision of its policy, one store */
+  /** struct pod_policy_word: its policy; 0 = everything is allowed */
   readonly policy: bigint;
   /** the address, IPv4 as v4-mapped */
   readonly addr: Uint8Array;

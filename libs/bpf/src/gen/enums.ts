@@ -44,6 +44,10 @@ export const Limit = {
   Syns: 16384,
   /** counts of a service_moves_row */
   MoveReasons: 8,
+  /** bits of the number of an identity in its cluster */
+  IdentityBits: 20,
+  /** cluster bits of identities that one node knows: ranges of addresses */
+  NodeCluster: 4095,
   /** units of flow_row.seen after which a flow without connections has ended: 137 s */
   FlowIdle: 128,
   /** units of flow_row.seen after which a flow of TCP is forgotten: 6 hours */
@@ -75,6 +79,8 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [4096, { name: "moved_connects", text: "moved connects of an address of a pod: an eighth of mesh_nat, which has two rows of each" }],
   [16384, { name: "syns", text: "SYNs of connects to Services that are kept" }],
   [8, { name: "move_reasons", text: "counts of a service_moves_row" }],
+  [20, { name: "identity_bits", text: "bits of the number of an identity in its cluster" }],
+  [4095, { name: "node_cluster", text: "cluster bits of identities that one node knows: ranges of addresses" }],
   [128, { name: "flow_idle", text: "units of flow_row.seen after which a flow without connections has ended: 137 s" }],
   [20480, { name: "flow_idle_tcp", text: "units of flow_row.seen after which a flow of TCP is forgotten: 6 hours" }],
   [28, { name: "fragment_age", text: "units of fragment_row.seen for which a row counts: 30 s, in which Linux joins fragments" }],
@@ -187,6 +193,40 @@ export const NodeFlagHelp: ReadonlyMap<number, { readonly name: string; readonly
   [1, { name: "local", text: "the node that has this map" }],
 ]);
 
+/**
+ * Numbers of identities that programs know. That of a label set is its cluster's id << LIMIT_IDENTITY_BITS | its number there;
+ * libs/identity has all that are reserved.
+ */
+export const KnownIdentity = {
+  /** not known */
+  None: 0,
+  /** this node */
+  Host: 1,
+  /** an address of no cluster */
+  World: 2,
+  /** with the id of a cluster: an address of its pod ranges of which nothing is known yet */
+  Unmanaged: 3,
+} as const;
+export type KnownIdentity = (typeof KnownIdentity)[keyof typeof KnownIdentity];
+/** Name and meaning of each value, for tables and metrics. */
+export const KnownIdentityHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [0, { name: "none", text: "not known" }],
+  [1, { name: "host", text: "this node" }],
+  [2, { name: "world", text: "an address of no cluster" }],
+  [3, { name: "unmanaged", text: "with the id of a cluster: an address of its pod ranges of which nothing is known yet" }],
+]);
+
+/** Bits of ipcache_row.flags. */
+export const IpcacheFlag = {
+  /** of a prefix: each address that is known has a row of its own */
+  Exact: 1,
+} as const;
+export type IpcacheFlag = (typeof IpcacheFlag)[keyof typeof IpcacheFlag];
+/** Name and meaning of each value, for tables and metrics. */
+export const IpcacheFlagHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
+  [1, { name: "exact", text: "of a prefix: each address that is known has a row of its own" }],
+]);
+
 /** Bits of flow_word.flags. */
 export const FlowFlag = {
   /** the first packet that was seen had this direction */
@@ -201,6 +241,8 @@ export const FlowFlag = {
   Nat: 16,
   /** its connect is not moved: a filter refused it */
   Pinned: 32,
+  /** policy of the pod at this end allowed the flow, at revision flow_word.rev */
+  Allowed: 64,
 } as const;
 export type FlowFlag = (typeof FlowFlag)[keyof typeof FlowFlag];
 /** Name and meaning of each value, for tables and metrics. */
@@ -211,6 +253,7 @@ export const FlowFlagHelp: ReadonlyMap<number, { readonly name: string; readonly
   [8, { name: "service", text: "the pod at which it began dialled a Service: mesh_flow_bodies says which" }],
   [16, { name: "nat", text: "its packets are translated: mesh_nat says how" }],
   [32, { name: "pinned", text: "its connect is not moved: a filter refused it" }],
+  [64, { name: "allowed", text: "policy of the pod at this end allowed the flow, at revision flow_word.rev" }],
 ]);
 
 /** Bits of flow_row.sent: what an end of a flow has sent. */
@@ -382,6 +425,10 @@ export const EventLimit = {
   FlowsPerS: 20000,
   /** of them at once */
   FlowsBurst: 20000,
+  /** ICMP errors a second that programs write, for each endpoint and reason */
+  RefusalsPerS: 100,
+  /** of them at once */
+  RefusalsBurst: 100,
 } as const;
 export type EventLimit = (typeof EventLimit)[keyof typeof EventLimit];
 /** Name and meaning of each value, for tables and metrics. */
@@ -391,6 +438,8 @@ export const EventLimitHelp: ReadonlyMap<number, { readonly name: string; readon
   [20, { name: "drops_burst", text: "of them at once" }],
   [20000, { name: "flows_per_s", text: "events of flows a second, for each kind and endpoint" }],
   [20000, { name: "flows_burst", text: "of them at once" }],
+  [100, { name: "refusals_per_s", text: "ICMP errors a second that programs write, for each endpoint and reason" }],
+  [100, { name: "refusals_burst", text: "of them at once" }],
 ]);
 
 /** What a program decides about a connect, a datagram or a packet. */
@@ -442,6 +491,12 @@ export const DropReason = {
   PortTaken: 7,
   /** a connect from another node to an address of this node's range that no pod has: answered with RST */
   NoEndpoint: 8,
+  /** policy of the pod that sends it does not allow the flow */
+  EgressDenied: 9,
+  /** policy of the pod that it is for does not allow the flow */
+  IngressDenied: 10,
+  /** policy is asked about an address of a pod range of which nothing is known yet */
+  UnknownIdentity: 11,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 /** Name and meaning of each value, for tables and metrics. */
@@ -455,6 +510,9 @@ export const DropReasonHelp: ReadonlyMap<number, { readonly name: string; readon
   [6, { name: "late_answer", text: "a backend answered a connect that was moved to another one" }],
   [7, { name: "port_taken", text: "a pod sends from a port that a moved connect of it has on the wire, to the same backend" }],
   [8, { name: "no_endpoint", text: "a connect from another node to an address of this node's range that no pod has: answered with RST" }],
+  [9, { name: "egress_denied", text: "policy of the pod that sends it does not allow the flow" }],
+  [10, { name: "ingress_denied", text: "policy of the pod that it is for does not allow the flow" }],
+  [11, { name: "unknown_identity", text: "policy is asked about an address of a pod range of which nothing is known yet" }],
 ]);
 
 /** Counters of mesh_metrics (per CPU, u64): index and meaning. */
@@ -493,7 +551,7 @@ export const Metric = {
   Deliver: 15,
   /** packet forwarded to another node */
   Forward: 16,
-  /** packet between pods of the mesh left to the node's network stack */
+  /** packet of a flow that is tracked left to the node's network stack */
   ToStack: 17,
   /** flow between pods of the mesh seen for the first time */
   FlowNew: 18,
@@ -523,6 +581,16 @@ export const Metric = {
   FragmentUnknown: 30,
   /** connect to a Service that is not moved from now on: an ICMP error said that a filter refused it */
   MoveDenied: 31,
+  /** dropped: policy of the pod that sends it does not allow the flow */
+  EgressDenied: 32,
+  /** dropped: policy of the pod that it is for does not allow the flow */
+  IngressDenied: 33,
+  /** dropped: policy is asked about an address of a pod range of which nothing is known yet */
+  UnknownIdentity: 34,
+  /** policy of a pod asked about a flow */
+  Judged: 35,
+  /** ICMP error written to the sender of what policy does not allow */
+  Prohibited: 36,
 } as const;
 export type Metric = (typeof Metric)[keyof typeof Metric];
 /** Name and meaning of each value, for tables and metrics. */
@@ -544,7 +612,7 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [14, { name: "malformed", text: "dropped: a packet has two tags of VLANs or no whole IPv4 header, or is a fragment that splits the transport header" }],
   [15, { name: "deliver", text: "packet delivered to a pod of this node" }],
   [16, { name: "forward", text: "packet forwarded to another node" }],
-  [17, { name: "to_stack", text: "packet between pods of the mesh left to the node's network stack" }],
+  [17, { name: "to_stack", text: "packet of a flow that is tracked left to the node's network stack" }],
   [18, { name: "flow_new", text: "flow between pods of the mesh seen for the first time" }],
   [19, { name: "flow_picked_up", text: "flow that is older than its entry: evicted, or older than the programs" }],
   [20, { name: "flow_full", text: "flow whose entry could not be inserted: its packets go through the stack" }],
@@ -559,4 +627,9 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [29, { name: "no_endpoint", text: "refused: a connect from another node to an address of this node's range that no pod has" }],
   [30, { name: "fragment_unknown", text: "fragment that came before the first of its datagram, all of which goes through the stack" }],
   [31, { name: "move_denied", text: "connect to a Service that is not moved from now on: an ICMP error said that a filter refused it" }],
+  [32, { name: "egress_denied", text: "dropped: policy of the pod that sends it does not allow the flow" }],
+  [33, { name: "ingress_denied", text: "dropped: policy of the pod that it is for does not allow the flow" }],
+  [34, { name: "unknown_identity", text: "dropped: policy is asked about an address of a pod range of which nothing is known yet" }],
+  [35, { name: "judged", text: "policy of a pod asked about a flow" }],
+  [36, { name: "prohibited", text: "ICMP error written to the sender of what policy does not allow" }],
 ]);

@@ -5,7 +5,7 @@ import { viewOf } from "../codec.js";
 export interface EventLimitKey {
   /** the node's side of the pod's veth; an uplink where the pod is not known */
   readonly ifindex: number;
-  /** enum event_kind */
+  /** enum event_kind; EVENT_NONE: ICMP errors that programs write */
   readonly kind: number;
   /** enum drop_reason */
   readonly reason: number;

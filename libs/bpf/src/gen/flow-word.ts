@@ -3,7 +3,7 @@ import { bits, highHalf, lowHalf, viewOf, word64 } from "../codec.js";
 
 /** What is known of one direction of a flow. One u64, written by one store. */
 export interface FlowWord {
-  /** reserved: revision of the policy that allowed it */
+  /** with FLOW_ALLOWED: the revision of its policy that the pod had then */
   readonly rev: number;
   /** hash of the key and of the row's gen (flow_check()); another value is a miss */
   readonly check: number;

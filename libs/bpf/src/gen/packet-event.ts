@@ -42,9 +42,9 @@ export interface PacketEvent {
   readonly ifindex: number;
   /** events of this kind, reason and device that were not written since the last one that was */
   readonly limited: number;
-  /** reserved: identity of the source */
+  /** identity of the source, if policy of the target was asked; 0 = not known */
   readonly sourceIdentity: number;
-  /** reserved: identity of the target */
+  /** identity of the target, if policy of the source was asked */
   readonly targetIdentity: number;
   /** address of the Service that the flow's pod dialled, if that is of this node */
   readonly vip: Uint8Array;
@@ -56,7 +56,7 @@ export interface PacketEvent {
   readonly service: number;
   /** backend id */
   readonly backend: number;
-  /** reserved: rule of policy that decided */
+  /** rule of policy that decided; 0 = none */
   readonly rule: number;
   /** sequence number of a SYN */
   readonly isn: number;

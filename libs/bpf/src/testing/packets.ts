@@ -91,7 +91,7 @@ function writeL4(l4: Buffer, { protocol, sourcePort, targetPort, flags, seq, ack
   }
 }
 
-/** What programs change of a frame. `checksumOk`: that of IPv4. */
+/** What programs change of a frame. `checksumOk`: that of IPv4. `sourcePort`: of ICMP type and code, as in `PacketFields`. */
 export function readPacket(frame: Uint8Array) {
   const bytes = Buffer.from(frame);
   const mac = (at: number) =>
@@ -100,8 +100,10 @@ export function readPacket(frame: Uint8Array) {
       .toString("hex")
       .replace(/..(?!$)/g, "$&:");
   const ip = bytes.subarray(ETH, ETH + 20);
-  const target = ip.subarray(16).join(".");
-  return { targetMac: mac(0), sourceMac: mac(6), target, ttl: ip[8], checksumOk: ipChecksum(ip) === 0 };
+  const [source, target] = [ip.subarray(12, 16).join("."), ip.subarray(16).join(".")];
+  const sourcePort = bytes.length > ETH + 21 ? bytes.readUInt16BE(ETH + 20) : undefined;
+  const header = { source, target, ttl: ip[8], protocol: ip[9], checksumOk: ipChecksum(ip) === 0 };
+  return { targetMac: mac(0), sourceMac: mac(6), ...header, sourcePort };
 }
 
 /** Two ends as `10.1.0.1:80`, the numbers and the flags of a TCP segment. */

@@ -5,7 +5,7 @@ import { bytesKey, formatAddress, parseAddress, parsePrefix } from "@isthmus/mod
 import type { HashPort } from "@isthmus/reconcile";
 import { type MechanismName, openDeviceLinks } from "../attach/device-links.js";
 import { type Datapath, openDatapath } from "../datapath.js";
-import { createBodyReader, createFlowReader, type OriginalDestination, flowTime } from "../flows.js";
+import { createBodyReader, createFlowReader, flowTime, type OriginalDestination } from "../flows.js";
 import {
   EndpointKey,
   EndpointRow,

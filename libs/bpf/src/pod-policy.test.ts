@@ -1,0 +1,504 @@
+/** Policies of pods on packets, packet in, packet out. Their rows in the maps are written by hand. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { SCTP, UDP } from "@isthmus/model";
+import {
+  DropReason,
+  EventKind,
+  FlowFlag,
+  FlowWord,
+  IpcacheKey,
+  IpcacheRow,
+  KnownIdentity,
+  MAP_NAMES,
+  PolicyPeerKey,
+  PolicyPeerRow,
+} from "./gen/index.js";
+import { native } from "./native.js";
+import { makeNetns, makeVeth } from "./testing/netns.js";
+import { ICMP, makePacket, type PacketFields, quote, readPacket, TcpFlag } from "./testing/packets.js";
+import { loadPodPrograms, type PodProgram } from "./testing/pod-programs.js";
+import { ALLOW, createPolicyWriter, type TestClassRow } from "./testing/policy-rows.js";
+import { TcAction } from "./testing/skb-run.js";
+
+const A = { address: "10.1.0.1", ifindex: 11, mac: "02:00:00:00:0a:01", hostMac: "02:00:00:00:0a:02", row: 1 };
+const B = { address: "10.1.0.2", ifindex: 12, mac: "02:00:00:00:0b:01", hostMac: "02:00:00:00:0b:02", row: 2 };
+const UPLINK = 13;
+const FAR = "10.2.0.9";
+const WORLD = "192.0.2.1";
+const NODE = "192.168.9.1";
+const OTHER_NODE = "192.168.9.2";
+const REMOTE_NODE = 6;
+const [ID_A, ID_B, ID_FAR] = [(1 << 20) | 101, (1 << 20) | 102, (2 << 20) | 103];
+const UNMANAGED = (2 << 20) | KnownIdentity.Unmanaged;
+const [SYN_ACK, FIN_ACK] = [TcpFlag.Syn | TcpFlag.Ack, TcpFlag.Fin | TcpFlag.Ack];
+const { Drop, Redirect, Unspecified } = TcAction;
+
+/** A node with the pods A and B, whose identities are known, and no policy. */
+function setUp(t: TestContext) {
+  const netns = makeNetns(t);
+  for (const [i, name] of ["a", "b", "up"].entries()) makeVeth(netns, `${name}0`, `${name}1`, A.ifindex + i);
+  netns.ip("addr", "add", `${NODE}/24`, "dev", "up0");
+  netns.ip("route", "add", "10.2.0.0/16", "via", OTHER_NODE);
+  netns.ip("neigh", "add", OTHER_NODE, "lladdr", "02:00:00:00:0c:02", "dev", "up0");
+  netns.sysctl("net.ipv4.ip_forward=1");
+  const programs = loadPodPrograms(t);
+  programs.addPod(A);
+  programs.addPod(B);
+  programs.addRange("10.1.0.0/16", 1);
+  programs.addRange("10.2.0.0/16", 2);
+  const policy = createPolicyWriter(programs.loaded);
+  for (const [address, identity] of [
+    [A.address, ID_A],
+    [B.address, ID_B],
+    [FAR, ID_FAR],
+    [NODE, KnownIdentity.Host],
+    [OTHER_NODE, REMOTE_NODE],
+  ] as const)
+    policy.identity(address, identity);
+  policy.prefix("10.2.0.0/16", UNMANAGED, true);
+
+  /** What a program makes of a packet from A to B, as far as `fields` say nothing else. */
+  const runOn = (program: PodProgram, fields: Partial<PacketFields> = {}, ifindex = A.ifindex) =>
+    programs.run(
+      program,
+      makePacket({ source: A.address, target: B.address, sourceMac: A.mac, ...fields }),
+      { ifindex },
+      netns.path,
+    );
+
+  /** Its action; `Drop` also for a packet that is dropped and answered. */
+  async function run(...given: Parameters<typeof runOn>): Promise<number> {
+    const { action, packet } = await runOn(...given);
+    return isRefusal(packet) ? Drop : action;
+  }
+
+  /** `run` of the answer: from B to A. */
+  const answer = (program: PodProgram, fields: Partial<PacketFields> = {}) =>
+    run(
+      program,
+      {
+        ...{ source: B.address, target: A.address, sourcePort: 80, targetPort: 40_000, sourceMac: B.mac },
+        ...{ flags: SYN_ACK, ...fields },
+      },
+      B.ifindex,
+    );
+
+  /** Whether the ends of the only flow were allowed, and at which revision: of A, then of the other end. */
+  function allowed(): readonly (number | undefined)[] {
+    const [flow, ...more] = programs.flows();
+    assert.deepEqual(more, []);
+    const words = flow?.row.word.map((word) => FlowWord.fromWord(word)) ?? [];
+    const revisions = words.map(({ flags, rev }) => ((flags & FlowFlag.Allowed) === 0 ? undefined : rev));
+    const [first] = [...(flow?.flags.keys() ?? [])];
+    return first?.startsWith(A.address) ? revisions : revisions.reverse();
+  }
+
+  /** Counters that are not 0, but for that of answers to what is denied. */
+  function counts(): Readonly<Record<string, number>> {
+    return Object.fromEntries(Object.entries(programs.counts()).filter(([name]) => name !== "prohibited"));
+  }
+
+  return { ...programs, policy, runOn, run, answer, allowed, counts, told: () => programs.counts()["prohibited"] ?? 0 };
+}
+
+/** True for the ICMP error that says that a filter dropped a packet. */
+function isRefusal(packet: Uint8Array): boolean {
+  const { protocol, sourcePort } = readPacket(packet);
+  return protocol === ICMP && sourcePort === 0x030d;
+}
+
+test("a pod without a policy may send and receive everything, and nobody is asked", async (t) => {
+  const node = setUp(t);
+  assert.equal(await node.run("from_pod"), Redirect);
+  assert.deepEqual(node.counts(), { flow_new: 1, deliver: 1 });
+  assert.deepEqual(node.allowed(), [undefined, undefined]);
+});
+
+test("what the sender's policy does not allow is dropped, and gets no entry", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, { in: ALLOW });
+  node.policy.enforce(A.row, 5, 1);
+  assert.equal(await node.run("from_pod"), Drop);
+  assert.equal(await node.run("from_pod", { target: FAR }), Drop);
+  assert.equal(await node.run("from_pod", { target: WORLD }), Drop);
+  assert.deepEqual([node.flows(), node.counts()], [[], { judged: 3, egress_denied: 3 }]);
+});
+
+for (const [program, fields, ifindex] of [
+  ["from_pod", {}, A.ifindex],
+  ["from_network", { source: FAR }, UPLINK],
+  ["to_pod", { source: FAR }, B.ifindex],
+  ["to_pod", { source: WORLD }, B.ifindex],
+  ["to_pod", { source: OTHER_NODE }, B.ifindex],
+] as const) {
+  const sender = "source" in fields ? fields.source : A.address;
+  test(`what the receiver's policy does not allow is dropped in ${program}, from ${sender}`, async (t) => {
+    const node = setUp(t);
+    node.policy.set(5, { out: ALLOW });
+    node.policy.enforce(B.row, 5, 1);
+    assert.equal(await node.run(program, fields, ifindex), Drop);
+    assert.deepEqual([node.flows(), node.counts()], [[], { judged: 1, ingress_denied: 1 }]);
+  });
+}
+
+test("the node itself reaches its pods, and gets answers, whatever their policy says", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.enforce(B.row, 5, 1);
+  assert.equal(await node.run("to_pod", { source: NODE }, B.ifindex), Unspecified);
+  assert.equal(await node.answer("from_pod", { target: NODE }), Unspecified);
+  assert.equal(await node.answer("from_pod", { target: NODE, targetPort: 10250, flags: TcpFlag.Syn }), Drop);
+  assert.deepEqual(node.counts(), { judged: 2, flow_new: 1, to_stack: 1, egress_denied: 1 });
+});
+
+test("both ends of a flow are asked at its first packet, and then nobody until a revision changes", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.peer(5, ID_B, { out: ALLOW });
+  node.policy.set(6, {});
+  node.policy.peer(6, ID_A, { in: ALLOW });
+  node.policy.enforce(A.row, 5, 7);
+  node.policy.enforce(B.row, 6, 8);
+  assert.equal(await node.run("from_pod"), Redirect);
+  assert.deepEqual(node.allowed(), [7, 8]);
+  assert.equal(await node.answer("from_pod"), Redirect);
+  assert.equal(await node.run("from_pod", { flags: TcpFlag.Ack }), Redirect);
+  assert.equal(node.counts()["judged"], 1);
+  node.policy.enforce(B.row, 6, 9);
+  assert.equal(await node.answer("from_pod", { flags: TcpFlag.Ack }), Redirect);
+  assert.deepEqual(node.allowed(), [7, 9]);
+  assert.equal(node.counts()["judged"], 2);
+});
+
+test("answers need no rule; what begins in the other direction does", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.peer(5, ID_A, { in: ALLOW });
+  node.policy.enforce(B.row, 5, 1);
+  assert.equal(await node.run("from_pod"), Redirect);
+  assert.equal(await node.answer("from_pod"), Redirect);
+  assert.equal(await node.answer("from_pod", { flags: FIN_ACK }), Redirect);
+  assert.equal(await node.answer("from_pod", { sourcePort: 40_000, targetPort: 80, flags: TcpFlag.Syn }), Drop);
+  // Of the same ports, on an entry that is alive.
+  assert.equal(await node.answer("from_pod", { flags: TcpFlag.Syn }), Drop);
+  assert.equal(node.flows().length, 1);
+});
+
+test("an entry that ended says nothing for what begins on it", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.peer(5, ID_A, { in: ALLOW });
+  node.policy.enforce(B.row, 5, 1);
+  const datagram = { protocol: UDP };
+  assert.equal(await node.run("from_pod", datagram), Redirect);
+  assert.equal(await node.answer("from_pod", datagram), Redirect);
+  const [flow] = node.flows();
+  assert.ok(flow);
+  node.putFlow(flow.place, { ...flow.row, seen: (flow.row.seen - 200) & 0xffff });
+  assert.equal(await node.answer("from_pod", datagram), Drop);
+  assert.equal(await node.run("from_pod", datagram), Redirect);
+  assert.equal(await node.answer("from_pod", datagram), Redirect);
+});
+
+test("a policy that allows less ends established flows in both directions; their entry stays", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, { in: ALLOW, out: ALLOW });
+  node.policy.set(6, { out: ALLOW });
+  node.policy.enforce(B.row, 5, 1);
+  assert.equal(await node.run("from_pod"), Redirect);
+  assert.equal(await node.answer("from_pod"), Redirect);
+  node.policy.enforce(B.row, 6, 2);
+  assert.equal(await node.run("from_pod", { flags: TcpFlag.Ack }), Drop);
+  assert.equal(await node.answer("from_pod", { flags: TcpFlag.Ack }), Drop);
+  assert.deepEqual(node.allowed(), [undefined, 1]);
+  node.policy.enforce(B.row, 5, 3);
+  assert.equal(await node.answer("from_pod", { flags: TcpFlag.Ack }), Redirect);
+  assert.deepEqual(node.allowed(), [undefined, 3]);
+});
+
+test("what is enforced for a pod that had no policy is asked of the flows that it has", async (t) => {
+  const node = setUp(t);
+  assert.equal(await node.run("from_pod"), Redirect);
+  assert.equal(await node.run("from_pod", { sourcePort: 7 }), Redirect);
+  node.policy.set(5, { out: ALLOW });
+  node.policy.class(1, [{ protocol: 6, port: 80 }]);
+  node.policy.enforce(B.row, 5, 1);
+  assert.equal(await node.answer("from_pod"), Drop);
+  node.policy.set(6, { in: { class: 1 } });
+  node.policy.enforce(B.row, 6, 2);
+  assert.equal(await node.answer("from_pod", { targetPort: 7 }), Redirect);
+});
+
+const CLASSES: readonly (readonly [string, readonly TestClassRow[], Partial<PacketFields>, boolean])[] = [
+  ["a port", [{ protocol: 6, port: 80 }], {}, true],
+  ["another port", [{ protocol: 6, port: 81 }], {}, false],
+  ["the port of another protocol", [{ protocol: UDP, port: 80 }], {}, false],
+  ["a range of ports", [{ protocol: 6, port: 64, bits: 10 }], {}, true],
+  ["a range without the port", [{ protocol: 6, port: 128, bits: 9 }], {}, false],
+  ["all ports of a protocol", [{ protocol: 6 }], {}, true],
+  ["all ports of another protocol", [{ protocol: UDP }], {}, false],
+  ["all protocols", [{}], { protocol: UDP }, true],
+  ["a port but for all others", [{ allow: true }, { protocol: 6, port: 80, allow: false }], {}, false],
+  ["no row of the class", [], {}, false],
+  ["requests of ICMP echo", [{ protocol: ICMP, port: 0x0800 }], { protocol: ICMP, sourcePort: 0x0800 }, true],
+  ["the type of ICMP echo", [{ protocol: ICMP, port: 0x0800, bits: 8 }], { protocol: ICMP, sourcePort: 0x0800 }, true],
+  ["another type of ICMP", [{ protocol: ICMP, port: 0x0d00 }], { protocol: ICMP, sourcePort: 0x0800 }, false],
+  ["a type of ICMP without ports", [{ protocol: ICMP, port: 0x0d00 }], { protocol: ICMP, sourcePort: 0x0d00 }, true],
+  ["all of a protocol without ports", [{ protocol: 47 }], { protocol: 47 }, true],
+  ["a protocol without ports that has no row", [{ protocol: 6 }], { protocol: 47 }, false],
+];
+for (const [what, rows, fields, isAllowed] of CLASSES)
+  for (const direction of ["in", "out"] as const)
+    test(`a class decides by protocol and port, ${direction}: ${what}`, async (t) => {
+      const node = setUp(t);
+      node.policy.class(9, rows);
+      node.policy.class(8, [{}]);
+      node.policy.set(5, {});
+      node.policy.peer(5, direction === "in" ? ID_A : ID_B, { [direction]: { class: 9 } });
+      node.policy.enforce((direction === "in" ? B : A).row, 5, 1);
+      const action = await node.run("from_pod", fields);
+      assert.equal(action === Drop, !isAllowed);
+      assert.equal(node.counts()[direction === "in" ? "ingress_denied" : "egress_denied"] ?? 0, isAllowed ? 0 : 1);
+    });
+
+test("a row of an address is more than a prefix, and a longer prefix more than a shorter one", async (t) => {
+  const node = setUp(t);
+  const [wide, narrow] = [(1 << 20) | 7, (1 << 20) | 8];
+  node.policy.prefix("192.0.2.0/24", wide);
+  node.policy.prefix("192.0.2.128/25", narrow);
+  node.policy.set(5, {});
+  node.policy.enforce(A.row, 5, 1);
+  const passes = async (target: string) => (await node.run("from_pod", { target, targetPort: ++port })) !== Drop;
+  let port = 1000;
+  node.policy.peer(5, wide, { out: ALLOW });
+  assert.deepEqual(
+    [await passes("192.0.2.1"), await passes("192.0.2.129"), await passes("198.51.100.1")],
+    [true, false, false],
+  );
+  node.policy.peer(5, KnownIdentity.World, { out: ALLOW });
+  assert.deepEqual([await passes("198.51.100.1"), await passes("192.0.2.129")], [true, false]);
+  node.policy.identity("192.0.2.129", wide);
+  assert.deepEqual([await passes("192.0.2.129"), await passes("192.0.2.130")], [true, false]);
+});
+
+test("an address of a pod range of which nothing is known is not of the world", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.peer(5, KnownIdentity.World, { in: ALLOW, out: ALLOW });
+  node.policy.enforce(A.row, 5, 1);
+  assert.equal(await node.run("from_pod", { target: "10.2.0.77" }), Drop);
+  assert.deepEqual(node.counts(), { judged: 1, unknown_identity: 1 });
+  node.policy.peer(5, UNMANAGED, { out: ALLOW });
+  assert.equal(await node.run("from_pod", { target: "10.2.0.77" }), Redirect);
+});
+
+test("a row of another address is none", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.peer(5, ID_B, { out: ALLOW });
+  node.policy.enforce(A.row, 5, 1);
+  const key = IpcacheKey.encode({
+    addr: new Uint8Array([...new Uint8Array(10), 255, 255, 10, 2, 0, 9]),
+    space: 0,
+  });
+  const row = IpcacheRow.encode({ identity: ID_B, node: 0, flags: 0, check: 1 });
+  native().mapUpdate(node.map(MAP_NAMES.ipcache), key, row, 0);
+  assert.equal(await node.run("from_pod", { target: FAR }), Drop);
+  assert.deepEqual(node.counts(), { judged: 1, unknown_identity: 1, check_mismatch: 2 });
+});
+
+test("a row of another set or identity denies", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, { out: ALLOW });
+  node.policy.enforce(A.row, 5, 1);
+  assert.equal(await node.run("from_pod"), Redirect);
+  for (const wrong of [
+    { set: 6, identity: ID_B },
+    { set: 5, identity: ID_A },
+  ]) {
+    const row = PolicyPeerRow.encode({ ...wrong, in: 0xc0000000, out: 0xc0000000 });
+    native().mapUpdate(node.map(MAP_NAMES.policyPeers), PolicyPeerKey.encode({ set: 5, identity: ID_B }), row, 0);
+    assert.equal(await node.run("from_pod", { sourcePort: 9 }), Drop);
+  }
+  assert.equal(node.counts()["check_mismatch"], 2);
+});
+
+test("of TCP without an entry, what the policy would allow as an answer gets one again", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.peer(5, ID_A, { in: ALLOW });
+  node.policy.enforce(B.row, 5, 1);
+  assert.equal(await node.answer("from_pod", { flags: TcpFlag.Ack }), Unspecified);
+  assert.deepEqual(
+    [...(node.flows()[0]?.flags.values() ?? [])].filter((flags) => flags & FlowFlag.Initiator).length,
+    1,
+  );
+  assert.deepEqual(node.allowed(), [undefined, 1]);
+  // It is A that began it.
+  const [flow] = node.flows();
+  assert.equal((flow?.flags.get(`${A.address}:40000`) ?? 0) & FlowFlag.Initiator, FlowFlag.Initiator);
+  assert.equal(await node.run("from_pod", { flags: TcpFlag.Ack }), Unspecified);
+  assert.equal(node.counts()["judged"], 1);
+  assert.equal(await node.answer("from_pod", { sourcePort: 9, flags: TcpFlag.Ack, protocol: UDP }), Drop);
+});
+
+test("a policy that knows neither direction drops TCP without an entry", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.enforce(B.row, 5, 1);
+  assert.equal(await node.answer("from_pod", { flags: TcpFlag.Ack }), Drop);
+  assert.equal(await node.run("from_pod", { flags: TcpFlag.Ack }), Drop);
+  assert.deepEqual(node.flows(), []);
+});
+
+test("flows with the world pass the stack in both directions, and what nobody asked for is dropped", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, { out: ALLOW });
+  node.policy.enforce(A.row, 5, 1);
+  assert.equal(await node.run("from_pod", { target: WORLD }), Unspecified);
+  assert.equal(await node.run("from_pod", { target: WORLD, flags: TcpFlag.Ack }), Unspecified);
+  const back = { source: WORLD, target: A.address, sourcePort: 80, targetPort: 40_000, flags: SYN_ACK };
+  assert.equal(await node.run("from_network", back, UPLINK), Unspecified);
+  assert.equal(await node.run("to_pod", back), Unspecified);
+  assert.equal(await node.run("to_pod", { ...back, sourcePort: 81, flags: TcpFlag.Syn }), Drop);
+  assert.equal(node.counts()["deliver"], undefined);
+});
+
+test("an ICMP error passes while its flow does", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.peer(5, ID_FAR, { out: ALLOW });
+  node.policy.enforce(A.row, 5, 1);
+  const sent = { source: A.address, target: FAR, sourceMac: A.mac, flags: TcpFlag.Ack } as const;
+  const tooBig = (about: Partial<PacketFields>) => ({
+    ...{ source: OTHER_NODE, target: A.address, protocol: ICMP, sourcePort: 0x0304 },
+    quoted: quote(makePacket({ ...sent, ...about })),
+  });
+  assert.equal(await node.run("from_network", tooBig({}), UPLINK), Drop);
+  assert.equal(await node.run("to_pod", tooBig({})), Drop);
+  assert.equal(await node.run("from_pod", { ...sent, flags: TcpFlag.Syn }), Redirect);
+  assert.equal(await node.run("from_network", tooBig({}), UPLINK), Redirect);
+  assert.equal(await node.run("to_pod", tooBig({})), Unspecified);
+  assert.equal(await node.run("to_pod", tooBig({ sourcePort: 1 })), Drop);
+});
+
+test("a fragment after the first passes; the first one is judged", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, { in: { class: 1 } });
+  node.policy.class(1, [{ protocol: UDP, port: 80 }]);
+  node.policy.enforce(B.row, 5, 1);
+  const [first, later] = [0x2000, 0x0010];
+  const datagram = { protocol: UDP, payload: 32 };
+  assert.equal(await node.run("from_pod", { ...datagram, id: 1, fragment: first }), Redirect);
+  assert.equal(await node.run("from_pod", { ...datagram, id: 1, fragment: later }), Redirect);
+  assert.equal(await node.run("from_pod", { ...datagram, id: 2, fragment: first, targetPort: 81 }), Drop);
+  assert.equal(await node.run("from_pod", { ...datagram, id: 2, fragment: later }), Unspecified);
+});
+
+for (const [what, fields, denied, program, ifindex] of [
+  ["a SYN", {}, A, "from_pod", A.ifindex],
+  ["a datagram", { protocol: UDP, payload: 1200 }, A, "from_pod", A.ifindex],
+  ["a chunk of SCTP", { protocol: SCTP }, A, "from_pod", A.ifindex],
+  ["a SYN that the receiver does not allow", {}, B, "from_pod", A.ifindex],
+  ["a SYN from another node", { source: FAR }, B, "from_network", UPLINK],
+] as const) {
+  test(`the sender of what is denied is told by ICMP: ${what}`, async (t) => {
+    const node = setUp(t);
+    node.policy.set(5, {});
+    node.policy.enforce(denied.row, 5, 1);
+    const sent = makePacket({ source: A.address, target: B.address, sourceMac: A.mac, ...fields });
+    const { action, packet, context } = await node.runOn(program, fields, ifindex);
+    assert.deepEqual([action, context.mark, packet.length], [Redirect, 0x4d451203, 14 + 20 + 8 + 28]);
+    const [error, cause] = [readPacket(packet), readPacket(sent)];
+    assert.deepEqual([error.source, error.target, error.ttl], [cause.target, cause.source, 64]);
+    assert.deepEqual([error.sourceMac, error.targetMac], [cause.targetMac, cause.sourceMac]);
+    assert.ok(isRefusal(packet) && error.checksumOk);
+    assert.equal(onesComplement(packet.subarray(34)), 0xffff);
+    assert.deepEqual(Buffer.from(packet.subarray(42)), Buffer.from(quote(sent)));
+    assert.deepEqual([node.told(), node.flows()], [1, []]);
+  });
+}
+
+test("who is not told: what begins nothing, pings, for the world and what is not known yet", async (t) => {
+  const node = setUp(t);
+  node.policy.prefix("203.0.113.0/24", (4095 << 20) | 300);
+  node.policy.set(5, {});
+  node.policy.enforce(A.row, 5, 1);
+  for (const fields of [
+    { flags: TcpFlag.Ack },
+    { protocol: ICMP, sourcePort: 0x0800 },
+    { target: WORLD },
+    { target: "203.0.113.1" },
+    { target: "10.2.0.77" },
+  ]) {
+    const { action, packet } = await node.runOn("from_pod", fields);
+    assert.deepEqual([action, isRefusal(packet)], [Drop, false]);
+  }
+  assert.equal(node.told(), 0);
+});
+
+test("a pod is told a hundred times at once, not more", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.enforce(A.row, 5, 1);
+  for (let i = 0; i < 300; i++) assert.equal(await node.run("from_pod", { sourcePort: 1000 + i }), Drop);
+  assert.equal(node.counts()["egress_denied"], 300);
+  // The runs take a while, in which it may be told more.
+  assert.ok(node.told() >= 100 && node.told() < 300, `${node.told()}`);
+});
+
+test("a flow of SCTP has ports, and answers", async (t) => {
+  const node = setUp(t);
+  node.policy.class(1, [{ protocol: SCTP, port: 80 }]);
+  node.policy.set(5, { in: { class: 1 } });
+  node.policy.enforce(B.row, 5, 1);
+  assert.equal(await node.run("from_pod", { protocol: SCTP }), Redirect);
+  assert.equal(await node.answer("from_pod", { protocol: SCTP }), Redirect);
+  assert.equal(await node.run("from_pod", { protocol: SCTP, targetPort: 81 }), Drop);
+});
+
+test("events name the identities and the rule", async (t) => {
+  const node = setUp(t);
+  node.events().want([EventKind.FlowNew, EventKind.Drop]);
+  node.policy.set(5, { out: { allow: false, rule: 4 } });
+  node.policy.peer(5, ID_B, { out: { allow: true, rule: 3 } });
+  node.policy.class(1, [{ protocol: 6, port: 81, allow: false, rule: 6 }]);
+  node.policy.peer(5, ID_FAR, { out: { class: 1 } });
+  node.policy.enforce(A.row, 5, 1);
+  await node.run("from_pod");
+  await node.run("from_pod", { target: WORLD });
+  await node.run("from_pod", { target: FAR, targetPort: 81 });
+  await node.answer("from_pod", { flags: TcpFlag.Syn, targetPort: 7 });
+  const seen = (await node.readEvents(4)).map((event) => [
+    event.kind,
+    event.reason,
+    event.sourceIdentity,
+    event.targetIdentity,
+    event.rule,
+  ]);
+  assert.deepEqual(seen, [
+    [EventKind.FlowNew, 0, 0, ID_B, 3],
+    [EventKind.Drop, DropReason.EgressDenied, 0, KnownIdentity.World, 4],
+    [EventKind.Drop, DropReason.EgressDenied, 0, ID_FAR, 6],
+    [EventKind.Drop, DropReason.IngressDenied, ID_B, 0, 0],
+  ]);
+});
+
+test("another pod's entry of the same ports says nothing for a new pod", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, { in: ALLOW });
+  node.policy.enforce(B.row, 5, 1);
+  assert.equal(await node.run("from_pod"), Redirect);
+  node.policy.set(6, {});
+  node.policy.enforce(B.row, 6, 2);
+  assert.equal(await node.run("from_pod", { flags: TcpFlag.Ack }), Drop);
+});
+
+/** The sum of the words of a message with a right checksum is 0xffff. */
+function onesComplement(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return sum;
+}
