@@ -1,16 +1,23 @@
-/** What a packet costs in from_network, net of an empty program in the same kind of run. */
+/** What a packet costs in from_network, net of an empty program in the same kind of run, and what a policy adds to it. */
 import type { TestContext } from "node:test";
 import { native } from "@isthmus/bpf";
-import { loadPodPrograms, loadTestObject, makePacket, TcpFlag } from "@isthmus/bpf/testing";
+import { createPolicyWriter, loadPodPrograms, loadTestObject, makePacket, TcpFlag } from "@isthmus/bpf/testing";
+import { TCP } from "@isthmus/model";
 import { median } from "../datapath/stats.js";
 
-export interface PacketCost {
-  /** ns of a packet of a flow that has a row. */
+/** ns of a packet. */
+export interface FlowCost {
+  /** Of a flow that has a row. */
   readonly establishedNs: number;
-  /** ns of the first packet of a flow, when a client takes its ports in turn, as Linux does. */
+  /** The first of a flow, when a client takes its ports in turn, as Linux does. */
   readonly newFlowNs: number;
   /** The same with ports at random: the row is in no cache of the processor. */
   readonly scatteredNs: number;
+}
+
+export interface PacketCost extends FlowCost {
+  /** The same for a pod whose policy has so many identities, and ports in a class. */
+  readonly policies: ReadonlyMap<number, FlowCost>;
 }
 
 const TARGET = "10.1.0.2";
@@ -18,8 +25,20 @@ const FLOWS = 20_000;
 /** Below a TTL of 64, which each run makes one less. */
 const REPEAT = 50;
 const MAC = "02:00:00:00:00:01";
+const ENTRIES = [1, 100, 10_000];
+/** Set, class and first identity of the policy. */
+const [SET, CLASS, IDENTITY] = [1, 1, (1 << 20) | 256];
+const PORT = 80;
 
 export async function measureCost(): Promise<PacketCost> {
+  const without = await measure(0);
+  const policies = new Map<number, FlowCost>();
+  for (const entries of ENTRIES) policies.set(entries, await measure(entries));
+  return { ...without, policies };
+}
+
+/** `entries`: identities that the policy of the target allows to one port, and as many ports of their class; 0 = no policy. */
+async function measure(entries: number): Promise<FlowCost> {
   const undo: (() => void)[] = [];
   const t = { after: (step?: unknown) => void undo.push(step as () => void) } as Pick<TestContext, "after">;
   try {
@@ -27,10 +46,11 @@ export async function measureCost(): Promise<PacketCost> {
     programs.addPod({ address: TARGET, ifindex: 1, mac: MAC, hostMac: MAC });
     programs.addRange("10.1.0.0/16", 1);
     programs.addRange("10.2.0.0/16", 1);
+    if (entries > 0) enforce(createPolicyWriter(programs.loaded), entries);
     const program = programs.fd("from_network");
     const empty = loadTestObject(t, "device_test").program("accept");
     const packetOf = (host: number, sourcePort: number, flags: number) =>
-      makePacket({ source: `10.2.0.${host}`, target: TARGET, sourceMac: MAC, sourcePort, flags });
+      makePacket({ source: `10.2.0.${host}`, target: TARGET, sourceMac: MAC, sourcePort, targetPort: PORT, flags });
     const run = async (fd: typeof program, packet: Uint8Array, repeat: number) =>
       (await native().testRun(fd, packet, repeat)).durationNs;
     const [first, scattered, firstEmpty, later, laterEmpty]: number[][] = [[], [], [], [], []];
@@ -45,7 +65,10 @@ export async function measureCost(): Promise<PacketCost> {
       laterEmpty?.push(await run(empty, segment, REPEAT));
       later?.push(await run(program, segment, REPEAT));
     }
-    if (programs.counts()["flow_new"] !== 2 * FLOWS) throw new Error("Cannot trust the run: flows were not new");
+    const counts = programs.counts();
+    if (counts["flow_new"] !== 2 * FLOWS) throw new Error("Cannot trust the run: flows were not new");
+    if ((counts["judged"] ?? 0) !== (entries > 0 ? 2 * FLOWS : 0))
+      throw new Error("Cannot trust the run: policy was not asked once a flow");
     const net = (all: readonly number[] = [], none: readonly number[] = []) => median([...all]) - median([...none]);
     return {
       establishedNs: net(later, laterEmpty),
@@ -55,4 +78,16 @@ export async function measureCost(): Promise<PacketCost> {
   } finally {
     for (const step of undo.reverse()) step();
   }
+}
+
+/** The two sources are among the identities, and the port among those of the class. */
+function enforce(policy: ReturnType<typeof createPolicyWriter>, entries: number): void {
+  policy.set(SET, {});
+  for (let i = 0; i < entries; i++) policy.peer(SET, IDENTITY + i, { in: { class: CLASS } });
+  policy.class(
+    CLASS,
+    Array.from({ length: entries }, (_, i) => ({ protocol: TCP, port: PORT + i })),
+  );
+  for (const host of [1, 2]) policy.identity(`10.2.0.${host}`, IDENTITY + Math.floor(entries / 2));
+  policy.enforce(1, SET, 1);
 }

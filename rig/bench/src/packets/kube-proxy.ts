@@ -11,9 +11,9 @@ import { fileURLToPath } from "node:url";
 import { createKubeClient, createTransport, ENDPOINT_SLICES, loadKubeAccess, NODES, SERVICES } from "@isthmus/kube";
 import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
 import { type ProxyMode, startKubeProxy } from "@isthmus/lab/testing";
+import { type Later, undoing } from "../undoing.js";
 import { CLUSTER_IPS, type Network, type NetworkNode, PATHS, PORT, SERVERS } from "./network.js";
 import { loopback, startRelay } from "./relay.js";
-import { type Later, undoing } from "../undoing.js";
 
 const RELAY = fileURLToPath(new URL("./relay-main.js", import.meta.url));
 const NAMESPACE = "default";

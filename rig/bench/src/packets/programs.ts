@@ -17,8 +17,8 @@ import {
 } from "@isthmus/bpf";
 import { createWriter, frontend, insertFrontends, OBJECTS } from "@isthmus/bpf/testing";
 import { bytesKey, parseAddress, parsePrefix } from "@isthmus/model";
-import { CLUSTER_IPS, type Network, type NetworkNode, PATHS, POD_RANGES, PORT, type Pod, SERVERS } from "./network.js";
 import type { Later } from "../undoing.js";
+import { CLUSTER_IPS, type Network, type NetworkNode, PATHS, POD_RANGES, PORT, type Pod, SERVERS } from "./network.js";
 
 export interface Programs {
   /** Packets that the programs of both nodes delivered to pods. */

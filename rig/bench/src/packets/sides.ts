@@ -7,10 +7,10 @@ import { fileURLToPath } from "node:url";
 import { resolveKubeProxy } from "@isthmus/lab";
 import { PROXY_PROGRAMS, type ProxyMode } from "@isthmus/lab/testing";
 import { MeshError } from "@isthmus/model";
+import type { Later } from "../undoing.js";
 import { addKubeProxies } from "./kube-proxy.js";
 import { CLUSTER_IPS, type Mode, makeNetwork, type Network, type Path, SERVERS } from "./network.js";
 import { attachPrograms } from "./programs.js";
-import type { Later } from "../undoing.js";
 
 export type SideName = "direct" | "programs" | "monitored" | ProxyMode;
 
