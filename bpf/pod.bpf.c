@@ -18,6 +18,7 @@
  */
 #include "lib/admit.h"
 #include "lib/deliver.h"
+#include "lib/once.h"
 #include "lib/packet_orig_dst.h"
 #include "lib/refuse.h"
 #include "lib/rescue.h"
@@ -92,8 +93,7 @@ static __always_inline int move_or_translate(struct __sk_buff *skb, struct packe
 	return reason ? refuse_answer(skb, packet, reason) : GOES_ON;
 }
 
-SEC("tc")
-int from_pod(struct __sk_buff *skb)
+static __always_inline int judge_from_pod(struct __sk_buff *skb)
 {
 	const struct endpoint_row *from, *to;
 	struct packet packet = {.ifindex = skb->ifindex, .point = EVENT_POINT_FROM_POD};
@@ -151,7 +151,14 @@ int from_pod(struct __sk_buff *skb)
 }
 
 SEC("tc")
-int from_network(struct __sk_buff *skb)
+int from_pod(struct __sk_buff *skb)
+{
+	if (was_passed(skb, EVENT_POINT_FROM_POD))
+		return TC_ACT_UNSPEC;
+	return end_run(skb, EVENT_POINT_FROM_POD, judge_from_pod(skb));
+}
+
+static __always_inline int judge_from_network(struct __sk_buff *skb)
 {
 	const struct endpoint_row *to;
 	struct packet packet = {.ifindex = skb->ifindex, .point = EVENT_POINT_FROM_NETWORK};
@@ -181,8 +188,16 @@ int from_network(struct __sk_buff *skb)
 	return needs_stack(&packet, &flow) ? pass_to_stack(&packet) : deliver_local(skb, &packet, to);
 }
 
+SEC("tc")
+int from_network(struct __sk_buff *skb)
+{
+	if (was_passed(skb, EVENT_POINT_FROM_NETWORK))
+		return TC_ACT_UNSPEC;
+	return end_run(skb, EVENT_POINT_FROM_NETWORK, judge_from_network(skb));
+}
+
 /* A packet that came through the stack: so must the answers. */
-static __always_inline int from_stack(struct __sk_buff *skb, enum event_point point)
+static __always_inline int judge_from_stack(struct __sk_buff *skb, enum event_point point)
 {
 	struct packet packet = {.ifindex = skb->ifindex, .point = point};
 	struct tracked flow = {};
@@ -210,6 +225,13 @@ static __always_inline int from_stack(struct __sk_buff *skb, enum event_point po
 	}
 	action = move_or_translate(skb, &packet, &flow, point == EVENT_POINT_TO_POD);
 	return action == GOES_ON ? pass(&packet) : action;
+}
+
+static __always_inline int from_stack(struct __sk_buff *skb, enum event_point point)
+{
+	if (was_passed(skb, point))
+		return TC_ACT_UNSPEC;
+	return end_run(skb, point, judge_from_stack(skb, point));
 }
 
 SEC("tc")

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * Programs for a network device: an object beside sock.bpf.c that shares mesh_metrics_v1 with it and brings a map of its
- * own. They count the frames of the tests, by direction, and leave every packet as it is. `edit` is for test runs: it
- * shows what it read of the context in the control block, and changes packet, mark and priority. `find_listener` looks for
- * a TCP socket in the network namespace with the number in the control block.
+ * own. They count the frames of the tests, by direction, and leave every packet as it is; `once_in` and `once_out` count a
+ * frame once on a device that has them twice. `edit` is for test runs: it shows what it read of the context in the control
+ * block, and changes packet, mark and priority. `find_listener` looks for a TCP socket in the network namespace with the
+ * number in the control block.
  */
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -12,6 +13,7 @@
 #include <linux/tcp.h>
 
 #include "lib/metrics.h"
+#include "lib/once.h"
 
 #define ETHERTYPE 0x88b5 /* for local experiments: no other software sends it */
 
@@ -50,6 +52,25 @@ SEC("tc")
 int frame_out(struct __sk_buff *skb)
 {
 	return frame(skb, EGRESS);
+}
+
+static __always_inline int frame_once(struct __sk_buff *skb, __u32 direction)
+{
+	if (was_passed(skb, direction))
+		return TC_ACT_UNSPEC;
+	return end_run(skb, direction, frame(skb, direction));
+}
+
+SEC("tc")
+int once_in(struct __sk_buff *skb)
+{
+	return frame_once(skb, INGRESS);
+}
+
+SEC("tc")
+int once_out(struct __sk_buff *skb)
+{
+	return frame_once(skb, EGRESS);
 }
 
 /* Ends the filters of its hook: those after it do not run. */

@@ -43,7 +43,13 @@ function setUp(t: TestContext, ranges: readonly string[] = ["10.1.0.0/16", "10.2
       packet: after,
       context: left,
     } = await programs.run(program, packet, { ifindex: A.ifindex, ...context }, netns.path);
-    return { action, mark: left.mark, isChanged: Buffer.compare(after, packet) !== 0, ...readPacket(after) };
+    return {
+      action,
+      mark: left.mark,
+      cb: left.cb,
+      isChanged: Buffer.compare(after, packet) !== 0,
+      ...readPacket(after),
+    };
   }
 
   /** `run` of the answer: from B to A. */
@@ -136,6 +142,26 @@ test("what is not between pods of the mesh goes to the stack unchanged and leave
   ];
   for (const { action, isChanged } of seen) assert.deepEqual([action, isChanged], [TcAction.Unspecified, false]);
   assert.deepEqual([node.flows(), node.counts()], [[], {}]);
+});
+
+test("a packet that one run of a program has passed is passed by the next one of that hook, and judged by all others", async (t) => {
+  const node = setUp(t);
+  const passed = await node.run("from_pod", { flags: TcpFlag.Ack });
+  assert.deepEqual([passed.action, node.counts()["to_stack"]], [TcAction.Unspecified, 1]);
+  const again = (cb: readonly number[], context: object = {}) =>
+    node.run("from_pod", { flags: TcpFlag.Ack }, { cb, ...context });
+  const { action, isChanged } = await again(passed.cb);
+  assert.deepEqual([action, isChanged, node.counts()["to_stack"]], [TcAction.Unspecified, false, 1]);
+  const [low = 0, high = 0] = passed.cb;
+  for (const other of [
+    [low ^ 1, high],
+    [low, high ^ 1],
+    [0, 0],
+  ])
+    await again(other);
+  assert.equal(node.counts()["to_stack"], 4);
+  assert.equal((await again(passed.cb, { ifindex: B.ifindex })).action, TcAction.Drop);
+  assert.notDeepEqual((await node.run("to_pod", { flags: TcpFlag.Ack }, { cb: passed.cb })).cb, passed.cb);
 });
 
 test("without a range nothing is of the mesh, also between pods of this node, whichever program sees it", async (t) => {

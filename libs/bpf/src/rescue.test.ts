@@ -17,7 +17,13 @@ import {
 import { native } from "./native.js";
 import { makePacket, TcpFlag } from "./testing/packets.js";
 import { readEvents } from "./testing/read-events.js";
-import { joinNodes, makeServiceNode, type ServiceNode, type ServicePod } from "./testing/service-node.js";
+import {
+  joinNodes,
+  makeServiceNode,
+  type ServiceNode,
+  type ServiceNodeOptions,
+  type ServicePod,
+} from "./testing/service-node.js";
 import { TcAction } from "./testing/skb-run.js";
 
 const VIP = "10.96.0.1";
@@ -50,15 +56,17 @@ const nodeOf = ({ address }: ServicePod) => Number(address.split(".")[1]);
 const silence = (pod: ServicePod) => pod.netns.ip("link", "set", "eth0", "down");
 
 /** A node with pods a, b, c and d. */
-async function makeNode(t: TestContext, mechanism?: "tcx" | "clsact") {
+async function makeNode(t: TestContext, mechanism?: ServiceNodeOptions["mechanism"]) {
   const node = await makeServiceNode(t, mechanism === undefined ? {} : { mechanism });
   const [a, b] = [await node.addPod("10.1.0.1"), await node.addPod("10.1.0.2")];
   return { node, a, b, c: await node.addPod("10.1.0.3"), d: await node.addPod("10.1.0.4") };
 }
 
 /** Two nodes: the clients and a server on the first one, and servers on the other. */
-async function makeNodes(t: TestContext) {
-  const [near, far] = [await makeServiceNode(t), await makeServiceNode(t, { range: "10.2.0.0/16" })];
+async function makeNodes(t: TestContext, mechanism?: ServiceNodeOptions["mechanism"]) {
+  const options = mechanism === undefined ? {} : { mechanism };
+  const near = await makeServiceNode(t, options);
+  const far = await makeServiceNode(t, { ...options, range: "10.2.0.0/16" });
   await joinNodes(near, far, { one: "10.1.0.0/16", other: "10.2.0.0/16" });
   const [a, b] = [await near.addPod("10.1.0.1"), await near.addPod("10.1.0.2")];
   return { near, far, a, b, c: await far.addPod("10.2.0.1"), d: await far.addPod("10.2.0.2") };
@@ -71,7 +79,9 @@ function assertMoved(node: ServiceNode, count: number, share: number): void {
   assert.equal(move_failed, undefined);
 }
 
-for (const mechanism of native().probeTcx() ? (["tcx", "clsact"] as const) : (["clsact"] as const))
+const MECHANISMS = native().probeTcx() ? (["tcx", "clsact", "both"] as const) : (["clsact"] as const);
+
+for (const mechanism of MECHANISMS)
   test(`${mechanism}: connects to a dead backend of the node go to the living one`, async (t) => {
     const { node, a, b, c } = await makeNode(t, mechanism);
     await addService(node, { b: [b, "alive"], c: [c, "dead"] });
@@ -146,21 +156,22 @@ for (const offload of [true, false])
     }
   });
 
-test("a moved connection goes on when its flows are forgotten", async (t) => {
-  const { near, a, c, d } = await makeNodes(t);
-  await addService(near, { c: [c, "dead"], d: [d, "echo"] });
-  const sockets: number[] = [];
-  while (near.counts()["moved"] === undefined) {
-    const socket = await a.sockets.open("tcp", 4);
-    await a.sockets.connect(socket, VIP, 80);
-    sockets.push(socket);
-    assert.ok(sockets.length < 50, "no connect was moved");
-  }
-  for (let i = 0; i < 3; i++) {
-    near.forgetFlows();
-    for (const socket of sockets) assert.equal(await a.sockets.exchange(socket, 100_000), true);
-  }
-});
+for (const mechanism of MECHANISMS)
+  test(`${mechanism}: a moved connection goes on when its flows are forgotten`, async (t) => {
+    const { near, a, c, d } = await makeNodes(t, mechanism);
+    await addService(near, { c: [c, "dead"], d: [d, "echo"] });
+    const sockets: number[] = [];
+    while (near.counts()["moved"] === undefined) {
+      const socket = await a.sockets.open("tcp", 4);
+      await a.sockets.connect(socket, VIP, 80);
+      sockets.push(socket);
+      assert.ok(sockets.length < 50, "no connect was moved");
+    }
+    for (let i = 0; i < 3; i++) {
+      near.forgetFlows();
+      for (const socket of sockets) assert.equal(await a.sockets.exchange(socket, 100_000), true);
+    }
+  });
 
 test("a move is an event with the flow, the Service, the reason, and the backend and the port that it has then", async (t) => {
   const { node, a, b, c } = await makeNode(t);

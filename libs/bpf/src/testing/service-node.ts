@@ -3,7 +3,9 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { bytesKey, formatAddress, parseAddress, parsePrefix } from "@isthmus/model";
 import type { HashPort } from "@isthmus/reconcile";
+import { createClsactFilters } from "../attach/clsact-filters.js";
 import { type MechanismName, openDeviceLinks } from "../attach/device-links.js";
+import type { DeviceProgram } from "../attach/device-mechanism.js";
 import { type Datapath, openDatapath } from "../datapath.js";
 import { createBodyReader, createFlowReader, flowTime, type OriginalDestination } from "../flows.js";
 import {
@@ -72,10 +74,16 @@ export interface ServiceNode {
 
 const FLOWS = 1024;
 
+export interface ServiceNodeOptions {
+  /** `both`: a device has each program twice. That of the agent by default. */
+  readonly mechanism?: MechanismName | "both";
+  readonly range?: string;
+}
+
 /** Its pods have addresses of 10.1.0.0/16 unless another range is added. */
 export async function makeServiceNode(
   t: TestContext,
-  { mechanism, range = "10.1.0.0/16" }: { readonly mechanism?: MechanismName; readonly range?: string } = {},
+  { mechanism, range = "10.1.0.0/16" }: ServiceNodeOptions = {},
 ): Promise<ServiceNode> {
   const pods: Sockets[] = [];
   let opened: Datapath | undefined;
@@ -98,10 +106,18 @@ export async function makeServiceNode(
   });
   opened = datapath;
   const packets = packetsOf(datapath);
+  const filters = createClsactFilters(bpffs, netns.path);
   const links =
-    mechanism === undefined ? packets.links : openDeviceLinks({ pinFolder: bpffs, netns: netns.path, mechanism });
+    mechanism === undefined || mechanism === "both"
+      ? packets.links
+      : openDeviceLinks({ pinFolder: bpffs, netns: netns.path, mechanism });
   const write = createWriter(datapath);
   const [readFlow, readBody] = [createFlowReader(packets.flows.seed), createBodyReader(packets.flows.seed)];
+
+  async function attach(ifindex: number, programs: readonly DeviceProgram[]): Promise<void> {
+    await links.attach(ifindex, programs);
+    if (mechanism === "both") await filters.attach(ifindex, programs);
+  }
 
   async function addRange(cidr: string, cluster: number): Promise<void> {
     const { address, length } = parsePrefix(cidr);
@@ -133,7 +149,7 @@ export async function makeServiceNode(
       pods.push(sockets);
       const { link_netnsid: netnsId } = JSON.parse(netns.ip("-j", "link", "show", host))[0] as { link_netnsid: number };
       await addRow(address, pod, netnsId + 1);
-      await links.attach(pod.ifindex, packets.podPrograms);
+      await attach(pod.ifindex, packets.podPrograms);
       return { ...pod, address, sockets };
     },
     async addService(index, vip, port, proto, tiers) {
@@ -143,7 +159,7 @@ export async function makeServiceNode(
         frontend(vip, 0, Proto.Any, 0, FrontendFlag.Reject),
       ]);
     },
-    attachUplink: (device) => links.attach(netns.index(device), packets.uplinkPrograms),
+    attachUplink: (device) => attach(netns.index(device), packets.uplinkPrograms),
     flowsToServices() {
       const { flows } = packets;
       const [rows, bodies] = [flows.read(0, flows.maxEntries), flows.readBodies(0, flows.maxEntries)];
