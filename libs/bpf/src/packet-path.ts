@@ -38,7 +38,7 @@ export interface PacketPath {
   /** What the programs report of flows and drops. */
   readonly events: PacketEvents;
   /** Attaches programs to the devices of the node. */
-  readonly links: Pick<DeviceLinks, "attach" | "retain" | "mechanism">;
+  readonly links: DeviceLinks;
   /** For the node's side of a pod's veth. */
   readonly podPrograms: readonly DeviceProgram[];
   /** For a device that leads to other nodes. */

@@ -5,7 +5,6 @@
  * of the agent and the program, by which the next agent recognizes it, so nothing is kept anywhere else. Filters of
  * others are left alone. The hooks are shared: they are made where they are missing, and removed with their last filter.
  */
-import { MeshError } from "@isthmus/model";
 import {
   createClsact,
   createFilter,
@@ -16,11 +15,12 @@ import {
   listFilters,
   parseFilter,
   replaceFilter,
+  requireClsact,
 } from "../netlink/filters.js";
 import { listLinks, parseLink } from "../netlink/links.js";
 import type { NetlinkRequest } from "../netlink/messages.js";
-import { type Netlink, openNetlink, runAll, withNetlink } from "../netlink/netlink.js";
-import { attaching, type DeviceMechanism, type DeviceProgram } from "./device-mechanism.js";
+import { type Netlink, openNetlink, withNetlink } from "../netlink/netlink.js";
+import { attachFailure, type DeviceMechanism, type DeviceProgram } from "./device-mechanism.js";
 
 const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 
@@ -33,15 +33,23 @@ export function createClsactFilters(pinFolder: string, netns?: string): DeviceMe
     return all.filter((filter) => filter !== "other").filter(({ name }) => name.startsWith(prefix));
   }
 
-  async function attachOne(netlink: Netlink, ifindex: number, program: DeviceProgram, have: Filter | undefined) {
-    const { fd } = program.fd;
-    const filter = { ifindex, direction: program.direction, name: prefix + program.name };
-    if (have !== undefined) {
-      if (have.programId !== program.info.id) await runAll(netlink, [replaceFilter(have, fd)]);
-      return;
+  /** Runs each program by the filter that it has, or by a new one. */
+  async function addFilters(
+    netlink: Netlink,
+    ifindex: number,
+    programs: ReadonlyMap<DeviceProgram, Filter | undefined>,
+  ): Promise<void> {
+    const changes: [DeviceProgram, NetlinkRequest][] = [];
+    for (const [program, have] of programs) {
+      const { name, direction, info, fd } = program;
+      if (have === undefined) changes.push([program, createFilter({ ifindex, direction, name: prefix + name }, fd.fd)]);
+      else if (have.programId !== info.id) changes.push([program, replaceFilter(have, fd.fd)]);
     }
-    await runUnless(netlink, createClsact(ifindex), ["EEXIST"]);
-    await runAll(netlink, [createFilter(filter, fd)]);
+    const results = await netlink.run(changes.map(([, request]) => request));
+    for (const [i, [program]] of changes.entries()) {
+      const error = results[i]?.error;
+      if (error !== undefined) throw attachFailure(program, ifindex, "clsact", error);
+    }
   }
 
   /** Deletes these filters, and the hooks when no filter is left on them. */
@@ -54,18 +62,19 @@ export function createClsactFilters(pinFolder: string, netns?: string): DeviceMe
       const error = results[i]?.error;
       if (error !== undefined && left.some((other) => isSame(filter, other))) throw error;
     }
-    if (left.length === 0) await runUnless(netlink, deleteClsact(ifindex), ["ENODEV", "ENOENT", "EINVAL"]);
+    if (left.length === 0) await removeHooks(netlink, ifindex);
   }
 
   return {
     attach: (ifindex, programs) =>
       withNetlink(openNetlink, netns, async (netlink) => {
-        const have = await ownFilters(netlink, ifindex);
+        const [first] = programs;
+        const isNew = first !== undefined && (await makeHooks(netlink, ifindex, first));
+        const have = isNew ? [] : await ownFilters(netlink, ifindex);
         const find = ({ name, direction }: DeviceProgram) =>
           have.find((filter) => filter.name === prefix + name && filter.direction === direction);
         const kept = new Set(programs.map(find));
-        for (const program of programs)
-          await attaching(program, ifindex, "clsact", () => attachOne(netlink, ifindex, program, find(program)));
+        await addFilters(netlink, ifindex, new Map(programs.map((program) => [program, find(program)])));
         await remove(
           netlink,
           ifindex,
@@ -93,9 +102,19 @@ function isSame(filter: Filter, other: Filter | "other"): boolean {
   return direction === filter.direction && priority === filter.priority && handle === filter.handle;
 }
 
-/** Executes a request; rejects with its error unless it has one of these errnos. */
-async function runUnless(netlink: Netlink, request: NetlinkRequest, allowed: readonly string[]): Promise<void> {
-  const [result] = await netlink.run([request]);
+/** False when the device has hooks already. An error is that of the program for which they are made. */
+async function makeHooks(netlink: Netlink, ifindex: number, program: DeviceProgram): Promise<boolean> {
+  const [made] = await netlink.run([createClsact(ifindex)]);
+  if (made?.error === undefined) return true;
+  const exists = made.error.data.errno === "EEXIST";
+  const error = exists ? (await netlink.run([requireClsact(ifindex)]))[0]?.error : made.error;
+  if (error !== undefined) throw attachFailure(program, ifindex, "clsact", error);
+  return false;
+}
+
+/** Removes the hooks of a device, which may be gone or have lost them. */
+async function removeHooks(netlink: Netlink, ifindex: number): Promise<void> {
+  const [result] = await netlink.run([deleteClsact(ifindex)]);
   const error = result?.error;
-  if (error instanceof MeshError && !allowed.includes(error.data.errno)) throw error;
+  if (error !== undefined && !["ENODEV", "ENOENT", "EINVAL"].includes(error.data.errno)) throw error;
 }

@@ -18,7 +18,9 @@ import { devicePrograms } from "../testing/device-programs.js";
 import { makeNetns, makeVeth, type TestNetns } from "../testing/netns.js";
 import { loadTestObject, OBJECTS } from "../testing/objects.js";
 import { attachToCgroups } from "./cgroup-links.js";
+import { createClsactFilters } from "./clsact-filters.js";
 import { type MechanismName, openDeviceLinks } from "./device-links.js";
+import { createTcxLinks } from "./tcx-links.js";
 
 const MECHANISMS: readonly MechanismName[] = native().probeTcx() ? ["tcx", "clsact"] : ["clsact"];
 const ATTACH = fileURLToPath(new URL("../testing/attach-main.js", import.meta.url));
@@ -51,7 +53,12 @@ function loadVersion(t: TestContext, pinFolder = makePinFolder(t)) {
     const value = native().mapLookup(maps.map("mesh_test_frames_v1"), key);
     return value === undefined ? 0 : Number(new BigUint64Array(value.buffer)[0]);
   };
-  return { programs: devicePrograms(programs), received: () => count(0), sent: () => count(1) };
+  return {
+    programs: devicePrograms(programs),
+    once: devicePrograms(programs, "once"),
+    received: () => count(0),
+    sent: () => count(1),
+  };
 }
 
 /** A namespace with the veth `one` and `two`, a pin folder, and the links of one mechanism. */
@@ -171,6 +178,32 @@ for (const mechanism of MECHANISMS) {
     assertNothingLeft(netns, pinFolder);
   });
 
+  test(`${mechanism}: programs that are attached at once run when that is done, and as often afterwards`, async (t) => {
+    const { links, netns, one, two, pinFolder } = setUp(t, mechanism);
+    const [version, next] = [loadVersion(t), loadVersion(t)];
+    for (const [programs, isLeft] of [
+      [version.programs, mechanism === "tcx"],
+      [next.programs, mechanism === "tcx"],
+    ] as const)
+      assert.equal(await links.attachAtOnce(one, programs), isLeft);
+    await netns.sendFrames("one", 4);
+    assert.deepEqual([version.sent(), next.sent()], [0, 4]);
+    assert.deepEqual(readdirSync(pinFolder), []);
+    await links.attach(one, next.programs);
+    assert.equal(await links.attachAtOnce(one, version.programs), false);
+    await netns.sendFrames("one", 3);
+    assert.deepEqual([version.sent(), next.sent()], [3, 4]);
+    assert.equal(/clsact/.test(netns.tc("qdisc", "show")), mechanism === "clsact");
+    // What waits for its links is kept as what has them.
+    await links.attachAtOnce(two, version.programs);
+    await links.retain(new Set([two]));
+    await netns.sendFrames("one", 5);
+    await reaches(version.received, 5);
+    assert.equal(version.sent(), 3);
+    await links.retain(new Set());
+    assertNothingLeft(netns, pinFolder);
+  });
+
   test(`${mechanism}: after an agent is killed at any moment, the next one's programs run exactly once`, async (t) => {
     const { links, netns, one, pinFolder } = setUp(t, mechanism);
     const maps = makePinFolder(t);
@@ -239,7 +272,7 @@ test("filters of others stay, and with them the hooks; programs run before them"
   t.after(() => rmSync(accept));
   netns.tc("qdisc", "add", "dev", "one", "clsact");
   netns.tc("filter", "add", "dev", "one", "egress", "prio", "1", "bpf", "direct-action", "pinned", accept);
-  const other = openDeviceLinks({ pinFolder: `${pinFolder}-other`, netns: netns.path, mechanism: "clsact" });
+  const other = openDeviceLinks({ pinFolder: makePinFolder(t), netns: netns.path, mechanism: "clsact" });
   await other.attach(one, foreign.programs);
   await links.attach(one, version.programs);
   await netns.sendFrames("one", 4);
@@ -251,7 +284,81 @@ test("filters of others stay, and with them the hooks; programs run before them"
   assert.match(netns.tc("filter", "show", "dev", "one", "egress"), /bpf.*accept/);
 });
 
+test("on a device with the qdisc ingress filters are refused, since those for egress would run on what it receives", async (t) => {
+  const { links, netns, one } = setUp(t, "clsact");
+  netns.tc("qdisc", "add", "dev", "one", "ingress");
+  await assert.rejects(links.attach(one, loadVersion(t).programs), {
+    message: `Cannot attach program "frame_in" to device ${one} (ingress, clsact): EINVAL`,
+  });
+  assert.equal(netns.tc("filter", "show", "dev", "one", "ingress"), "");
+  netns.tc("qdisc", "del", "dev", "one", "ingress");
+  await links.attach(one, loadVersion(t).programs);
+});
+
 if (MECHANISMS.includes("tcx")) {
+  test("while links and filters take each other's place, every frame counts exactly once", async (t) => {
+    const { netns, one, pinFolder } = setUp(t, "tcx");
+    const { once: programs, sent } = loadVersion(t);
+    const [links, filters] = MECHANISMS.map((mechanism) =>
+      openDeviceLinks({ pinFolder, netns: netns.path, mechanism }),
+    );
+    assert.ok(links && filters);
+    await links.attachAtOnce(one, programs);
+    let sending = true;
+    const frames = netns.sendFrames("one", 100_000).finally(() => {
+      sending = false;
+    });
+    let changed = 0;
+    for (; sending; changed++) {
+      await links.attach(one, programs);
+      assert.doesNotMatch(netns.tc("filter", "show", "dev", "one", "egress"), /once_out/);
+      await filters.attach(one, programs);
+      assert.deepEqual(readdirSync(pinFolder), []);
+    }
+    await frames;
+    t.diagnostic(`changed ${2 * changed} times`);
+    assert.ok(changed > 3);
+    assert.equal(sent(), 100_000);
+  });
+
+  test("a device that refuses filters gets its links at once", async (t) => {
+    const { links, netns, one, pinFolder } = setUp(t, "tcx");
+    const version = loadVersion(t);
+    netns.tc("qdisc", "add", "dev", "one", "ingress");
+    assert.equal(await links.attachAtOnce(one, version.programs), false);
+    assert.deepEqual(readdirSync(pinFolder).length, 2);
+    await netns.sendFrames("one", 2);
+    assert.equal(version.sent(), 2);
+    assert.doesNotMatch(netns.tc("filter", "show", "dev", "one", "ingress"), /frame_in/);
+    assert.match(netns.tc("qdisc", "show", "dev", "one"), /ingress/);
+  });
+
+  test("an agent that was killed between links and filters leaves both, which the next one or the uninstalling removes", async (t) => {
+    const { links, netns, one, two, pinFolder } = setUp(t, "tcx");
+    const [old, next] = [loadVersion(t), loadVersion(t)];
+    const makeBoth = async (ifindex: number) => {
+      await createClsactFilters(pinFolder, netns.path).attach(ifindex, old.programs);
+      await createTcxLinks(pinFolder, netns.path).attach(ifindex, old.programs);
+    };
+    for (const attach of [links.attach, links.attachAtOnce]) {
+      await makeBoth(one);
+      const before = next.sent();
+      await attach(one, next.programs);
+      await netns.sendFrames("one", 3);
+      assert.deepEqual([old.sent(), next.sent() - before], [0, 3]);
+      assert.doesNotMatch(netns.tc("qdisc", "show"), /clsact/);
+    }
+    await makeBoth(two);
+    await links.retain(new Set([one]));
+    await netns.sendFrames("two", 2);
+    assert.equal(old.sent(), 0);
+    await makeBoth(one);
+    await removePins(pinFolder, netns.path);
+    assert.doesNotMatch(netns.tc("qdisc", "show"), /clsact/);
+    await netns.sendFrames("one", 2);
+    assert.deepEqual([old.sent(), next.sent()], [0, 6]);
+  });
+
   test("an agent that uses the other mechanism than the one before takes its devices over", async (t) => {
     const { netns, one, pinFolder } = setUp(t, "tcx");
     const [old, next] = [loadVersion(t), loadVersion(t)];

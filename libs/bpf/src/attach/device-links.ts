@@ -2,10 +2,17 @@
  * Attaches programs to network devices, by TCX links or, where the kernel has none, by filters on clsact hooks. Both
  * stay when the agent stops; a new version of a program replaces the old one in its place atomically, so that every
  * packet runs one of them.
+ *
+ * ```
+ *   attachAtOnce ─► filters ─► attach ─► links and filters ─► links       on a kernel with TCX
+ *   attachAtOnce, attach ─► filters                                       on one without
+ * ```
+ * The kernel takes a grace period (12 to 16 ms) to make a link, while nothing else may change the network. It takes none for
+ * a filter.
  */
 import { native } from "../native.js";
 import { createClsactFilters } from "./clsact-filters.js";
-import type { DeviceMechanism } from "./device-mechanism.js";
+import type { DeviceMechanism, DeviceProgram } from "./device-mechanism.js";
 import { createTcxLinks } from "./tcx-links.js";
 
 export type MechanismName = "tcx" | "clsact";
@@ -20,23 +27,30 @@ export interface DeviceLinkOptions {
 }
 
 export interface DeviceLinks extends DeviceMechanism {
-  /** The one that `attach` uses; `retain` also detaches what the other one attached. */
+  /** The one that `attach` leaves on a device. */
   readonly mechanism: MechanismName;
+  /**
+   * As `attach`, without its grace period if the device takes filters. Resolves with true when it has filters where
+   * `attach` would have made links: to be called at any later time.
+   */
+  attachAtOnce(ifindex: number, programs: readonly DeviceProgram[]): Promise<boolean>;
 }
 
 /**
- * Calls run one after another. What the other mechanism attached is detached by `retain`: until then a packet may run
- * both versions of a program, after it exactly one.
+ * Calls run one after another. While `attach` puts one mechanism in the place of the other, a packet that the first
+ * program passes may run the second, too (bpf/lib/once.h).
  */
 export function openDeviceLinks({ pinFolder, netns, mechanism = defaultMechanism() }: DeviceLinkOptions): DeviceLinks {
-  const all: Readonly<Record<MechanismName, DeviceMechanism>> = {
-    tcx: createTcxLinks(pinFolder, netns),
-    clsact: createClsactFilters(pinFolder, netns),
-  };
-  const chosen = all[mechanism];
+  const [links, filters] = [createTcxLinks(pinFolder, netns), createClsactFilters(pinFolder, netns)];
+  const [chosen, other] = mechanism === "tcx" ? [links, filters] : [filters, links];
   let last: Promise<unknown> = Promise.resolve();
 
-  function inTurn(call: () => Promise<void>): Promise<void> {
+  async function attach(ifindex: number, programs: readonly DeviceProgram[]): Promise<void> {
+    await chosen.attach(ifindex, programs);
+    await other.attach(ifindex, []);
+  }
+
+  function inTurn<T>(call: () => Promise<T>): Promise<T> {
     const next = last.then(call, call);
     last = next;
     return next;
@@ -44,11 +58,27 @@ export function openDeviceLinks({ pinFolder, netns, mechanism = defaultMechanism
 
   return {
     mechanism,
-    attach: (ifindex, programs) => inTurn(() => chosen.attach(ifindex, programs)),
+    attach: (ifindex, programs) => inTurn(() => attach(ifindex, programs)),
+    attachAtOnce: (ifindex, programs) =>
+      inTurn(async () => {
+        if (mechanism === "clsact") {
+          await attach(ifindex, programs);
+          return false;
+        }
+        const without = await links.update(ifindex, programs);
+        try {
+          await filters.attach(ifindex, without);
+          return without.length > 0;
+        } catch {
+          // A kernel without clsact, for example, or the first priority of the hook is held by another kind of filter.
+          await attach(ifindex, programs);
+          return false;
+        }
+      }),
     retain: (ifindexes) =>
       inTurn(async () => {
-        await chosen.retain(ifindexes);
-        for (const other of Object.values(all)) if (other !== chosen) await other.retain(new Set());
+        await links.retain(ifindexes);
+        await filters.retain(ifindexes);
       }),
   };
 }

@@ -1,4 +1,5 @@
 /** What TCX links and clsact filters have in common. */
+import type { MeshError } from "@isthmus/model";
 import { attachError } from "../errors.js";
 import type { Fd, ProgramInfo } from "../native.js";
 import type { Direction } from "../netlink/filters.js";
@@ -28,7 +29,7 @@ export interface DeviceMechanism {
 
 /** Runs a step that attaches this program; turns its error into `PROGRAM_ATTACH`. */
 export async function attaching(
-  { name, direction }: DeviceProgram,
+  program: DeviceProgram,
   ifindex: number,
   mechanism: string,
   step: () => Promise<void>,
@@ -36,6 +37,16 @@ export async function attaching(
   try {
     await step();
   } catch (cause) {
-    throw attachError(name, `device ${ifindex} (${direction}, ${mechanism})`, cause);
+    throw attachFailure(program, ifindex, mechanism, cause);
   }
+}
+
+/** The error `PROGRAM_ATTACH` of this program. */
+export function attachFailure(
+  { name, direction }: DeviceProgram,
+  ifindex: number,
+  mechanism: string,
+  cause: unknown,
+): MeshError {
+  return attachError(name, `device ${ifindex} (${direction}, ${mechanism})`, cause);
 }

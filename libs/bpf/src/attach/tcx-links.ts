@@ -11,13 +11,23 @@ import { DEVICE_PREFIX, openIfThere, pinsWith } from "./pins.js";
 /** BPF_TCX_INGRESS, BPF_TCX_EGRESS */
 const ATTACH_TYPE = { ingress: 46, egress: 47 } as const;
 
+export interface TcxLinks extends DeviceMechanism {
+  /**
+   * As `attach`, but makes no link, since the kernel takes a grace period for that. Resolves with the programs for which
+   * the device has none.
+   */
+  update(ifindex: number, programs: readonly DeviceProgram[]): Promise<readonly DeviceProgram[]>;
+}
+
 /** `netns`: path of the devices' network namespace, by default that of the process. */
-export function createTcxLinks(pinFolder: string, netns?: string): DeviceMechanism {
+export function createTcxLinks(pinFolder: string, netns?: string): TcxLinks {
   const pinOf = (program: DeviceProgram, ifindex: number) =>
     `${DEVICE_PREFIX}${program.direction}_${program.name}@${ifindex}`;
 
+  const pathOf = (program: DeviceProgram, ifindex: number) => join(pinFolder, pinOf(program, ifindex));
+
   async function attachOne(program: DeviceProgram, ifindex: number): Promise<void> {
-    const path = join(pinFolder, pinOf(program, ifindex));
+    const path = pathOf(program, ifindex);
     if (await takeOver(path, program, ifindex)) return;
     const link = await native().deviceLinkCreate(program.fd, ifindex, ATTACH_TYPE[program.direction], netns);
     try {
@@ -32,11 +42,26 @@ export function createTcxLinks(pinFolder: string, netns?: string): DeviceMechani
     for (const pin of pinsWith(pinFolder, DEVICE_PREFIX)) if (isReleased(pin)) await release(join(pinFolder, pin));
   }
 
+  /** Detaches what this device has beside these programs. */
+  async function releaseOthers(ifindex: number, programs: readonly DeviceProgram[]): Promise<void> {
+    const kept = new Set(programs.map((program) => pinOf(program, ifindex)));
+    await releaseAll((pin) => ifindexOf(pin) === ifindex && !kept.has(pin));
+  }
+
   return {
     async attach(ifindex, programs) {
       for (const program of programs) await attaching(program, ifindex, "tcx", () => attachOne(program, ifindex));
-      const kept = new Set(programs.map((program) => pinOf(program, ifindex)));
-      await releaseAll((pin) => ifindexOf(pin) === ifindex && !kept.has(pin));
+      await releaseOthers(ifindex, programs);
+    },
+    async update(ifindex, programs) {
+      const without: DeviceProgram[] = [];
+      for (const program of programs)
+        await attaching(program, ifindex, "tcx", async () => {
+          if (!(await takeOver(pathOf(program, ifindex), program, ifindex))) without.push(program);
+        });
+      // A device that needs links gets them by `attach`, which leaves no others.
+      if (without.length === 0) await releaseOthers(ifindex, programs);
+      return without;
     },
     retain: (ifindexes) => releaseAll((pin) => !ifindexes.has(ifindexOf(pin))),
   };

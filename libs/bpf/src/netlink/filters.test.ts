@@ -9,6 +9,7 @@ import {
   listFilters,
   parseFilter,
   replaceFilter,
+  requireClsact,
 } from "./filters.js";
 import { NetlinkFlag, type NetlinkRequest } from "./messages.js";
 
@@ -29,6 +30,7 @@ test("hooks are made and removed by the clsact qdisc", () => {
   const body = `00 000000 07000000 0000ffff f1ffffff 00000000  // AF_UNSPEC, device 7, handle ffff:, parent clsact
                 0b00 0100 636c7361637400 00                     // TCA_KIND "clsact", padding`;
   assertRequest(createClsact(7), [36, NEW, body]);
+  assertRequest(requireClsact(7), [36, NetlinkFlag.Create, body]);
   assertRequest(deleteClsact(7), [37, 0, body]);
 });
 

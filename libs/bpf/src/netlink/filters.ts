@@ -50,6 +50,14 @@ export function createClsact(ifindex: number): NetlinkRequest {
   return clsact("add hooks to", ifindex, QdiscMessage.New, NetlinkFlag.Create | NetlinkFlag.Exclusive);
 }
 
+/**
+ * Leaves the hooks of a device as they are: EINVAL when they are of the older qdisc `ingress`, where a filter for egress would run
+ * on what is received.
+ */
+export function requireClsact(ifindex: number): NetlinkRequest {
+  return clsact("use the hooks of", ifindex, QdiscMessage.New, NetlinkFlag.Create);
+}
+
 /** Removes the hooks with all filters on them, also those of other programs. */
 export function deleteClsact(ifindex: number): NetlinkRequest {
   return clsact("remove the hooks of", ifindex, QdiscMessage.Delete, 0);

@@ -1,5 +1,5 @@
 /**
- * Attaches and detaches the programs of device_test without end, until it is killed:
+ * Attaches and detaches the programs of device_test without end, also at once, until it is killed:
  * `node attach-main.js MAP_FOLDER PIN_FOLDER NETNS IFINDEX MECHANISM`.
  */
 import { openDeviceLinks } from "../attach/device-links.js";
@@ -15,6 +15,7 @@ const links = openDeviceLinks({ pinFolder, netns, mechanism: mechanism === "tcx"
 process.send?.("go");
 for (let round = 0; ; round++) {
   const programs = loadPrograms(maps, object, {});
+  if (round % 2 === 0) await links.attachAtOnce(Number(ifindex), devicePrograms(programs));
   await links.attach(Number(ifindex), devicePrograms(programs));
   if (round % 3 === 2) await links.retain(new Set());
   for (const { fd } of programs) fd.close();
