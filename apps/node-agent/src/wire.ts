@@ -244,7 +244,7 @@ async function startNode(
   });
   return {
     frontendsAdopted: state.datapath.adopted.frontends.size,
-    /** Resolves when aborted, and the maps hold what was received. */
+    /** Resolves when aborted, the maps hold what was received, and nothing is attached to devices any more. */
     async run(): Promise<void> {
       await Promise.all([
         client.run(),
@@ -252,7 +252,7 @@ async function startNode(
         reconcilePodsCgroups(cgroups, clock, signal),
         pods.closed,
       ]);
-      await state.applier.idle();
+      await Promise.all([state.applier.idle(), packets?.idle()]);
     },
   };
 }

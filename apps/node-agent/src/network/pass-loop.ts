@@ -19,6 +19,8 @@ export interface PassLoopModules {
 export interface PassLoop {
   /** Resolves when no pass runs or is wanted; a later retry is not awaited. Never rejects. */
   trigger(): Promise<void>;
+  /** Resolves when no pass runs, also after the abort. */
+  idle(): Promise<void>;
   /** The problem of the last pass. */
   readonly problem: string | undefined;
 }
@@ -69,6 +71,7 @@ export function createPassLoop({ clock, signal, pass, failed }: PassLoopModules)
 
   return {
     trigger,
+    idle: () => running ?? Promise.resolve(),
     get problem() {
       return problem;
     },

@@ -83,15 +83,17 @@ export async function openEndpointTable(
     leaving.set(address, left);
   }
 
-  /** In the background: an ADD of another address does not wait for it. A row whose grace period failed is free at the next start. */
+  /**
+   * In the background: an ADD of another address does not wait for it. A row whose grace period failed, or ended after the maps were
+   * closed, is free at the next start.
+   */
   async function leave(index: number): Promise<void> {
-    const isUnused = await gracePeriod().then(
-      () => true,
-      () => false,
-    );
-    if (isUnused) {
+    try {
+      await gracePeriod();
       endpoints.storeWord32(index, EndpointRow.offsets.id, 0);
       pool.give(index);
+    } catch {
+      // It stays in use.
     }
     await removed();
   }

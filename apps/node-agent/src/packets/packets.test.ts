@@ -9,9 +9,17 @@ import { waitFor } from "@isthmus/runtime";
 import { makeNode } from "@isthmus/testing";
 import { nodeName } from "../desired/nodes/nodes.js";
 import { startEventFeed } from "../events/event-feed.js";
-import { makePacketNode } from "./testing/packet-node.js";
+import { makePacketNode, type PacketNode } from "./testing/packet-node.js";
 
 const [A, B] = ["10.1.0.1", "10.1.0.2"];
+
+const hasFilters = ({ netns }: PacketNode) => /clsact/.test(netns.tc("qdisc", "show"));
+
+/** Waits until so many programs have links, and none has a filter. */
+async function waitForLinks(node: PacketNode, count: number): Promise<void> {
+  const isDone = () => node.attached().length === count && !hasFilters(node);
+  await waitFor(`${count} links`, isDone, { timeoutMs: 10_000, reason: () => node.attached().join() });
+}
 
 test("pods that are attached reach each other past the stack; one that is detached has no row", async (t) => {
   const node = makePacketNode(t);
@@ -25,7 +33,7 @@ test("pods that are attached reach each other past the stack; one that is detach
   const counts = datapath.metrics();
   assert.ok((counts.get("deliver") ?? 0) >= 100, `${counts.get("deliver")} packets`);
   assert.deepEqual([counts.get("to_stack"), counts.get("spoofed_source")], [0, 0]);
-  assert.equal(node.attached().length, 4);
+  await waitForLinks(node, 4);
   const fill = node.packets().fill();
   assert.deepEqual(
     fill.map(({ map }) => map),
@@ -44,15 +52,84 @@ test("pods that are attached reach each other past the stack; one that is detach
   );
 });
 
+test("packets are judged when an ADD is done, and none is lost or judged twice when links take the place of filters", async (t) => {
+  const node = makePacketNode(t);
+  const datapath = await node.start("packets");
+  const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
+  await node.adopt([]);
+  for (const { attachment } of [a, b]) await node.packets().devices.attach(attachment);
+  a.netns.ip("addr", "add", "10.1.0.77/32", "dev", "eth0");
+  const forger = await a.sockets.open("udp", 4);
+  await a.sockets.bind(forger, "10.1.0.77");
+  await a.sockets.sendto(forger, B, 53, "x");
+  const dropped = () => datapath.metrics().get("spoofed_source") === 1;
+  await waitFor("the drop", dropped, { timeoutMs: 10_000 });
+  assert.deepEqual([node.attached(), hasFilters(node)], [[], true]);
+
+  const port = await b.sockets.server("udp", 4, B, "b");
+  const echo = await a.sockets.open("udp", 4);
+  await a.sockets.connect(echo, B, port);
+  let rounds = 0;
+  const echoUntil = async (isDone: () => boolean) => {
+    for (; !isDone(); rounds++) {
+      await a.sockets.send(echo, `${rounds}`);
+      assert.equal((await a.sockets.receive(echo)).data, `b:${rounds}`);
+    }
+  };
+  await echoUntil(() => node.attached().length === 4);
+  await echoUntil(() => !hasFilters(node));
+  assert.ok(rounds > 50, `${rounds} rounds`);
+  assert.equal(datapath.metrics().get("deliver"), 2 * rounds);
+});
+
+test("an agent that ends between filters and links leaves what runs, and the next one makes the links", async (t) => {
+  const node = makePacketNode(t);
+  const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
+  const port = await b.sockets.server("udp", 4, B, "b");
+  const echo = await a.sockets.open("udp", 4);
+  await a.sockets.connect(echo, B, port);
+  async function works(): Promise<void> {
+    const before = node.datapath().metrics().get("deliver") ?? 0;
+    await a.sockets.send(echo, "x");
+    assert.equal((await a.sockets.receive(echo)).data, "b:x");
+    assert.equal(node.datapath().metrics().get("deliver"), before + 2);
+  }
+  // Before the first link, after it, and after all.
+  for (const links of [0, 1, 4]) {
+    await node.start("packets");
+    await node.adopt([a.attachment, b.attachment]);
+    await works();
+    await waitFor(`${links} links`, () => node.attached().length >= links, { timeoutMs: 10_000, everyMs: 1 });
+  }
+  await waitForLinks(node, 4);
+  await works();
+});
+
+for (const [what, links] of [
+  ["filters", 0],
+  ["some links", 1],
+] as const)
+  test(`mode sockets after an agent that had made ${what} leaves neither filters nor links`, async (t) => {
+    const node = makePacketNode(t);
+    await node.start("packets");
+    const pods = [node.makePod("c1", A), node.makePod("c2", B)].map(({ attachment }) => attachment);
+    await node.packets().devices.adopt(pods);
+    await waitFor(`${links} links`, () => node.attached().length >= links, { timeoutMs: 10_000, everyMs: 1 });
+    assert.equal(hasFilters(node), true);
+    await node.start("sockets");
+    assert.deepEqual([node.attached(), hasFilters(node)], [[], false]);
+  });
+
 test("flows of pods and what a pod forges are events with the pods' names, while somebody asks for them", async (t) => {
+  // Before the node's maps are closed.
+  const stop = new AbortController();
+  t.after(() => stop.abort());
   const node = makePacketNode(t);
   const datapath = await node.start("packets");
   const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
   for (const { attachment } of [a, b]) await node.packets().devices.attach(attachment);
   await node.adopt([a.attachment, b.attachment]);
   assert.ok(datapath.packets);
-  const stop = new AbortController();
-  t.after(() => stop.abort());
   const feed = startEventFeed({
     ...{ events: datapath.packets.events, pods: node.names, services: { byFrontend: () => undefined } },
     backends: { byId: () => undefined },
@@ -100,7 +177,6 @@ test("flows of pods and what a pod forges are events with the pods' names, while
     { timeoutMs: 10_000 },
   );
   assert.deepEqual([drop?.dropReason, drop?.source?.pod], ["spoofed_source", "c2"]);
-  stop.abort();
 });
 
 test("a connection lives through both changes of the mode and a restart of the agent", async (t) => {
@@ -274,6 +350,7 @@ test("a device that refuses programs keeps none from the others, and an adopted 
   node.refusing.add(node.netns.index("up0"));
   await node.packets().devices.adopt(pods);
   const programsOn = (device: string) => node.attached().filter((pin) => pin.endsWith(`@${node.netns.index(device)}`));
+  await waitForLinks(node, 6);
   assert.deepEqual(
     ["up0", "up1", a.attachment.hostDevice].map((device) => programsOn(device).length),
     [0, 2, 2],

@@ -21,6 +21,7 @@ import { deviceMacs, isHostDeviceName } from "../pods/device-name.js";
 import type { PodAttachment, PodDevices } from "../pods/types.js";
 import { openEndpointTable } from "./endpoint-table.js";
 import { collectNatRows } from "./nat-rows.js";
+import { createPodLinks } from "./pod-links.js";
 import { openPodRanges, type PodRangesModules } from "./pod-ranges.js";
 
 export interface PacketsModules extends Omit<PodRangesModules, "port"> {
@@ -45,6 +46,8 @@ export interface Packets {
   update(names: Iterable<NodeName>): void;
   /** Entries in use of the maps of this mode; flows as counted less than `FLOWS_COUNTED_MS` ago, moved ones as last seen. */
   fill(): readonly MapFill[];
+  /** Resolves when no program is being attached or detached but by calls of `devices`: after the abort, for good. */
+  idle(): Promise<void>;
 }
 
 const FLOWS_COUNTED_MS = 10_000;
@@ -55,6 +58,7 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
   const table = await openEndpointTable(path, { gracePeriod, removed: () => nat.runRound() });
   const ranges = await openPodRanges({ ...modules, port: path.podRanges });
   const nat = collectNatRows({ ...modules, pods: table.rows });
+  const podLinks = createPodLinks({ links: path.links, programs: path.podPrograms, log, clock, signal });
   /** Devices of pods, and uplinks: the others have no programs. */
   const wanted = new Set<number>();
   /** Those of pods by name. */
@@ -86,11 +90,12 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
     names.set(link.index, pod);
     for (const address of pod.addresses)
       await inTurn(() => table.put({ address, ifindex: link.index, mac, hostMac, netnsId: link.peerNetnsId }));
-    await path.links.attach(link.index, path.podPrograms);
+    await podLinks.attach(link.index);
   }
 
   function forget(index: number): void {
     wanted.delete(index);
+    podLinks.forget(index);
     names.delete(index);
   }
 
@@ -163,6 +168,7 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
         { map: path.nat.name, used: nat.used, capacity: path.nat.maxEntries },
       ];
     },
+    idle: async () => void (await Promise.all([loop.idle(), podLinks.idle()])),
     update(names) {
       if (early === undefined) ranges.update(names);
       else for (const name of names) early.add(name);

@@ -33,13 +33,15 @@ export interface PacketNode {
   start(mode: DatapathMode): Promise<Datapath>;
   /** Of the agent that runs, in mode `packets`. */
   packets(): Packets;
+  /** Of the agent that runs. */
+  datapath(): Datapath;
   /** The maps of the agent that runs, in mode `packets`. */
   path(): PacketPath;
   /** Attaches to these pods, and resolves when packets between pods of the node are of the mesh. */
   adopt(pods: readonly PodAttachment[]): Promise<void>;
   /** What the mesh knows of nodes; at first the node itself, with 10.1.0.0/24. */
   readonly nodes: Map<NodeName, Node>;
-  /** Pins of programs on devices, as `from_pod@12`. */
+  /** Links of programs on devices, as `from_pod@12`. */
   attached(): readonly string[];
   /** The names of its pods. */
   readonly names: PodNames;
@@ -69,6 +71,7 @@ export function makePacketNode(t: TestContext): PacketNode {
   ];
   t.after(async () => {
     stop.abort();
+    await packets?.idle();
     await datapath?.destroy();
   });
 
@@ -83,12 +86,22 @@ export function makePacketNode(t: TestContext): PacketNode {
     return sockets;
   }
 
-  const attachTo =
-    (links: PacketPath["links"]): PacketPath["links"]["attach"] =>
-    async (ifindex, programs) => {
+  function refuse(links: PacketPath["links"]): PacketPath["links"] {
+    function demandAccepts(ifindex: number): void {
       if (refusing.has(ifindex)) throw new Error(`Device ${ifindex} refuses programs`);
-      await links.attach(ifindex, programs);
+    }
+    return {
+      ...links,
+      async attach(ifindex, programs) {
+        demandAccepts(ifindex);
+        await links.attach(ifindex, programs);
+      },
+      async attachAtOnce(ifindex, programs) {
+        demandAccepts(ifindex);
+        return links.attachAtOnce(ifindex, programs);
+      },
     };
+  }
 
   return {
     netns,
@@ -112,6 +125,10 @@ export function makePacketNode(t: TestContext): PacketNode {
       packets?.update(nodes.keys());
       const known = async () => ((await datapath?.packets?.podRanges.load())?.size ?? 0) > 0;
       await waitFor("the node's range", known, { timeoutMs: 10_000 });
+    },
+    datapath() {
+      if (datapath === undefined) throw new Error("No agent runs");
+      return datapath;
     },
     path() {
       if (datapath?.packets === undefined) throw new Error("The agent is not in mode packets");
@@ -139,6 +156,7 @@ export function makePacketNode(t: TestContext): PacketNode {
     },
     async start(mode) {
       stop.abort();
+      await packets?.idle();
       stop = new AbortController();
       datapath?.close();
       const opened = await openDatapath({
@@ -152,7 +170,7 @@ export function makePacketNode(t: TestContext): PacketNode {
       packets =
         opened.packets &&
         (await startPackets({
-          path: { ...opened.packets, links: { ...opened.packets.links, attach: attachTo(opened.packets.links) } },
+          path: { ...opened.packets, links: refuse(opened.packets.links) },
           gracePeriod: () => opened.gracePeriod(),
           openNetlink: () => openNetlink(netns.path),
           changes: { subscribe: (listener) => void listeners.push(listener) },
