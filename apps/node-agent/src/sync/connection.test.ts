@@ -134,8 +134,12 @@ test("queries come on the connection of the records, and end with it", async (t)
     },
   );
   const connection = await createConnect(folder)(address, t.signal);
-  connection.stream.on("error", () => undefined);
   const over = new AbortController();
+  t.after(() => {
+    over.abort();
+    connection.close();
+  });
+  connection.stream.on("error", () => undefined);
   serveQueries(connection.openQueries, over.signal, {
     ...{ events: { problem: "" }, maps: { open: () => ({ problem: "" }) }, figures: () => NodeFigures.fromPartial({}) },
     ...{ node: "n1", version: "test", clock: systemClock, log: silentLogger },

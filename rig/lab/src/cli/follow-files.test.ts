@@ -13,6 +13,7 @@ test("whole lines are printed as they are written, with a header when the file c
   await writeFile(file("a.log"), "old\n");
   await writeFile(file("b.log"), "");
   const stop = new AbortController();
+  t.after(() => stop.abort());
   const pieces: string[] = [];
   const io = { out: (text: string) => void pieces.push(text), signal: stop.signal };
   const seen = new Map([
