@@ -27,7 +27,7 @@ test("pods that are attached reach each other past the stack; one that is detach
   const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
   const { devices } = node.packets();
   await node.adopt([]);
-  for (const { attachment } of [a, b]) await devices.attach(attachment);
+  await node.attach([a.attachment, b.attachment]);
   const port = await b.sockets.server("tcp", 4, B, "b");
   assert.deepEqual(await a.sockets.dial(B, port, 20, 4), { b: 20 });
   const counts = datapath.metrics();
@@ -57,7 +57,7 @@ test("packets are judged when an ADD is done, and none is lost or judged twice w
   const datapath = await node.start("packets");
   const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
   await node.adopt([]);
-  for (const { attachment } of [a, b]) await node.packets().devices.attach(attachment);
+  await node.attach([a.attachment, b.attachment]);
   a.netns.ip("addr", "add", "10.1.0.77/32", "dev", "eth0");
   const forger = await a.sockets.open("udp", 4);
   await a.sockets.bind(forger, "10.1.0.77");
@@ -127,7 +127,7 @@ test("flows of pods and what a pod forges are events with the pods' names, while
   const node = makePacketNode(t);
   const datapath = await node.start("packets");
   const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
-  for (const { attachment } of [a, b]) await node.packets().devices.attach(attachment);
+  await node.attach([a.attachment, b.attachment]);
   await node.adopt([a.attachment, b.attachment]);
   assert.ok(datapath.packets);
   const feed = startEventFeed({
@@ -255,7 +255,7 @@ test("a pod that is gone keeps no rows of moved connects, and a new one with its
   const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
   const { devices } = node.packets();
   await node.adopt([]);
-  for (const { attachment } of [a, b]) await devices.attach(attachment);
+  await node.attach([a.attachment, b.attachment]);
   await moveConnects(path, A, B);
   devices.detach(b.attachment);
   await waitFor("the rows of b to go", async () => !(B in (await movedRows(path))), { timeoutMs: 10_000 });
@@ -263,7 +263,7 @@ test("a pod that is gone keeps no rows of moved connects, and a new one with its
 
   const next = node.makePod("c3", "10.1.0.3");
   devices.detach(a.attachment);
-  await devices.attach({ ...next.attachment, addresses: a.attachment.addresses });
+  await node.attach([{ ...next.attachment, addresses: a.attachment.addresses }]);
   assert.deepEqual(await movedRows(path), {}, "when its address is attached again");
 });
 

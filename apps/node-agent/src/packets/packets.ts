@@ -78,10 +78,7 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
     return next;
   }
 
-  async function attach(pod: PodAttachment): Promise<void> {
-    const link = await withNetlink(openNetlink, undefined, (netlink) => rtnetlink.readLink(netlink, pod.hostDevice));
-    if (link === undefined)
-      throw new MeshError({ code: "DEVICE", device: pod.hostDevice }, `Cannot find device "${pod.hostDevice}"`);
+  async function attach(pod: PodAttachment, link: rtnetlink.Link): Promise<void> {
     const { pod: mac, host: hostMac } = deviceMacs(pod.hostDevice);
     const before = indexes.get(pod.hostDevice);
     if (before !== undefined && before !== link.index) forget(before);
@@ -91,6 +88,13 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
     for (const address of pod.addresses)
       await inTurn(() => table.put({ address, ifindex: link.index, mac, hostMac, netnsId: link.peerNetnsId }));
     await podLinks.attach(link.index);
+  }
+
+  async function attachAdopted(pod: PodAttachment): Promise<void> {
+    const link = await withNetlink(openNetlink, undefined, (netlink) => rtnetlink.readLink(netlink, pod.hostDevice));
+    if (link === undefined)
+      throw new MeshError({ code: "DEVICE", device: pod.hostDevice }, `Cannot find device "${pod.hostDevice}"`);
+    await attach(pod, link);
   }
 
   function forget(index: number): void {
@@ -143,7 +147,7 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
       wanted.add(index);
       await attempt(path.links.attach(index, path.uplinkPrograms));
     }
-    for (const [device, pod] of pending) if (await attempt(attach(pod))) pending.delete(device);
+    for (const [device, pod] of pending) if (await attempt(attachAdopted(pod))) pending.delete(device);
     // The set itself: a pod that comes meanwhile is in it before its programs are attached.
     if (pending.size === 0) await path.links.retain(wanted);
     const [problem] = problems;

@@ -92,8 +92,9 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
     try {
       attachments.put(pod);
       const mtu = exists ? undefined : options.mtu;
-      await allDone([attachments.save(), configureNodeSide(openNetlink, pod, { netns, mtu })]);
-      await modules.devices?.attach(pod);
+      const configured = configureNodeSide(openNetlink, pod, { netns, mtu });
+      await allDone([attachments.save(), configured]);
+      await modules.devices?.attach(pod, await configured);
       await configurePodSide(openNetlink, pod, netns);
     } catch (error) {
       if (!exists) modules.devices?.detach(pod);
@@ -162,7 +163,7 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
 }
 
 /** Waits for every part, then rejects with the first failure, so that nothing is still running when ADD is undone. */
-async function allDone(parts: readonly Promise<void>[]): Promise<void> {
+async function allDone(parts: readonly Promise<unknown>[]): Promise<void> {
   await Promise.allSettled(parts);
   await Promise.all(parts);
 }

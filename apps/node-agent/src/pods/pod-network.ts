@@ -35,18 +35,24 @@ export interface Pair {
   readonly mtu: number | undefined;
 }
 
-/** Creates the pair if there is none, and creates or completes the node's side. */
-export function configureNodeSide(open: OpenNetlink, pod: PodAttachment, { netns, mtu }: Pair): Promise<void> {
+/** Creates the pair if there is none, and creates or completes the node's side; resolves with its link as it was before. */
+export function configureNodeSide(
+  open: OpenNetlink,
+  pod: PodAttachment,
+  { netns, mtu }: Pair,
+): Promise<rtnetlink.Link> {
   return withNetlink(open, undefined, async (netlink) => {
     if (mtu !== undefined) await makePair(netlink, pod, netns, mtu);
-    await runAll(netlink, configureHost(pod, await indexOf(netlink, pod.hostDevice)));
+    const link = await requireLink(netlink, pod.hostDevice);
+    await runAll(netlink, configureHost(pod, link.index));
+    return link;
   });
 }
 
 /** Completes the pod's side, and makes the source filter of its device strict. Rejects also with `DEVICE`. */
 export async function configurePodSide(open: OpenNetlink, pod: PodAttachment, netns: string): Promise<void> {
   const configured = withNetlink(open, netns, async (netlink) => {
-    await runAll(netlink, configurePod(pod, await indexOf(netlink, pod.interfaceName)));
+    await runAll(netlink, configurePod(pod, (await requireLink(netlink, pod.interfaceName)).index));
   });
   await Promise.all([configured, setStrict(pod.hostDevice)]);
 }
@@ -110,8 +116,8 @@ async function makePair(netlink: Netlink, pod: PodAttachment, netns: string, mtu
   }
 }
 
-async function indexOf(netlink: Netlink, name: string): Promise<number> {
+async function requireLink(netlink: Netlink, name: string): Promise<rtnetlink.Link> {
   const link = await rtnetlink.readLink(netlink, name);
-  if (link !== undefined) return link.index;
+  if (link !== undefined) return link;
   throw new MeshError({ code: "DEVICE", device: name }, `Cannot find device "${name}"`);
 }

@@ -7,7 +7,7 @@
  *                                                        └► state file: addresses survive this process
  * ```
  */
-import type { OpenNetlink } from "@isthmus/bpf";
+import type { OpenNetlink, rtnetlink } from "@isthmus/bpf";
 import type { Address, Prefix } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { NetworkChanges } from "../network/network-changes.js";
@@ -62,8 +62,11 @@ export type RequirePrograms = (podCgroup: string | undefined) => void;
 export interface PodDevices {
   /** Called once at the start, before any call is answered, with the pods that have devices. */
   adopt(pods: readonly PodAttachment[]): Promise<void>;
-  /** Called in an ADD when the node's side is up, before the pod gets its address. When it rejects, so does the ADD. */
-  attach(pod: PodAttachment): Promise<void>;
+  /**
+   * Called in an ADD when the node's side is up, before the pod gets its address. When it rejects, so does the ADD. `link`: the pod's
+   * host device as just read.
+   */
+  attach(pod: PodAttachment, link: rtnetlink.Link): Promise<void>;
   /** The pod's device is gone, or its ADD has failed. */
   detach(pod: PodAttachment): void;
 }

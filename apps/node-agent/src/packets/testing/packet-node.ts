@@ -5,10 +5,13 @@ import type { TestContext } from "node:test";
 import {
   type Datapath,
   type DatapathMode,
+  type Netlink,
   openDatapath,
   openNetlink,
   type PacketPath,
   type RouteEvent,
+  rtnetlink,
+  withNetlink,
 } from "@isthmus/bpf";
 import { makeNetns, OBJECTS, type Sockets, startSockets, type TestNetns, uniqueName } from "@isthmus/bpf/testing";
 import { formatAddress, parseAddress, systemClock } from "@isthmus/model";
@@ -29,6 +32,8 @@ export interface PacketNode {
   readonly netns: TestNetns;
   /** Makes a pod with its devices, addresses and routes; attaches nothing. */
   makePod(container: string, address: string): TestPod;
+  /** As at the ADDs of these pods, one after another. */
+  attach(pods: readonly PodAttachment[]): Promise<void>;
   /** Starts an agent in this mode, in the place of the one that runs. */
   start(mode: DatapathMode): Promise<Datapath>;
   /** Of the agent that runs, in mode `packets`. */
@@ -125,6 +130,14 @@ export function makePacketNode(t: TestContext): PacketNode {
       packets?.update(nodes.keys());
       const known = async () => ((await datapath?.packets?.podRanges.load())?.size ?? 0) > 0;
       await waitFor("the node's range", known, { timeoutMs: 10_000 });
+    },
+    async attach(pods) {
+      for (const attachment of pods) {
+        const read = (netlink: Netlink) => rtnetlink.readLink(netlink, attachment.hostDevice);
+        const link = await withNetlink(openNetlink, netns.path, read);
+        if (link === undefined) throw new Error(`Cannot find device "${attachment.hostDevice}"`);
+        await packets?.devices.attach(attachment, link);
+      }
     },
     datapath() {
       if (datapath === undefined) throw new Error("No agent runs");
