@@ -28,10 +28,7 @@ const DIRECTIONS: readonly Direction[] = ["ingress", "egress"];
 export function createClsactFilters(pinFolder: string, netns?: string): DeviceMechanism {
   const prefix = `${pinFolder}:`;
 
-  async function ownFilters(netlink: Netlink, ifindex: number): Promise<readonly Filter[]> {
-    const all = await filtersOf(netlink, ifindex);
-    return all.filter((filter) => filter !== "other").filter(({ name }) => name.startsWith(prefix));
-  }
+  const isOwn = (filter: Filter | "other"): filter is Filter => filter !== "other" && filter.name.startsWith(prefix);
 
   /** Runs each program by the filter that it has, or by a new one. */
   async function addFilters(
@@ -52,17 +49,24 @@ export function createClsactFilters(pinFolder: string, netns?: string): DeviceMe
     }
   }
 
-  /** Deletes these filters, and the hooks when no filter is left on them. */
-  async function remove(netlink: Netlink, ifindex: number, filters: readonly Filter[]): Promise<void> {
+  /**
+   * Deletes these filters. `areAll`: the hooks have no others, and go with them, in one request, so that an agent that
+   * is killed leaves no hooks without filters.
+   */
+  async function remove(netlink: Netlink, ifindex: number, filters: readonly Filter[], areAll: boolean): Promise<void> {
     if (filters.length === 0) return;
+    if (areAll) {
+      const [removed] = await netlink.run([deleteClsact(ifindex)]);
+      if (removed?.error === undefined) return;
+    }
     const results = await netlink.run(filters.map(deleteFilter));
+    if (results.every(({ error }) => error === undefined)) return;
     const left = await filtersOf(netlink, ifindex);
     // A failed deletion is none when the filter is gone, with its device for example.
     for (const [i, filter] of filters.entries()) {
       const error = results[i]?.error;
       if (error !== undefined && left.some((other) => isSame(filter, other))) throw error;
     }
-    if (left.length === 0) await removeHooks(netlink, ifindex);
   }
 
   return {
@@ -70,22 +74,23 @@ export function createClsactFilters(pinFolder: string, netns?: string): DeviceMe
       withNetlink(openNetlink, netns, async (netlink) => {
         const [first] = programs;
         const isNew = first !== undefined && (await makeHooks(netlink, ifindex, first));
-        const have = isNew ? [] : await ownFilters(netlink, ifindex);
+        const all = isNew ? [] : await filtersOf(netlink, ifindex);
+        const own = all.filter(isOwn);
         const find = ({ name, direction }: DeviceProgram) =>
-          have.find((filter) => filter.name === prefix + name && filter.direction === direction);
+          own.find((filter) => filter.name === prefix + name && filter.direction === direction);
         const kept = new Set(programs.map(find));
         await addFilters(netlink, ifindex, new Map(programs.map((program) => [program, find(program)])));
-        await remove(
-          netlink,
-          ifindex,
-          have.filter((filter) => !kept.has(filter)),
-        );
+        const others = own.filter((filter) => !kept.has(filter));
+        await remove(netlink, ifindex, others, programs.length === 0 && others.length === all.length);
       }),
     retain: (ifindexes) =>
       withNetlink(openNetlink, netns, async (netlink) => {
         const links = await netlink.dump(listLinks(), parseLink);
-        for (const { index } of links)
-          if (!ifindexes.has(index)) await remove(netlink, index, await ownFilters(netlink, index));
+        for (const { index } of links) {
+          if (ifindexes.has(index)) continue;
+          const all = await filtersOf(netlink, index);
+          await remove(netlink, index, all.filter(isOwn), all.every(isOwn));
+        }
       }),
   };
 }
@@ -110,11 +115,4 @@ async function makeHooks(netlink: Netlink, ifindex: number, program: DeviceProgr
   const error = exists ? (await netlink.run([requireClsact(ifindex)]))[0]?.error : made.error;
   if (error !== undefined) throw attachFailure(program, ifindex, "clsact", error);
   return false;
-}
-
-/** Removes the hooks of a device, which may be gone or have lost them. */
-async function removeHooks(netlink: Netlink, ifindex: number): Promise<void> {
-  const [result] = await netlink.run([deleteClsact(ifindex)]);
-  const error = result?.error;
-  if (error !== undefined && !["ENODEV", "ENOENT", "EINVAL"].includes(error.data.errno)) throw error;
 }

@@ -218,6 +218,7 @@ for (const mechanism of MECHANISMS) {
     }
     // All versions share these counters, so that a second program on the device would count too.
     const version = loadVersion(t, maps);
+    await links.attachAtOnce(one, version.programs);
     await links.attach(one, version.programs);
     const before = version.sent();
     await netns.sendFrames("one", 5);

@@ -1,5 +1,5 @@
 /** Pins of links in a node's folder in bpffs: `<prefix><program>@<target>`. Each kind of link has a prefix of its own. */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { errnoOf } from "../errors.js";
 import { type Fd, native } from "../native.js";
 
@@ -15,6 +15,8 @@ export function pinsWith(pinFolder: string, prefix: string): readonly string[] {
 
 /** The pinned object, or undefined when there is no pin. */
 export function openIfThere(path: string): Fd | undefined {
+  // Cheaper than the error of a pin that is not there.
+  if (!existsSync(path)) return undefined;
   try {
     return native().openPin(path);
   } catch (cause) {
