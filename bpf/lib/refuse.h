@@ -126,13 +126,30 @@ __noinline int is_told(const struct packet *packet, __u32 reason)
 	return 1;
 }
 
+/* Gives the flow of a SYN a row, although policy does not allow it. Not inlined and not static, as nat_find(). */
+__noinline int keep_denied(const struct packet *packet)
+{
+	struct tracked flow = {};
+
+	if (!packet)
+		return 0;
+	find_flow(packet, &flow);
+	if (!flow.row)
+		insert_flow(packet, &flow, 0, 0);
+	return 0;
+}
+
 /*
  * Ends a packet that policy does not allow. What begins a flow is answered if the other end is of the mesh, at a rate. An address
  * that is not known yet may be allowed a moment later, so its packets are sent again; and the world is told nothing.
+ * The SYN of a connect that was moved has a row, so that the pod's repeat of it goes to another backend; and its pod would not
+ * know the flow of which an error tells.
  */
 static __always_inline int deny(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
 {
-	if (is_told(packet, reason) && write_prohibited(skb, packet))
+	if (packet->is_moved && is_syn(packet))
+		keep_denied(packet);
+	else if (is_told(packet, reason) && write_prohibited(skb, packet))
 		return send_back(skb, packet, reason);
 	return finish(packet, DROP(reason), 0);
 }

@@ -1,0 +1,95 @@
+/** Policies and the rescue of connects: a connect goes to no backend that policy does not allow. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { TcpFlag } from "./testing/packets.js";
+import { ALLOW, createPolicyWriter } from "./testing/policy-rows.js";
+import { CLIENT, makeServiceRuns, PORT, type TestBackendPod } from "./testing/service-runs.js";
+
+const FIRST: TestBackendPod = { address: "10.1.0.2", tier: 0, cluster: 1 };
+const SECOND: TestBackendPod = { address: "10.1.0.3", tier: 1, cluster: 1 };
+const THIRD: TestBackendPod = { address: "10.1.0.4", tier: 2, cluster: 1 };
+const BACKENDS = [FIRST, SECOND, THIRD];
+const [ISN, SOURCE_PORT, SET] = [77, 2000, 5];
+const ID_CLIENT = (1 << 20) | 300;
+const idOf = (backend: TestBackendPod) => ID_CLIENT + 1 + BACKENDS.indexOf(backend);
+/** Rows of mesh_endpoints. */
+const rowOf = (backend?: TestBackendPod) => (backend === undefined ? 1 : 2 + BACKENDS.indexOf(backend));
+
+/** A client and three backends of one Service, in three tiers, whose identities are known. */
+async function setUp(t: TestContext) {
+  const runs = await makeServiceRuns(t, BACKENDS);
+  const policy = createPolicyWriter(runs.loaded);
+  policy.identity(CLIENT, ID_CLIENT);
+  for (const backend of BACKENDS) policy.identity(backend.address, idOf(backend));
+  policy.set(SET, {});
+  runs.dial(FIRST);
+  return {
+    ...runs,
+    policy,
+    sendSyn: () =>
+      runs.send({ source: CLIENT, target: FIRST.address, sourcePort: SOURCE_PORT, flags: TcpFlag.Syn, seq: ISN }),
+    sendReset: () =>
+      runs.send({
+        ...{ source: FIRST.address, sourcePort: PORT, target: CLIENT, targetPort: SOURCE_PORT },
+        ...{ ack: ISN + 1, flags: TcpFlag.Rst | TcpFlag.Ack },
+      }),
+  };
+}
+
+test("a connect that policy denies is refused by ICMP, and never moved", async (t) => {
+  const node = await setUp(t);
+  for (const backend of [SECOND, THIRD]) node.policy.peer(SET, idOf(backend), { out: ALLOW });
+  node.policy.enforce(rowOf(), SET, 1);
+  for (let i = 0; i < 3; i++) {
+    const arrival = await node.sendSyn();
+    assert.deepEqual([arrival?.address, arrival?.segment.isQuoted], [CLIENT, true]);
+    assert.equal(arrival?.segment.source, `${CLIENT}:${SOURCE_PORT}`);
+  }
+  assert.deepEqual(
+    [node.counts()["egress_denied"], node.counts()["moved"], await node.natTuples()],
+    [3, undefined, []],
+  );
+});
+
+for (const [whose, enforce] of [
+  [
+    "the client's",
+    ({ policy }) => {
+      for (const backend of [FIRST, THIRD]) policy.peer(SET, idOf(backend), { out: ALLOW });
+      policy.enforce(rowOf(), SET, 1);
+    },
+  ],
+  ["the backend's", ({ policy }) => policy.enforce(rowOf(SECOND), SET, 1)],
+] as const satisfies readonly (readonly [string, (node: Awaited<ReturnType<typeof setUp>>) => void])[])
+  test(`a connect that is moved to a backend that ${whose} policy denies goes on to the next one`, async (t) => {
+    const node = await setUp(t);
+    enforce(node);
+    assert.equal((await node.sendSyn())?.address, FIRST.address);
+    assert.equal(await node.sendReset(), undefined, "the SYN to the second backend is dropped");
+    assert.equal(node.counts()["prohibited"], undefined);
+    const arrival = await node.sendSyn();
+    assert.equal(arrival?.address, THIRD.address);
+    assert.equal(node.counts()["moved"], 2);
+    const [, wirePort] = arrival?.segment.source.split(":") ?? [];
+    const answer = { source: THIRD.address, sourcePort: PORT, target: CLIENT, targetPort: Number(wirePort) };
+    const accepted = await node.send({ ...answer, flags: TcpFlag.Syn | TcpFlag.Ack, ack: ISN + 1 });
+    assert.deepEqual([accepted?.address, accepted?.segment.source], [CLIENT, `${FIRST.address}:${PORT}`]);
+  });
+
+test("what a client sends on a connect that was moved is dropped when policy denies the backend that it has", async (t) => {
+  const node = await setUp(t);
+  for (const backend of BACKENDS) node.policy.peer(SET, idOf(backend), { out: ALLOW });
+  node.policy.enforce(rowOf(), SET, 1);
+  assert.equal((await node.sendSyn())?.address, FIRST.address);
+  const moved = await node.sendReset();
+  assert.equal(moved?.address, SECOND.address);
+  const [, wirePort] = moved?.segment.source.split(":") ?? [];
+  const answer = { source: SECOND.address, sourcePort: PORT, target: CLIENT, targetPort: Number(wirePort) };
+  assert.equal((await node.send({ ...answer, flags: TcpFlag.Syn | TcpFlag.Ack, ack: ISN + 1 }))?.address, CLIENT);
+  const segment = { source: CLIENT, target: FIRST.address, sourcePort: SOURCE_PORT, flags: TcpFlag.Ack, seq: ISN + 1 };
+  assert.equal((await node.send(segment))?.address, SECOND.address);
+  node.policy.set(SET + 1, {});
+  node.policy.peer(SET + 1, idOf(FIRST), { out: ALLOW });
+  node.policy.enforce(rowOf(), SET + 1, 2);
+  assert.equal(await node.send(segment), undefined);
+});
