@@ -1,0 +1,38 @@
+/** What one policy may cost; the API server has no limit but the size of an object. */
+import type { Peer, Policy, PolicyRule } from "../model/policy.js";
+import type { Selector } from "../model/selector.js";
+import type { Reader } from "./findings.js";
+
+/** Rules of one policy. */
+export const MAX_RULES = 1_000;
+/** Peers, exceptions, ports and values of selectors of one policy. */
+export const MAX_ITEMS = 10_000;
+
+/** Refuses a policy that is too large. */
+export function checkSize(reader: Reader, policy: Policy): void {
+  const rules = policy.specs.flatMap((spec) => spec.rules);
+  const items = policy.specs.reduce((sum, spec) => sum + selectorItems(spec.subject), 0) + sumOf(rules, ruleItems);
+  if (rules.length > MAX_RULES)
+    reader.refuse("spec", `has ${rules.length} rules, more than ${MAX_RULES}: split it into several policies`);
+  else if (items > MAX_ITEMS)
+    reader.refuse(
+      "spec",
+      `has ${items} peers, ports and values, more than ${MAX_ITEMS}: split it into several policies`,
+    );
+}
+
+function ruleItems({ peers, ports }: PolicyRule): number {
+  return 1 + (peers === "all" ? 0 : sumOf(peers, peerItems)) + (ports === "all" ? 0 : ports.length);
+}
+
+function peerItems(peer: Peer): number {
+  return 1 + (peer.kind === "block" ? peer.block.except.length : selectorItems(peer.selector));
+}
+
+function selectorItems({ requirements }: Selector): number {
+  return sumOf(requirements, (one) => ("values" in one ? one.values.length : 1));
+}
+
+function sumOf<T>(all: readonly T[], count: (one: T) => number): number {
+  return all.reduce((sum, one) => sum + count(one), 0);
+}
