@@ -165,6 +165,21 @@ test("a port that an egress rule names is that of any pod of the identity", () =
   assert.deepEqual(allowed, [80, 8080]);
 });
 
+test("only pods are in namespaces, whatever else is of the local cluster", () => {
+  const engine = engineWith({ podSelector: DB_ONLY, ingress: [{ from: [{ namespaceSelector: {} }] }] });
+  engine.setIdentity(NEW, {
+    labels: new Map([
+      ["reserved:remote-node", ""],
+      ["io.cilium.k8s.policy.cluster", "east"],
+    ]),
+  });
+  engine.commit();
+  assert.deepEqual(
+    [WEB, DB, NEW].map((from) => ingressAllows(engine, from, 80)),
+    [true, true, false],
+  );
+});
+
 test("prefixes of blocks and of their exceptions are asked for as long as a policy has them", () => {
   const block = (cidr: string, except: readonly string[] = []) => [{ ipBlock: { cidr, except } }];
   const engine = engineWith(
