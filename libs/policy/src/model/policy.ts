@@ -9,7 +9,7 @@ import type { Selector } from "./selector.js";
 
 export type Direction = "ingress" | "egress";
 
-export type PolicyKind = "NetworkPolicy";
+export type PolicyKind = "NetworkPolicy" | "CiliumNetworkPolicy" | "CiliumClusterwideNetworkPolicy";
 
 export interface Policy {
   /** Policies of different kinds may have the same name. */
@@ -45,9 +45,16 @@ export interface PolicyRule {
   readonly ports: "all" | readonly PortMatch[];
 }
 
-export type Peer =
-  | { readonly kind: "labels"; readonly selector: Selector }
-  | { readonly kind: "block"; readonly block: AddressBlock };
+export type Peer = { readonly kind: "labels"; readonly selector: Selector } | BlockPeer;
+
+/** Addresses: the identities of the block that the selector selects, too. */
+export interface BlockPeer {
+  readonly kind: "block";
+  /** By the prefix of the identity. */
+  readonly block: AddressBlock;
+  /** By its labels. */
+  readonly selector: Selector;
+}
 
 /** Ports of one protocol, from the first to the last; or those that a pod has under a name. */
 export type PortMatch =
@@ -68,7 +75,7 @@ export const LAST_PORT = 65535;
 
 /** The same text for the same peer. */
 export function peerText(peer: Peer): string {
-  return peer.kind === "labels" ? `labels ${peer.selector.text}` : `block ${peer.block.text}`;
+  return peer.kind === "labels" ? `labels ${peer.selector.text}` : `block ${peer.block.text} of ${peer.selector.text}`;
 }
 
 /** Name of a policy among all of all kinds: `NetworkPolicy shop/web`. */

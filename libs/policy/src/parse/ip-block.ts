@@ -3,34 +3,30 @@ import { type Address, isV4, MeshError, parseAddress, type Prefix, prefixMask } 
 import { type AddressBlock, containsPrefix, createBlock } from "../model/address-block.js";
 import { describe, joinPath, type Reader, readList, readObject } from "./findings.js";
 
-/** An `ipBlock`; undefined with findings. */
+/** A range with exceptions, each of which must be a part of it; undefined with findings. */
 export function readIpBlock(reader: Reader, value: unknown, path: string): AddressBlock | undefined {
   const fields = readObject(reader, value, path, ["cidr", "except"]);
   if (fields === undefined) return undefined;
-  return readBlock(reader, fields["cidr"], joinPath(path, "cidr"), fields["except"], joinPath(path, "except"));
-}
-
-/** A range at `path` and a list of exceptions at `exceptPath`; each exception must be inside of the range. */
-export function readBlock(
-  reader: Reader,
-  value: unknown,
-  path: string,
-  exceptions: unknown,
-  exceptPath: string,
-): AddressBlock | undefined {
-  const cidr = readCidr(reader, value, path);
-  const except = readList(reader, exceptions, exceptPath).flatMap(([one, at]) => {
+  const cidr = readCidr(reader, fields["cidr"], joinPath(path, "cidr"));
+  const except = readList(reader, fields["except"], joinPath(path, "except")).flatMap(([one, at]) => {
     const prefix = readCidr(reader, one, at);
     if (prefix === undefined || cidr === undefined) return [];
     const isInside = containsPrefix(cidr, prefix) && prefix.length > cidr.length;
-    if (!isInside) reader.refuse(at, `must be a part of the range ${describe(value)}, not ${describe(one)}`);
+    if (!isInside) reader.refuse(at, `must be a part of the range ${describe(fields["cidr"])}, not ${describe(one)}`);
     return [prefix];
   });
   return cidr === undefined ? undefined : createBlock(cidr, except);
 }
 
+/** A range without exceptions, or one address. */
+export function readAddressOrCidr(reader: Reader, value: unknown, path: string): AddressBlock | undefined {
+  const address = typeof value === "string" ? addressOf(value) : undefined;
+  const prefix = address === undefined ? readCidr(reader, value, path) : { address, length: 128 };
+  return prefix === undefined ? undefined : createBlock(prefix, []);
+}
+
 /** A range; bits beyond its length are ignored, as the API does. */
-export function readCidr(reader: Reader, value: unknown, path: string): Prefix | undefined {
+function readCidr(reader: Reader, value: unknown, path: string): Prefix | undefined {
   const prefix = typeof value === "string" ? parseCidr(value) : undefined;
   if (prefix === undefined)
     reader.refuse(path, `must be an address range such as "10.1.0.0/16" or "fd00::/48", not ${describe(value)}`);

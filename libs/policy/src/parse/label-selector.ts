@@ -14,7 +14,7 @@ import {
 
 const OPERATORS = ["In", "NotIn", "Exists", "DoesNotExist"] as const;
 
-/** Turns a key as it is written into the key of an identity's label; refuses one that cannot be selected. */
+/** Turns a key as it is written at a path into the key of an identity's label; refuses what is no key or cannot be selected. */
 export type KeyMapper = (key: string, path: string) => string;
 
 /** Requirements of the selector at `path`, those of fields without findings. An empty selector has none. */
@@ -34,7 +34,6 @@ function readMatchLabels(reader: Reader, value: unknown, path: string, mapKey: K
   if (isAbsent(value)) return [];
   return Object.entries(readMap(reader, value, path) ?? {}).map(([key, one]): Requirement => {
     const at = joinPath(path, key);
-    checkKey(reader, key, at);
     return { key: mapKey(key, at), operator: "In", values: [readValue(reader, one, at)] };
   });
 }
@@ -47,7 +46,6 @@ function readExpression(reader: Reader, value: unknown, path: string, mapKey: Ke
   const operator = readChoice(reader, fields["operator"], joinPath(path, "operator"), OPERATORS);
   const values = readList(reader, fields["values"], at).map(([one, where]) => readValue(reader, one, where));
   if (written === undefined || operator === undefined) return [];
-  checkKey(reader, written, joinPath(path, "key"));
   const key = mapKey(written, joinPath(path, "key"));
   if (operator === "In" || operator === "NotIn") {
     if (values.length === 0) reader.refuse(at, `must have a value for the operator ${operator}`);
@@ -64,7 +62,8 @@ function readValue(reader: Reader, value: unknown, path: string): string {
   return text;
 }
 
-function checkKey(reader: Reader, key: string, path: string): void {
+/** Refuses what is no label key. */
+export function checkLabelKey(reader: Reader, key: string, path: string): void {
   if (!isLabelKey(key))
     reader.refuse(path, `must be a label key such as "app" or "example.com/app", not ${describe(key)}`);
 }

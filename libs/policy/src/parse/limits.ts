@@ -26,7 +26,7 @@ function ruleItems({ peers, ports }: PolicyRule): number {
 }
 
 function peerItems(peer: Peer): number {
-  return 1 + (peer.kind === "block" ? peer.block.except.length : selectorItems(peer.selector));
+  return 1 + selectorItems(peer.selector) + (peer.kind === "block" ? peer.block.except.length : 0);
 }
 
 function selectorItems({ requirements }: Selector): number {

@@ -39,7 +39,7 @@ export function readName(reader: Reader, name: string, path: string): string[] {
 }
 
 /** First and last port, the same when the last is absent; none with a finding. */
-export function readRange(
+function readRange(
   reader: Reader,
   [port, path]: readonly [unknown, string],
   [endPort, endPath]: readonly [unknown, string],

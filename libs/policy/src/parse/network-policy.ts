@@ -7,39 +7,16 @@
 import { CLUSTER_LABEL, isReservedKey, NAMESPACE_LABEL, NAMESPACE_LABELS } from "../model/labels.js";
 import type { Direction, Peer, Policy, PolicyRule } from "../model/policy.js";
 import { createSelector, type Requirement } from "../model/selector.js";
-import {
-  createReader,
-  type Finding,
-  isAbsent,
-  joinPath,
-  type Reader,
-  readChoice,
-  readList,
-  readObject,
-} from "./findings.js";
+import { isAbsent, joinPath, type Reader, readChoice, readList, readObject } from "./findings.js";
 import { readIpBlock } from "./ip-block.js";
-import { type KeyMapper, readLabelSelector } from "./label-selector.js";
-import { checkSize } from "./limits.js";
+import { checkLabelKey, type KeyMapper, readLabelSelector } from "./label-selector.js";
 import { readMetadata } from "./metadata.js";
 import { readPorts } from "./network-policy-ports.js";
-
-export type ParsedPolicy =
-  | { readonly ok: true; readonly policy: Policy }
-  | { readonly ok: false; readonly findings: readonly Finding[] };
-
-/** What a policy is read for. */
-export interface ParseOptions {
-  /** Name of the local cluster. */
-  readonly cluster: string;
-}
+import { checkKind, type ParsedPolicy, type ParseOptions, parseWhole } from "./parsed-policy.js";
 
 /** Never throws; any value may come in. */
 export function parseNetworkPolicy(object: unknown, options: ParseOptions): ParsedPolicy {
-  const reader = createReader();
-  const policy = readPolicy(reader, object, options);
-  if (policy !== undefined && reader.findings.length === 0) checkSize(reader, policy);
-  if (policy !== undefined && reader.findings.length === 0) return { ok: true, policy };
-  return { ok: false, findings: reader.findings };
+  return parseWhole((reader) => readPolicy(reader, object, options));
 }
 
 function readPolicy(reader: Reader, object: unknown, { cluster }: ParseOptions): Policy | undefined {
@@ -65,11 +42,6 @@ function readPolicy(reader: Reader, object: unknown, { cluster }: ParseOptions):
   };
 }
 
-/** Items of a list have neither kind nor version. */
-function checkKind(reader: Reader, value: unknown, path: string, wanted: string): void {
-  if (!isAbsent(value)) readChoice(reader, value, path, [wanted]);
-}
-
 /** Ingress always, and egress where there are rules for it, unless it is said. */
 function readTypes(reader: Reader, value: unknown, egress: unknown): ReadonlySet<Direction> {
   const types = readList(reader, value, "spec.policyTypes").map(([one, at]) =>
@@ -79,6 +51,9 @@ function readTypes(reader: Reader, value: unknown, egress: unknown): ReadonlySet
   const isIngress = types.length === 0 || types.includes("Ingress");
   return new Set<Direction>([...(isIngress ? ["ingress" as const] : []), ...(isEgress ? ["egress" as const] : [])]);
 }
+
+/** An ipBlock means whatever has the address, pods too. */
+const ANYTHING = createSelector([]);
 
 /** Where the peers of a rule are looked for. */
 interface Scope {
@@ -111,7 +86,7 @@ function readPeer(reader: Reader, value: unknown, path: string, scope: Scope): P
   }
   if (!isOfPods) {
     const block = readIpBlock(reader, ipBlock, joinPath(path, "ipBlock"));
-    return block && { kind: "block", block };
+    return block && { kind: "block", block, selector: ANYTHING };
   }
   const namespaces = isAbsent(namespaceSelector)
     ? scope.inNamespace
@@ -124,12 +99,16 @@ function readPeer(reader: Reader, value: unknown, path: string, scope: Scope): P
 
 /** Only pods have a namespace, so an empty selector asks for one. */
 function readNamespaces(reader: Reader, value: unknown, path: string): Requirement[] {
-  const read = readLabelSelector(reader, value, path, (key) => NAMESPACE_LABELS + key);
+  const read = readLabelSelector(reader, value, path, (key, at) => {
+    checkLabelKey(reader, key, at);
+    return NAMESPACE_LABELS + key;
+  });
   return [{ key: NAMESPACE_LABEL, operator: "Exists" }, ...read];
 }
 
 function podKey(reader: Reader): KeyMapper {
   return (key, path) => {
+    checkLabelKey(reader, key, path);
     if (isReservedKey(key))
       reader.refuse(
         path,

@@ -34,7 +34,11 @@ test("a peer that is new finds the identities that are there, and an identity th
 test("a peer that nothing uses any more is forgotten, and one that something does is kept", () => {
   const registry = createPeerRegistry();
   registry.setIdentity(WEB, { ...labels("web"), prefix: parsePrefix("10.0.0.1/32") });
-  const block: Peer = { kind: "block", block: createBlock(parsePrefix("10.0.0.0/8"), []) };
+  const block: Peer = {
+    kind: "block",
+    block: createBlock(parsePrefix("10.0.0.0/8"), []),
+    selector: createSelector([]),
+  };
   const [web, again, inside] = [app("web"), app("web"), block].map((peer) => registry.acquire(peer));
   assert.ok(web !== undefined && again !== undefined && inside !== undefined);
   registry.settle();

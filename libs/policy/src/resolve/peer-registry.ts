@@ -79,9 +79,11 @@ export function createPeerRegistry(): PeerRegistry {
 
   function settleIdentity(number: IdentityNumber, identity: Identity | undefined): IdentityChange {
     const before = settled.get(number);
-    for (const { members } of before?.matches ?? []) members.delete(number);
-    settled.delete(number);
-    if (identity === undefined) return { before, now: undefined };
+    if (before !== undefined) for (const { members } of before.matches) members.delete(number);
+    if (identity === undefined) {
+      settled.delete(number);
+      return { before, now: undefined };
+    }
     const now = { identity, ports: createPortNames(identity.ports), matches: index.matching(identity) };
     for (const { members } of now.matches) members.add(number);
     settled.set(number, now);

@@ -1,9 +1,9 @@
 /**
  * Finds the selectors that match a label set, without asking each.
  *
- * A selector is kept under a label that every label set which it matches must have: the values of one `In` requirement, else an
- * `Exists` key. Of several it takes the one under which the fewest selectors are, so that a label that all have costs nothing.
- * Those with neither are asked every time.
+ * A selector is kept under labels that every label set which it matches must have: the values of one `In` requirement, else an
+ * `Exists` key. Of several `In` it takes the key for which selectors have the most values, since the fewest label sets have just
+ * this one: a label that all have costs nothing. Those with neither are asked every time.
  */
 import type { Labels } from "../model/labels.js";
 import { type Requirement, type Selector, selects } from "../model/selector.js";
@@ -30,28 +30,41 @@ export interface LabelIndex<T> {
 /** Values under which a selector with an `Exists` key is kept; no label has it. */
 const ANY_VALUE = "*";
 
-/** Larger than any number of selectors, so that `Exists` is taken only where there is no `In`. */
-const LAST_CHOICE = 1e9;
-
 /** An empty index; `T` is what is found. */
 export function createLabelIndex<T>(): LabelIndex<T> {
   const all: Entries<T> = new Map();
   const byLabel = new Map<string, Map<string, Entries<T>>>();
   const rest: Entries<T> = new Map();
 
-  const size = (key: string, value: string): number => byLabel.get(key)?.get(value)?.size ?? 0;
+  /** By key, the values that selectors ask for, with how many do. */
+  const asked = new Map<string, Map<string, number>>();
 
-  function cost(requirement: Requirement): number {
-    if (requirement.operator === "Exists") return LAST_CHOICE + size(requirement.key, ANY_VALUE);
-    if (requirement.operator !== "In") return Number.POSITIVE_INFINITY;
-    return requirement.values.reduce((sum, value) => sum + 1 + size(requirement.key, value), 0);
+  function count({ requirements }: Selector, change: 1 | -1): void {
+    for (const requirement of requirements) {
+      if (requirement.operator !== "In") continue;
+      const values = asked.get(requirement.key) ?? new Map<string, number>();
+      asked.set(requirement.key, values);
+      for (const value of requirement.values) {
+        const uses = (values.get(value) ?? 0) + change;
+        if (uses > 0) values.set(value, uses);
+        else values.delete(value);
+      }
+      if (values.size === 0) asked.delete(requirement.key);
+    }
   }
 
-  function cheapest(requirements: readonly Requirement[]): Requirement | undefined {
+  /** The share of label sets that have the labels, roughly: 1 is all. */
+  function share(requirement: Requirement): number {
+    if (requirement.operator === "Exists") return 1;
+    if (requirement.operator !== "In") return Number.POSITIVE_INFINITY;
+    return requirement.values.length / (1 + (asked.get(requirement.key)?.size ?? 0));
+  }
+
+  function rarest(requirements: readonly Requirement[]): Requirement | undefined {
     let best: Requirement | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const requirement of requirements) {
-      const its = cost(requirement);
+      const its = share(requirement);
       if (its < least) [best, least] = [requirement, its];
     }
     return best;
@@ -81,13 +94,17 @@ export function createLabelIndex<T>(): LabelIndex<T> {
 
   return {
     add(selector, value) {
-      const entry = { selector, value, home: cheapest(selector.requirements) };
+      count(selector, 1);
+      const entry = { selector, value, home: rarest(selector.requirements) };
       all.set(selector.text, entry);
       if (entry.home === undefined) rest.set(selector.text, entry);
       else for (const one of homeValues(entry.home)) insert(entry.home.key, one, entry);
     },
     delete({ text }) {
-      const home = all.get(text)?.home;
+      const entry = all.get(text);
+      if (entry === undefined) return;
+      const { home } = entry;
+      count(entry.selector, -1);
       all.delete(text);
       rest.delete(text);
       if (home !== undefined) for (const one of homeValues(home)) remove(home.key, one, text);

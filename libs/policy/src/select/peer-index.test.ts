@@ -24,9 +24,13 @@ const requirement: fc.Arbitrary<Requirement> = fc.oneof(
 
 const peer: fc.Arbitrary<Peer> = fc.oneof(
   fc.array(requirement, { maxLength: 3 }).map((all): Peer => ({ kind: "labels", selector: createSelector(all) })),
-  fc
-    .tuple(prefix, fc.array(prefix, { maxLength: 2 }))
-    .map(([cidr, except]): Peer => ({ kind: "block", block: createBlock(cidr, except) })),
+  fc.tuple(prefix, fc.array(prefix, { maxLength: 2 }), fc.array(requirement, { maxLength: 1 })).map(
+    ([cidr, except, its]): Peer => ({
+      kind: "block",
+      block: createBlock(cidr, except),
+      selector: createSelector(its),
+    }),
+  ),
 );
 
 const identity: fc.Arbitrary<Matchable> = fc
@@ -59,7 +63,8 @@ test("the index finds just the peers that match, whatever was added and deleted 
 });
 
 function isMatch(one: Peer, { labels, prefix: its }: Matchable): boolean {
-  return one.kind === "labels" ? selects(one.selector, labels) : its !== undefined && blockSelects(one.block, its);
+  const isInside = one.kind === "labels" || (its !== undefined && blockSelects(one.block, its));
+  return isInside && selects(one.selector, labels);
 }
 
 test("an identity that matches a selector by one of many values is found without asking other selectors", () => {

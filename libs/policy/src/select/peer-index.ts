@@ -29,16 +29,16 @@ export function createPeerIndex<T>(): PeerIndex<T> {
   return {
     add(peer, value) {
       if (peer.kind === "labels") labels.add(peer.selector, value);
-      else blocks.add(peer.block, value);
+      else blocks.add(peer, value);
     },
     delete(peer) {
       if (peer.kind === "labels") labels.delete(peer.selector);
-      else blocks.delete(peer.block);
+      else blocks.delete(peer);
     },
     matching(identity) {
       const found: T[] = [];
       labels.collect(identity.labels, found);
-      if (identity.prefix !== undefined) blocks.collect(identity.prefix, found);
+      if (identity.prefix !== undefined) blocks.collect(identity.prefix, identity.labels, found);
       return found;
     },
   };

@@ -1,4 +1,6 @@
 /** A fixed mesh for truth tables, and who may reach whom in it. */
+import { reservedIdentity } from "@isthmus/identity";
+import type { Policy } from "../model/policy.js";
 import { lookUp } from "../resolve/look-up.js";
 import { createPolicyEngine, type PolicyEngine } from "../resolve/policy-engine.js";
 import { LOCAL, type TestMesh, type TestPod, type TestPolicy, type TestSpec } from "./mesh.js";
@@ -32,7 +34,10 @@ export const PODS: readonly TestPod[] = [
 
 export const OUTSIDE: readonly string[] = ["172.17.0.5", "172.17.1.5", "203.0.113.9", "2001:db8::1"];
 
-export const EVERYONE: readonly string[] = [...PODS.map(({ name }) => name), ...OUTSIDE];
+/** Reserved identities. */
+export const NODES = ["host", "remote-node", "kube-apiserver"] as const;
+
+export const EVERYONE: readonly string[] = [...PODS.map(({ name }) => name), ...OUTSIDE, ...NODES];
 
 const MESH: TestMesh = {
   namespaces: {
@@ -58,11 +63,17 @@ export function truthTable(...specs: readonly TestSpec[]): TruthTable {
   return tableOf(specs.map((spec, i) => ({ metadata: { namespace: "shop", name: `p${i}` }, spec })));
 }
 
-/** Policies of any namespace. */
+/** NetworkPolicies of any namespace. */
 export function tableOf(policies: readonly TestPolicy[]): TruthTable {
+  return tableOfPolicies(policies.map(acceptedPolicy));
+}
+
+/** Policies of any kind. */
+export function tableOfPolicies(policies: readonly Policy[]): TruthTable {
   const engine = createPolicyEngine();
-  for (const policy of policies) engine.setPolicy(acceptedPolicy(policy));
+  for (const policy of policies) engine.setPolicy(policy);
   const identityOf = learnIdentities(engine, MESH);
+  for (const name of NODES) engine.setIdentity(reservedIdentity(name), { labels: new Map([[`reserved:${name}`, ""]]) });
   for (const one of PODS.filter(({ cluster }) => cluster === LOCAL))
     engine.setSubject(one.name, { identity: identityOf(one.address), ports: podPorts(one) });
   engine.commit();
@@ -75,8 +86,13 @@ function reach(engine: PolicyEngine, identityOf: IdentityOf, question: string): 
   const set = engine.setOf(name);
   if (set === undefined) throw new Error(`No set for "${name}"`);
   return EVERYONE.filter((end) => {
-    const identity = identityOf(PODS.find((one) => one.name === end)?.address ?? end);
+    const node = NODES.find((one) => one === end);
+    const identity = node === undefined ? identityOf(addressOf(end)) : reservedIdentity(node);
     return lookUp(set, { direction, identity, protocol: PROTOCOLS[protocol] ?? Number(protocol), port: Number(port) })
       .allow;
   });
+}
+
+function addressOf(end: string): string {
+  return PODS.find(({ name }) => name === end)?.address ?? end;
 }

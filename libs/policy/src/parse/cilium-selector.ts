@@ -1,0 +1,78 @@
+/**
+ * Reads endpoint selectors of Cilium policies: keys with the source of the label, and where a selector that does not say it looks.
+ *
+ * A key may begin with `k8s:` or `any:`, which add nothing here, or with `reserved:`. A selector that asks for no namespace means
+ * that of the policy; in a clusterwide one any namespace, so pods only. One that asks for no cluster means the local one.
+ */
+import { CLUSTER_LABEL, NAMESPACE_LABEL, NAMESPACE_LABELS } from "../model/labels.js";
+import { createSelector, type Requirement, type Selector, selects } from "../model/selector.js";
+import { describe, type Reader } from "./findings.js";
+import { checkLabelKey, readLabelSelector } from "./label-selector.js";
+
+/** What selectors of one policy mean where they do not say it. */
+export interface CiliumScope {
+  /** "" of a clusterwide policy. */
+  readonly namespace: string;
+  /** Name of the local cluster. */
+  readonly cluster: string;
+  /** Peers that do not ask for a cluster are of the local one. */
+  readonly isLocal: boolean;
+}
+
+/** The selector of pods that a policy is about: of its namespace and of the local cluster. */
+export function readSubject(reader: Reader, value: unknown, path: string, scope: CiliumScope): Selector {
+  const written = readRequirements(reader, value, path);
+  const { namespace, cluster } = scope;
+  if (written.some(isReserved)) reader.refuse(path, "must select pods: remove the labels that begin with reserved:");
+  const its = written.filter(({ key }) => key === NAMESPACE_LABEL);
+  if (namespace !== "" && !selects(createSelector(its), new Map([[NAMESPACE_LABEL, namespace]])))
+    reader.refuse(path, `must not select another namespace than ${describe(namespace)}, that of the policy`);
+  return createSelector([
+    ...written,
+    ...(namespace === "" ? [] : [inOne(NAMESPACE_LABEL, namespace)]),
+    ...(asksFor(written, CLUSTER_LABEL) ? [] : [inOne(CLUSTER_LABEL, cluster)]),
+  ]);
+}
+
+/** The selector of peers. */
+export function readPeers(reader: Reader, value: unknown, path: string, scope: CiliumScope): Selector {
+  const written = readRequirements(reader, value, path);
+  if (written.some(isReserved)) return createSelector(written);
+  const isClusterGiven = !scope.isLocal || asksFor(written, CLUSTER_LABEL);
+  return createSelector([
+    ...written,
+    ...namespaceOf(written, scope),
+    ...(isClusterGiven ? [] : [inOne(CLUSTER_LABEL, scope.cluster)]),
+  ]);
+}
+
+function namespaceOf(written: readonly Requirement[], { namespace }: CiliumScope): readonly Requirement[] {
+  if (asksFor(written, NAMESPACE_LABEL)) return [];
+  if (namespace === "") return [{ key: NAMESPACE_LABEL, operator: "Exists" }];
+  return written.some(({ key }) => key.startsWith(NAMESPACE_LABELS)) ? [] : [inOne(NAMESPACE_LABEL, namespace)];
+}
+
+function readRequirements(reader: Reader, value: unknown, path: string): readonly Requirement[] {
+  return readLabelSelector(reader, value, path, (key, at) => labelKey(reader, key, at));
+}
+
+function labelKey(reader: Reader, written: string, path: string): string {
+  const colon = written.indexOf(":");
+  const [source, key] = [written.slice(0, Math.max(colon, 0)), written.slice(colon + 1)];
+  checkLabelKey(reader, key, path);
+  if (!["", "k8s", "any", "reserved"].includes(source))
+    reader.refuse(path, `must be a label of source k8s, any or reserved, not ${describe(source)}`);
+  return source === "reserved" ? `reserved:${key}` : key;
+}
+
+function asksFor(written: readonly Requirement[], key: string): boolean {
+  return written.some((requirement) => requirement.key === key);
+}
+
+function isReserved({ key }: Requirement): boolean {
+  return key.startsWith("reserved:");
+}
+
+function inOne(key: string, value: string): Requirement {
+  return { key, operator: "In", values: [value] };
+}
