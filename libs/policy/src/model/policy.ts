@@ -49,6 +49,7 @@ export type Peer = { readonly kind: "labels"; readonly selector: Selector } | Bl
 
 /** Addresses: the identities of the block that the selector selects, too. */
 export interface BlockPeer {
+  /** Tells it from a selector alone. */
   readonly kind: "block";
   /** By the prefix of the identity. */
   readonly block: AddressBlock;

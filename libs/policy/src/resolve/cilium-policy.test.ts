@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCiliumClusterwideNetworkPolicy, parseCiliumNetworkPolicy } from "../parse/cilium-policy.js";
-import type { ParsedPolicy, ParseOptions } from "../parse/parsed-policy.js";
+import type { ParseOptions } from "../parse/parsed-policy.js";
 import { LOCAL } from "../testing/mesh.js";
-import { acceptedPolicy } from "../testing/node.js";
+import { accepted, acceptedPolicy } from "../testing/node.js";
 import { EVERYONE, NODES, OUTSIDE, tableOfPolicies } from "../testing/truth-table.js";
 
 const db = { matchLabels: { app: "db" } };
@@ -266,8 +266,3 @@ test("a deny of one identity tightens what was open", () => {
     [["db", true]],
   );
 });
-
-function accepted(parsed: ParsedPolicy) {
-  if (!parsed.ok) throw new Error(parsed.findings.map(({ sentence }) => sentence).join("; "));
-  return parsed.policy;
-}

@@ -4,8 +4,8 @@ import type { IdentityNumber } from "@isthmus/identity";
 import { parsePrefix } from "@isthmus/model";
 import fc from "fast-check";
 import { type Policy, policyKey } from "../model/policy.js";
-import { meshArbitrary, PORTS, policyArbitrary } from "../testing/generate.js";
-import { acceptedPolicy, localNumber, podLabels, podPorts } from "../testing/node.js";
+import { ciliumArbitrary, meshArbitrary, PORTS, policyArbitrary } from "../testing/generate.js";
+import { acceptedCiliumPolicy, acceptedPolicy, localNumber, podLabels, podPorts } from "../testing/node.js";
 import { lookUp } from "./look-up.js";
 import type { Identity } from "./peer-registry.js";
 import { createPolicyEngine, type PolicyChange, type PolicyEngine, type Subject } from "./policy-engine.js";
@@ -32,6 +32,11 @@ const identities: fc.Arbitrary<Identity> = fc.oneof(
     .map((text) => ({ labels: new Map([["reserved:world", ""]]), prefix: parsePrefix(text) })),
 );
 
+const policies: fc.Arbitrary<Policy> = fc.oneof(
+  policyArbitrary.map(acceptedPolicy),
+  ciliumArbitrary.map(acceptedCiliumPolicy),
+);
+
 const steps: fc.Arbitrary<Step> = fc.oneof(
   fc.tuple(numbers, identities).map(
     ([number, identity]): Step =>
@@ -47,14 +52,14 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
         inputs.identities.delete(number);
       },
   ),
-  policyArbitrary.map(acceptedPolicy).map(
+  policies.map(
     (policy): Step =>
       (engine, inputs) => {
         engine.setPolicy(policy);
         inputs.policies.set(policyKey(policy), policy);
       },
   ),
-  policyArbitrary.map(acceptedPolicy).map(
+  policies.map(
     (policy): Step =>
       (engine, inputs) => {
         engine.deletePolicy(policyKey(policy));
@@ -79,8 +84,8 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
 
 /** Identities and subjects to begin with, so that most steps change something. */
 const first: fc.Arbitrary<Step[]> = fc
-  .tuple(fc.array(identities, { minLength: 8, maxLength: 8 }), fc.array(policyArbitrary, { maxLength: 4 }))
-  .map(([known, policies]) => [
+  .tuple(fc.array(identities, { minLength: 8, maxLength: 8 }), fc.array(policies, { maxLength: 4 }))
+  .map(([known, its]) => [
     ...known.map(
       (identity, i): Step =>
         (engine, inputs) => {
@@ -88,7 +93,7 @@ const first: fc.Arbitrary<Step[]> = fc
           inputs.identities.set(localNumber(256 + i), identity);
         },
     ),
-    ...policies.map(acceptedPolicy).map(
+    ...its.map(
       (policy): Step =>
         (engine, inputs) => {
           engine.setPolicy(policy);

@@ -1,5 +1,6 @@
 /** Random small meshes, with few names, ports and addresses, so that policies often meet and overlap. */
 import fc from "fast-check";
+import type { TestCiliumPolicy, TestCiliumRule } from "./cilium-oracle.js";
 import {
   LOCAL,
   type TestMesh,
@@ -95,6 +96,75 @@ const spec = fc.record(
 export const policyArbitrary: fc.Arbitrary<TestPolicy> = fc.record({
   metadata: fc.record({ namespace: fc.constantFrom(...NAMESPACES), name: fc.constantFrom("p", "q", "r") }),
   spec,
+});
+
+const CLUSTER = "io.cilium.k8s.policy.cluster";
+const NAMESPACE = "io.kubernetes.pod.namespace";
+
+const endpoints: fc.Arbitrary<TestSelector> = fc
+  .tuple(
+    selector,
+    fc.option(fc.constantFrom(LOCAL, "west", "*"), { freq: 2 }),
+    fc.option(fc.constantFrom(...NAMESPACES), { freq: 2 }),
+  )
+  .map(([{ matchLabels, matchExpressions = [] }, cluster, namespace]) => ({
+    matchLabels: {
+      ...matchLabels,
+      ...(cluster === null || cluster === "*" ? {} : { [CLUSTER]: cluster }),
+      ...(namespace === null ? {} : { [NAMESPACE]: namespace }),
+    },
+    matchExpressions: cluster === "*" ? [...matchExpressions, { key: CLUSTER, operator: "Exists" }] : matchExpressions,
+  }));
+
+const entities = fc.constantFrom("all", "world", "cluster", "cluster-mesh", "none");
+const ciliumPort = fc.record(
+  {
+    port: fc.constantFrom("0", ...PORTS.map(String), ...PORT_NAMES),
+    protocol: fc.constantFrom("TCP", "UDP", "SCTP", "ANY"),
+  },
+  { requiredKeys: ["port"] },
+);
+const toPorts = fc.array(fc.record({ ports: fc.array(ciliumPort, { minLength: 1, maxLength: 2 }) }), { maxLength: 1 });
+
+const ciliumRules = (side: "from" | "to"): fc.Arbitrary<TestCiliumRule[]> => {
+  const withPorts = (peers: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<TestCiliumRule> =>
+    fc
+      .tuple(fc.record(peers), fc.option(toPorts))
+      .map(([its, ports]) => (ports === null ? its : { ...its, toPorts: ports }));
+  return fc.array(
+    fc.oneof(
+      { weight: 3, arbitrary: withPorts({ [`${side}Endpoints`]: fc.array(endpoints, { maxLength: 2 }) }) },
+      { weight: 1, arbitrary: withPorts({ [`${side}Entities`]: fc.array(entities, { maxLength: 2 }) }) },
+      { weight: 1, arbitrary: withPorts({ [`${side}CIDRSet`]: fc.array(ipBlock, { maxLength: 2 }) }) },
+      { weight: 1, arbitrary: withPorts({}) },
+    ),
+    { maxLength: 2 },
+  );
+};
+
+const ciliumSpec = fc
+  .record(
+    {
+      endpointSelector: selector,
+      enableDefaultDeny: fc.record({ ingress: fc.boolean(), egress: fc.boolean() }, { requiredKeys: [] }),
+      ingress: ciliumRules("from"),
+      ingressDeny: ciliumRules("from"),
+      egress: ciliumRules("to"),
+      egressDeny: ciliumRules("to"),
+    },
+    { requiredKeys: ["endpointSelector"] },
+  )
+  .filter(({ ingress = [], ingressDeny = [], egress = [], egressDeny = [] }) =>
+    [ingress, ingressDeny, egress, egressDeny].some((rules) => rules.length > 0),
+  );
+
+/** Of a namespace, or clusterwide. */
+export const ciliumArbitrary: fc.Arbitrary<TestCiliumPolicy> = fc.record({
+  metadata: fc.record(
+    { namespace: fc.constantFrom(...NAMESPACES), name: fc.constantFrom("p", "q", "r") },
+    { requiredKeys: ["name"] },
+  ),
+  spec: ciliumSpec,
 });
 
 const podPorts = fc.uniqueArray(

@@ -5,10 +5,13 @@
 import { type IdentityNumber, identityNumber } from "@isthmus/identity";
 import { parseClusterId, parsePrefix } from "@isthmus/model";
 import { type Labels, podIdentityLabels } from "../model/labels.js";
-import type { NamedPort } from "../model/policy.js";
+import type { NamedPort, Policy } from "../model/policy.js";
+import { parseCiliumClusterwideNetworkPolicy, parseCiliumNetworkPolicy } from "../parse/cilium-policy.js";
 import { parseNetworkPolicy } from "../parse/network-policy.js";
+import type { ParsedPolicy } from "../parse/parsed-policy.js";
 import type { Identity } from "../resolve/peer-registry.js";
 import type { PolicyEngine } from "../resolve/policy-engine.js";
+import type { TestCiliumPolicy } from "./cilium-oracle.js";
 import { LOCAL, type TestMesh, type TestPod, type TestPolicy } from "./mesh.js";
 import { addressBits } from "./oracle.js";
 
@@ -17,12 +20,20 @@ export const PROTOCOLS: Readonly<Record<string, number>> = { TCP: 6, UDP: 17, SC
 const NODE_LOCAL = 4095;
 const WORLD = 2 as IdentityNumber;
 
+/** The policy of a Cilium object that must be accepted: clusterwide if it has no namespace. */
+export function acceptedCiliumPolicy({ metadata, spec }: TestCiliumPolicy): Policy {
+  const parse = metadata.namespace === undefined ? parseCiliumClusterwideNetworkPolicy : parseCiliumNetworkPolicy;
+  return accepted(parse({ apiVersion: "cilium.io/v2", metadata, spec }, { cluster: LOCAL }));
+}
+
 /** The policy of an object that must be accepted. */
-export function acceptedPolicy({ metadata, spec }: TestPolicy) {
-  const parsed = parseNetworkPolicy(
-    { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata, spec },
-    { cluster: LOCAL },
-  );
+export function acceptedPolicy({ metadata, spec }: TestPolicy): Policy {
+  const object = { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata, spec };
+  return accepted(parseNetworkPolicy(object, { cluster: LOCAL }));
+}
+
+/** Fails a test whose policy is not accepted. */
+export function accepted(parsed: ParsedPolicy): Policy {
   if (!parsed.ok) throw new Error(parsed.findings.map(({ sentence }) => sentence).join("; "));
   return parsed.policy;
 }

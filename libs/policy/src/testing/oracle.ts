@@ -75,7 +75,8 @@ function hasPort(rule: TestPort, target: TestEnd, protocol: string, port: number
   return target.ports.some((one) => one.name === rule.port && one.protocol === protocol && one.port === port);
 }
 
-function matches(selector: TestSelector, labels: Readonly<Record<string, string>>): boolean {
+/** The meaning of a LabelSelector. */
+export function matches(selector: TestSelector, labels: Readonly<Record<string, string>>): boolean {
   const wanted = Object.entries(selector.matchLabels ?? {});
   if (!wanted.every(([key, value]) => labels[key] === value)) return false;
   return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
