@@ -1,13 +1,13 @@
 /**
  * The specs that apply to a pod together, and the policy set that they make.
  *
- * Which row an identity has depends only on which rules match it. So rules are walked as a tree, a step for each that matches,
- * and each place of the tree has its row: thousands of identities share a handful of rows, each merged once.
+ * Which row an identity has depends only on which peers of the rules match it. So peers are walked as a tree, a step for each that
+ * matches, and each place of the tree has its row: thousands of identities share a handful of rows, each merged once.
  */
 import type { IdentityNumber } from "@isthmus/identity";
 import type { Direction } from "../model/policy.js";
 import type { CompiledRule, CompiledSpec } from "./compiled-policy.js";
-import { type PortNames, rangesOf } from "./named-ports.js";
+import { NO_PORT_NAMES, type PortNames, rangesOf } from "./named-ports.js";
 import type { KnownIdentity, Matcher, PeerRegistry } from "./peer-registry.js";
 import { createPeerRow, createPolicySet, type MutablePolicySet, type PeerRow } from "./policy-set.js";
 import type { PortRule } from "./port-rules.js";
@@ -25,16 +25,30 @@ export interface Combination {
   rowOf(identity: KnownIdentity): PeerRow | undefined;
 }
 
-/** A place in the tree: the rules on the way to it are those that match. */
+/** A peer of the rules, with their indexes. */
+interface Step {
+  readonly matcher: Matcher;
+  readonly rules: number[];
+}
+
+/** A place in the tree: the peers on the way to it are those that match. */
 interface Place {
-  /** Index of the last one; -1 at the root. */
-  readonly rule: number;
-  readonly rules: readonly CompiledRule[];
-  /** A rule on the way asks for ports of the peer by name, so the row depends on the identity. */
-  readonly asksPeer: boolean;
+  /** Index of the last step; -1 at the root. */
+  readonly step: number;
+  /** Undefined at the root. */
+  readonly parent: Place | undefined;
   readonly next: Map<number, Place>;
+  /** Filled when it is first needed. */
+  merged: MergedRows | undefined;
+}
+
+/** The rows of identities at one place. */
+interface MergedRows {
+  readonly rules: readonly CompiledRule[];
+  /** A rule asks for ports of the peer by name, so the row depends on the identity. */
+  readonly asksPeer: boolean;
   /** By the ports of the peer; one, by "", where they do not matter. */
-  readonly rows: Map<string, PeerRow>;
+  readonly byPorts: Map<string, PeerRow>;
 }
 
 /** `subjectPorts`: the named ports of the pods, which ingress rules mean. */
@@ -44,28 +58,27 @@ export function createCombination(
   registry: PeerRegistry,
 ): Combination {
   const rules = specs.flatMap((spec) => spec.rules);
-  const forAll = rules.filter(({ peers }) => peers === "all");
-  const root: Place = { rule: -1, rules: forAll, asksPeer: false, next: new Map(), rows: new Map() };
-  const rulesOf = new Map<Matcher, number[]>();
-  for (const [i, { peers }] of rules.entries()) {
-    for (const matcher of peers === "all" ? [] : peers) rulesOf.set(matcher, [...(rulesOf.get(matcher) ?? []), i]);
+  const forAll = rules.flatMap(({ peers }, i) => (peers === "all" ? [i] : []));
+  const steps = stepsOf(rules);
+  const indexOf = new Map(steps.map(({ matcher }, i) => [matcher, i]));
+  const root: Place = { step: -1, parent: undefined, next: new Map(), merged: undefined };
+
+  function go(place: Place, step: number): Place {
+    const known = place.next.get(step);
+    if (known !== undefined) return known;
+    const next: Place = { step, parent: place, next: new Map(), merged: undefined };
+    place.next.set(step, next);
+    return next;
   }
 
-  function step(place: Place, index: number): Place {
-    if (place.rule === index) return place;
-    const known = place.next.get(index);
-    if (known !== undefined) return known;
-    const rule = rules[index];
-    if (rule === undefined) return place;
-    const next: Place = {
-      rule: index,
-      rules: [...place.rules, rule],
-      asksPeer: place.asksPeer || asksPeer(rule),
-      next: new Map(),
-      rows: new Map(),
-    };
-    place.next.set(index, next);
-    return next;
+  function mergedAt(place: Place): MergedRows {
+    if (place.merged !== undefined) return place.merged;
+    const indexes = new Set(forAll);
+    for (let at: Place | undefined = place; at !== undefined; at = at.parent)
+      for (const rule of steps[at.step]?.rules ?? []) indexes.add(rule);
+    const its = [...indexes].flatMap((i) => rules[i] ?? []);
+    place.merged = { rules: its, asksPeer: its.some(asksPeer), byPorts: new Map() };
+    return place.merged;
   }
 
   function verdict(direction: Direction, matching: readonly CompiledRule[], names: PortNames): PeerVerdict {
@@ -77,39 +90,50 @@ export function createCombination(
     );
   }
 
-  function rowAt(place: Place, identity: KnownIdentity | undefined): PeerRow {
-    const peerPorts = place.asksPeer ? identity?.ports : undefined;
-    const key = peerPorts?.text ?? "";
-    const known = place.rows.get(key);
+  function rowAt(place: Place, portsOf: () => PortNames | undefined): PeerRow {
+    const merged = mergedAt(place);
+    const ports = (merged.asksPeer ? portsOf() : undefined) ?? NO_PORT_NAMES;
+    const known = merged.byPorts.get(ports.text);
     if (known !== undefined) return known;
-    const ingress = verdict("ingress", place.rules, subjectPorts);
-    const row = createPeerRow(ingress, verdict("egress", place.rules, peerPorts ?? { text: "", ports: [] }));
-    place.rows.set(key, row);
+    const row = createPeerRow(verdict("ingress", merged.rules, subjectPorts), verdict("egress", merged.rules, ports));
+    merged.byPorts.set(ports.text, row);
     return row;
   }
 
-  const others = rowAt(root, undefined);
+  const others = rowAt(root, () => undefined);
   const ownRow = (row: PeerRow): PeerRow | undefined => (row.key === others.key ? undefined : row);
 
   return {
-    matchers: [...rulesOf.keys()],
+    matchers: [...indexOf.keys()],
     others,
     build() {
       const places = new Map<IdentityNumber, Place>();
-      for (const [i, { peers }] of rules.entries()) {
-        for (const { members } of peers === "all" ? [] : peers)
-          for (const number of members) places.set(number, step(places.get(number) ?? root, i));
-      }
+      for (const [i, { matcher }] of steps.entries())
+        for (const number of matcher.members) places.set(number, go(places.get(number) ?? root, i));
       const set = createPolicySet(others);
-      for (const [number, place] of places)
-        set.setRow(number, ownRow(rowAt(place, place.asksPeer ? registry.identity(number) : undefined)));
+      for (const [number, place] of places) {
+        const row = ownRow(rowAt(place, () => registry.identity(number)?.ports));
+        if (row !== undefined) set.setRow(number, row);
+      }
       return set;
     },
-    rowOf(identity) {
-      const matching = identity.matches.flatMap((matcher) => rulesOf.get(matcher) ?? []).sort((a, b) => a - b);
-      return ownRow(rowAt(matching.reduce(step, root), identity));
+    rowOf({ matches, ports }) {
+      const matching = matches.flatMap((matcher) => indexOf.get(matcher) ?? []).sort((a, b) => a - b);
+      return ownRow(rowAt(matching.reduce(go, root), () => ports));
     },
   };
+}
+
+function stepsOf(rules: readonly CompiledRule[]): readonly Step[] {
+  const steps = new Map<Matcher, Step>();
+  for (const [i, { peers }] of rules.entries()) {
+    for (const matcher of peers === "all" ? [] : peers) {
+      const step = steps.get(matcher) ?? { matcher, rules: [] };
+      steps.set(matcher, step);
+      step.rules.push(i);
+    }
+  }
+  return [...steps.values()];
 }
 
 function asksPeer({ name, ports }: CompiledRule): boolean {

@@ -26,7 +26,7 @@ export interface PolicySet {
   readonly others: PeerRow;
   /** Rows that differ from `others`. Live: it follows identities that come and go. */
   readonly rows: ReadonlyMap<IdentityNumber, PeerRow>;
-  /** 64 bits over all that it says now: equal for equal sets, and nearly always different for others. */
+  /** 64 bits over all that it says now, made when asked: equal for equal sets, and nearly always different for others. */
   readonly digest: string;
 }
 
@@ -47,44 +47,32 @@ export function createPolicySet(
   others: PeerRow,
   from: ReadonlyMap<IdentityNumber, PeerRow> = new Map(),
 ): MutablePolicySet {
-  const rows = new Map<IdentityNumber, PeerRow>();
-  // Sums, since rows come in any order.
-  const sums = hashesOf(others);
-
-  function add(identity: IdentityNumber, row: PeerRow, sign: 1 | -1): void {
-    const hashes = hashesOf(row);
-    sums[0] += sign * mixBits(Math.imul(identity, 0x9e3779b1) ^ hashes[0]);
-    sums[1] += sign * mixBits(Math.imul(identity, 0x85ebca77) ^ hashes[1]);
-  }
-
-  function setRow(identity: IdentityNumber, row: PeerRow | undefined): void {
-    const before = rows.get(identity);
-    if (before !== undefined) add(identity, before, -1);
-    if (row === undefined) {
-      rows.delete(identity);
-    } else {
-      add(identity, row, 1);
-      rows.set(identity, row);
-    }
-  }
-  for (const [identity, row] of from) setRow(identity, row);
+  const rows = new Map(from);
   return {
     others,
     rows,
     get digest() {
-      return sums.map((part) => (part >>> 0).toString(16).padStart(8, "0")).join("");
+      return digestOf(others, rows);
     },
-    setRow,
+    setRow(identity, row) {
+      if (row === undefined) rows.delete(identity);
+      else rows.set(identity, row);
+    },
     copy: () => createPolicySet(others, rows),
   };
 }
 
-const HASHES = new WeakMap<PeerRow, readonly [number, number]>();
-
-function hashesOf(row: PeerRow): [number, number] {
-  const known = HASHES.get(row) ?? ([mixText(row.key), mixText(row.key, 1)] as const);
-  HASHES.set(row, known);
-  return [known[0], known[1]];
+/** Sums over the rows, since they are in any order. */
+function digestOf(others: PeerRow, rows: ReadonlyMap<IdentityNumber, PeerRow>): string {
+  const hashes = new Map<PeerRow, readonly [number, number]>();
+  let [high, low] = [mixText(others.key), mixText(others.key, 1)];
+  for (const [identity, row] of rows) {
+    const [a, b] = hashes.get(row) ?? [mixText(row.key), mixText(row.key, 1)];
+    hashes.set(row, [a, b]);
+    high += mixBits(Math.imul(identity, 0x9e3779b1) ^ a);
+    low += mixBits(Math.imul(identity, 0x85ebca77) ^ b);
+  }
+  return [high, low].map((part) => (part >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
 const ALLOW_ALL = allPorts({ allow: true, rule: 0 });
