@@ -21,6 +21,8 @@ export interface CompiledRule {
 export interface CompiledSpec {
   /** Unique among all; of a later one it is higher. */
   readonly serial: number;
+  /** As `policyKey` writes it. */
+  readonly policy: string;
   /** Matches the identities of the pods that it is about. */
   readonly subject: Matcher;
   /** Directions in which what no rule allows is denied. */
@@ -42,6 +44,7 @@ export function compilePolicy(policy: Policy, registry: PeerRegistry, nextSerial
   const specs = policy.specs.map(
     (spec): CompiledSpec => ({
       serial: nextSerial(),
+      policy: key,
       subject: registry.acquire({ kind: "labels", selector: spec.subject }),
       isolates: spec.isolates,
       rules: spec.rules.flatMap(splitByPeersPorts).map((rule) => compileRule(key, rule, registry)),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { cpuUsage } from "node:process";
 import { type TestContext, test } from "node:test";
 import { podIdentityLabels } from "../model/labels.js";
+import { MAX_RULES } from "../parse/limits.js";
 import type { Policy } from "../model/policy.js";
 import type { TestSpec } from "../testing/mesh.js";
 import { acceptedPolicy, localNumber } from "../testing/node.js";
@@ -40,6 +41,23 @@ test("10,000 identities and 500 policies are resolved at once, and one change co
     }),
   );
   report(t, "one policy", onePolicy, 50);
+});
+
+test("a policy as large as one may be, for all pods there are, is resolved at once", (t) => {
+  const rules = Array.from({ length: MAX_RULES }, (_, i) => ({
+    from: [{ namespaceSelector: {} }],
+    ports: [{ port: i * 2 + 1 }],
+  }));
+  const ranges = Array.from({ length: 4_000 }, (_, i) => ({ ipBlock: { cidr: `10.${i >> 8}.${i & 255}.0/24` } }));
+  const policies = [
+    acceptedPolicy({ metadata: { namespace: "ns-0", name: "rules" }, spec: { podSelector: {}, ingress: rules } }),
+    acceptedPolicy({
+      metadata: { namespace: "ns-0", name: "ranges" },
+      spec: { podSelector: {}, egress: [{ to: ranges }] },
+    }),
+  ];
+  const identities = Array.from({ length: IDENTITIES }, (_, i) => identityAt(i));
+  report(t, "two large policies", [measure(() => load(identities, policies))], 2_000);
 });
 
 function report(t: TestContext, what: string, times: readonly number[], mostMs: number): void {

@@ -213,6 +213,21 @@ test("a verdict names the rule that decided, as long as its policy is there", ()
   assert.deepEqual(engine.rulesOf(ruleNumber(name("spec.ingress[0]"))), []);
 });
 
+test("a denial that no rule decided is explained by the policies that select the pod", () => {
+  const engine = engineWith({ podSelector: {} }, { podSelector: DB_ONLY, policyTypes: ["Egress"] });
+  assert.deepEqual(engine.policiesOf("pod"), [
+    { policy: "NetworkPolicy shop/p0", isolates: new Set(["ingress"]) },
+    { policy: "NetworkPolicy shop/p1", isolates: new Set(["egress"]) },
+  ]);
+  engine.setSubject("web", { identity: WEB });
+  engine.commit();
+  assert.deepEqual(
+    engine.policiesOf("web").map(({ policy: name }) => name),
+    ["NetworkPolicy shop/p0"],
+  );
+  assert.deepEqual(engine.policiesOf("unknown"), []);
+});
+
 test("a pod that is set again before the commit is judged against what it had", () => {
   const engine = engineWith();
   engine.deleteSubject("pod");

@@ -8,7 +8,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { IdentityNumber } from "@isthmus/identity";
 import type { Prefix } from "@isthmus/model";
-import { type NamedPort, type Policy, policyKey } from "../model/policy.js";
+import { type Direction, type NamedPort, type Policy, policyKey } from "../model/policy.js";
 import { createCombinations, type RowChanges, type UsedCombination } from "./combinations.js";
 import { type CompiledPolicy, type CompiledSpec, compilePolicy, releasePolicy } from "./compiled-policy.js";
 import { createPortNames, type PortNames } from "./named-ports.js";
@@ -64,6 +64,16 @@ export interface PolicyEngine {
   readonly prefixes: ReadonlyMap<string, Prefix>;
   /** The rules that a verdict's number stands for: one, nearly always. */
   rulesOf(number: number): readonly RuleName[];
+  /** For who explains a denial by no rule: one for each spec that selects the subject, sorted by name. */
+  policiesOf(id: string): readonly SelectingPolicy[];
+}
+
+/** A policy that selects a subject. */
+export interface SelectingPolicy {
+  /** As `policyKey` writes it. */
+  readonly policy: string;
+  /** Directions in which it denies what no rule of any policy allows. */
+  readonly isolates: ReadonlySet<Direction>;
 }
 
 interface SubjectState {
@@ -115,13 +125,16 @@ export function createPolicyEngine(): PolicyEngine {
     policiesChanged = prefixesChanged = true;
   }
 
+  function specsFor({ identity }: SubjectState): readonly CompiledSpec[] | undefined {
+    return registry.identity(identity)?.matches.flatMap((matcher) => [...(specsOf.get(matcher) ?? [])]);
+  }
+
   function sortSubjects(changes: ReadonlyMap<IdentityNumber, IdentityChange>): void {
     for (const number of changes.keys()) for (const id of subjectsOf.get(number) ?? []) unsorted.add(id);
     for (const id of policiesChanged ? subjects.keys() : unsorted) {
       const subject = subjects.get(id);
       if (subject === undefined) continue;
-      const known = registry.identity(subject.identity);
-      const specs = known?.matches.flatMap((matcher) => [...(specsOf.get(matcher) ?? [])]);
+      const specs = specsFor(subject);
       const combination = specs && combinations.acquire(specs, subject.ports);
       if (subject.combination !== undefined) combinations.release(subject.combination);
       subject.combination = combination;
@@ -207,5 +220,12 @@ export function createPolicyEngine(): PolicyEngine {
     setOf: (id) => subjects.get(id)?.set,
     prefixes: needed.prefixes,
     rulesOf: directory.rulesOf,
+    policiesOf(id) {
+      const subject = subjects.get(id);
+      const specs = (subject && specsFor(subject)) ?? [];
+      return specs
+        .map(({ policy, isolates }) => ({ policy, isolates }))
+        .sort((a, b) => (a.policy < b.policy ? -1 : Number(a.policy > b.policy)));
+    },
   };
 }
