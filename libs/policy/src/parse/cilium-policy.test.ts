@@ -98,6 +98,17 @@ test("a policy is of its own kind only, and a clusterwide one needs no namespace
   assert.deepEqual(!parsed.ok && parsed.findings.map(({ path }) => path), ["kind", "metadata.namespace"]);
 });
 
+test("a policy is about pods of the local cluster, unless it asks for another", () => {
+  const subject = (matchLabels: object) => {
+    const parsed = parseSpec({ ...rule({}), endpointSelector: { matchLabels } });
+    return parsed.ok ? parsed.policy.specs[0]?.subject.text : undefined;
+  };
+  const inShop = "io.kubernetes.pod.namespace In shop";
+  assert.equal(subject({}), `io.cilium.k8s.policy.cluster In east; ${inShop}`);
+  const west = "io.cilium.k8s.policy.cluster In west";
+  assert.equal(subject({ "io.cilium.k8s.policy.cluster": "west" }), `${west}; ${inShop}`);
+});
+
 test("description and labels say nothing about flows", () => {
   const spec = { ...rule({}), description: "x", labels: [{ key: "a", value: "b", source: "k8s" }] };
   assert.deepEqual(parseSpec(spec), parseSpec(rule({})));

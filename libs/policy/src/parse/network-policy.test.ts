@@ -22,7 +22,7 @@ function findingsOf(spec: unknown): readonly (readonly [string, string])[] {
 
 const REFUSED: readonly (readonly [spec: unknown, path: string, sentence: RegExp])[] = [
   [undefined, "spec", /must be an object, not absent/],
-  [{}, "spec.podSelector", /must be an object, not absent/],
+  [{ podSelector: "app=db" }, "spec.podSelector", /must be an object, not "app=db"/],
   [{ podSelector: {}, priority: 1 }, "spec.priority", /is not supported: remove it/],
   [{ podSelector: { matchLabel: {} } }, "spec.podSelector.matchLabel", /is not supported/],
   [{ podSelector: { matchLabels: { "a b": "c" } } }, "spec.podSelector.matchLabels.a b", /must be a label key/],
@@ -145,6 +145,10 @@ test("a field that is null is absent", () => {
   assert.deepEqual(
     parseNetworkPolicy(objectOf(spec), OPTIONS),
     parseNetworkPolicy(objectOf({ podSelector: {}, ingress: [{}] }), OPTIONS),
+  );
+  assert.deepEqual(
+    parseNetworkPolicy(objectOf({}), OPTIONS),
+    parseNetworkPolicy(objectOf({ podSelector: {} }), OPTIONS),
   );
 });
 

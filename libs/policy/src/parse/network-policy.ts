@@ -30,7 +30,7 @@ function readPolicy(reader: Reader, object: unknown, { cluster }: ParseOptions):
   const local: Requirement[] = [{ key: CLUSTER_LABEL, operator: "In", values: [cluster] }];
   const inNamespace: Requirement[] = [...local, { key: NAMESPACE_LABEL, operator: "In", values: [names.namespace] }];
   const isolates = readTypes(reader, spec["policyTypes"], spec["egress"]);
-  const pods = readLabelSelector(reader, spec["podSelector"], "spec.podSelector", podKey(reader));
+  const pods = readPods(reader, spec["podSelector"], "spec.podSelector");
   const rules = (["ingress", "egress"] as const).flatMap((direction) => {
     const read = readRules(reader, spec[direction], direction, { local, inNamespace });
     return isolates.has(direction) ? read : [];
@@ -91,10 +91,13 @@ function readPeer(reader: Reader, value: unknown, path: string, scope: Scope): P
   const namespaces = isAbsent(namespaceSelector)
     ? scope.inNamespace
     : [...scope.local, ...readNamespaces(reader, namespaceSelector, joinPath(path, "namespaceSelector"))];
-  const pods = isAbsent(podSelector)
-    ? []
-    : readLabelSelector(reader, podSelector, joinPath(path, "podSelector"), podKey(reader));
+  const pods = readPods(reader, podSelector, joinPath(path, "podSelector"));
   return { kind: "labels", selector: createSelector([...namespaces, ...pods]) };
+}
+
+/** All of a namespace where the selector is absent. */
+function readPods(reader: Reader, value: unknown, path: string): Requirement[] {
+  return isAbsent(value) ? [] : readLabelSelector(reader, value, path, podKey(reader));
 }
 
 /** Only pods have a namespace, so an empty selector asks for one. */

@@ -130,7 +130,10 @@ export function createPolicyEngine(): PolicyEngine {
   }
 
   function sortSubjects(changes: ReadonlyMap<IdentityNumber, IdentityChange>): void {
-    for (const number of changes.keys()) for (const id of subjectsOf.get(number) ?? []) unsorted.add(id);
+    for (const number of changes.keys()) {
+      const ids = subjectsOf.get(number);
+      if (ids !== undefined) for (const id of ids) unsorted.add(id);
+    }
     for (const id of policiesChanged ? subjects.keys() : unsorted) {
       const subject = subjects.get(id);
       if (subject === undefined) continue;
