@@ -2,6 +2,7 @@ export * from "./model/address-block.js";
 export * from "./model/labels.js";
 export * from "./model/policy.js";
 export * from "./model/selector.js";
+export type { CidrGroups } from "./parse/cilium-cidr-set.js";
 export { parseCiliumClusterwideNetworkPolicy, parseCiliumNetworkPolicy } from "./parse/cilium-policy.js";
 export type { Finding } from "./parse/findings.js";
 export { MAX_ITEMS, MAX_RULES } from "./parse/limits.js";

@@ -46,7 +46,11 @@ const REFUSED: readonly (readonly [spec: unknown, path: string, sentence: RegExp
   [rule({ toEndpoints: [{}] }), "spec.ingress[0].toEndpoints", /is not supported/],
   [egress({ toFQDNs: [{ matchName: "a.b" }] }), "spec.egress[0].toFQDNs", /is not supported/],
   [egress({ toServices: [{}] }), "spec.egress[0].toServices", /is not supported/],
-  [egress({ toCIDRSet: [{ cidrGroupRef: "g" }] }), "spec.egress[0].toCIDRSet[0].cidrGroupRef", /is not supported/],
+  [
+    egress({ toCIDRSet: [{ cidrGroupRef: "g" }] }),
+    "spec.egress[0].toCIDRSet[0].cidrGroupRef",
+    /names the CiliumCIDRGroup "g", which does not exist/,
+  ],
   [egress({ toCIDR: ["10.0.0.0/8"], toEntities: ["world"] }), "spec.egress[0].toCIDR", /cannot be beside toEntities/],
   [egress({ toEntities: ["internet"] }), "spec.egress[0].toEntities[0]", /must be one of host/],
   [egress({ toCIDR: ["10.0.0.0/40"] }), "spec.egress[0].toCIDR[0]", /must be an address range/],
@@ -89,6 +93,25 @@ test("spec and specs are one policy, and a finding of either refuses both", () =
   assert.ok(both.ok && both.policy.specs.length === 3);
   const bad = parse([egress({}), rule({ x: 1 })]);
   assert.deepEqual(!bad.ok && bad.findings.map(({ path }) => path), ["specs[1].ingress[0].x"]);
+});
+
+test("a CIDR group is its ranges, without the exceptions", () => {
+  const cidrGroups = new Map([["g", ["10.0.0.0/8", "172.17.1.0/24", "203.0.113.9"]]]);
+  const parse = (element: object, groups = cidrGroups) =>
+    parseCiliumNetworkPolicy(
+      { metadata: { namespace: "shop", name: "p" }, spec: egress({ toCIDRSet: [element] }) },
+      { ...OPTIONS, cidrGroups: groups },
+    );
+  const parsed = parse({ cidrGroupRef: "g", except: ["10.1.0.0/16", "172.17.0.0/16"] });
+  const peers = parsed.ok ? parsed.policy.specs[0]?.rules[0]?.peers : undefined;
+  assert.deepEqual(Array.isArray(peers) && peers.map((peer) => peer.kind === "block" && peer.block.text), [
+    "10.0.0.0/8 except 10.1.0.0/16",
+    "203.0.113.9/32",
+  ]);
+  assert.ok(!parse({ cidrGroupRef: "g", cidr: "10.0.0.0/8" }).ok);
+  assert.ok(!parse({ cidrGroupRef: 1 }).ok);
+  assert.ok(!parse({ cidrGroupRef: "g" }, new Map([["g", ["10.0.0.0/99"]]])).ok);
+  assert.ok(!parse({ cidrGroupSelector: {} }).ok);
 });
 
 test("a policy is of its own kind only, and a clusterwide one needs no namespace", () => {

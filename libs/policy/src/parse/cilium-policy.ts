@@ -30,7 +30,12 @@ function readPolicy(reader: Reader, object: unknown, kind: CiliumKind, options: 
   checkKind(reader, fields["kind"], "kind", kind);
   const names = readMetadata(reader, fields["metadata"], kind === "CiliumNetworkPolicy");
   if (names === undefined) return undefined;
-  const scope = { namespace: names.namespace, cluster: options.cluster, isLocal: options.defaultScope !== "mesh" };
+  const scope = {
+    namespace: names.namespace,
+    cluster: options.cluster,
+    isLocal: options.defaultScope !== "mesh",
+    cidrGroups: options.cidrGroups ?? new Map(),
+  };
   const one = isAbsent(fields["spec"]) ? [] : [[fields["spec"], "spec"] as const];
   const all = [...one, ...readList(reader, fields["specs"], "specs")];
   if (all.length === 0) reader.refuse("spec", "must be there, or specs");

@@ -6,6 +6,7 @@
  */
 import { CLUSTER_LABEL, NAMESPACE_LABEL, NAMESPACE_LABELS } from "../model/labels.js";
 import { createSelector, type Requirement, type Selector, selects } from "../model/selector.js";
+import type { CidrGroups } from "./cilium-cidr-set.js";
 import { describe, type Reader } from "./findings.js";
 import { checkLabelKey, readLabelSelector } from "./label-selector.js";
 
@@ -17,6 +18,8 @@ export interface CiliumScope {
   readonly cluster: string;
   /** Peers that do not ask for a cluster are of the local one. */
   readonly isLocal: boolean;
+  /** Those that rules may name. */
+  readonly cidrGroups: CidrGroups;
 }
 
 /** The selector of pods that a policy is about: of its namespace and of the local cluster. */

@@ -1,5 +1,5 @@
 /** Reads address ranges of policies. */
-import { type Address, isV4, MeshError, parseAddress, type Prefix, prefixMask } from "@isthmus/model";
+import { type Address, isV4, MeshError, type Prefix, parseAddress, prefixMask } from "@isthmus/model";
 import { type AddressBlock, containsPrefix, createBlock } from "../model/address-block.js";
 import { describe, joinPath, type Reader, readList, readObject } from "./findings.js";
 
@@ -26,7 +26,7 @@ export function readAddressOrCidr(reader: Reader, value: unknown, path: string):
 }
 
 /** A range; bits beyond its length are ignored, as the API does. */
-function readCidr(reader: Reader, value: unknown, path: string): Prefix | undefined {
+export function readCidr(reader: Reader, value: unknown, path: string): Prefix | undefined {
   const prefix = typeof value === "string" ? parseCidr(value) : undefined;
   if (prefix === undefined)
     reader.refuse(path, `must be an address range such as "10.1.0.0/16" or "fd00::/48", not ${describe(value)}`);

@@ -1,5 +1,6 @@
 /** What comes out of every parser of policies, and what is the same in all of them. */
 import type { Policy } from "../model/policy.js";
+import type { CidrGroups } from "./cilium-cidr-set.js";
 import { createReader, type Finding, isAbsent, type Reader, readChoice } from "./findings.js";
 import { checkSize } from "./limits.js";
 
@@ -16,6 +17,8 @@ export interface ParseOptions {
    * Cilium 1.19 does it, or "mesh", all of them, as before.
    */
   readonly defaultScope?: "local" | "mesh";
+  /** CiliumCIDRGroups that Cilium policies may name; none when absent. Policies are read again when one changes. */
+  readonly cidrGroups?: CidrGroups;
 }
 
 /** The policy if nothing was found and it is not too large; never throws. `read` returns undefined with findings only. */

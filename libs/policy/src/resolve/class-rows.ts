@@ -1,7 +1,7 @@
 /** Rows of a class: outcomes by longest prefix over protocol and port, as the programs look them up. */
 import { LAST_PORT } from "../model/policy.js";
-import { NO_RULE } from "./rule-name.js";
 import { type Outcome, type Segment, sameOutcome } from "./port-rules.js";
+import { NO_RULE } from "./rule-name.js";
 
 export interface ClassRow extends Outcome {
   /** Significant bits of protocol (8), padding (8) and port (16): 0 = all protocols, 16 = all ports of one, up to 32. */

@@ -1,5 +1,5 @@
 /** A policy with its peers registered and its rules numbered. */
-import { type Policy, type PolicyRule, type PolicySpec, policyKey, type PortMatch } from "../model/policy.js";
+import { type Policy, type PolicyRule, type PolicySpec, type PortMatch, policyKey } from "../model/policy.js";
 import { createSelector } from "../model/selector.js";
 import type { Matcher, PeerRegistry } from "./peer-registry.js";
 import { type RuleName, ruleNumber } from "./rule-name.js";

@@ -1,5 +1,5 @@
 /** The prefixes that policies tell apart: each needs an identity of its own on the node. */
-import { formatPrefix, parsePrefix, type Prefix, prefixContains } from "@isthmus/model";
+import { formatPrefix, type Prefix, parsePrefix, prefixContains } from "@isthmus/model";
 import { isV4Prefix } from "../model/address-block.js";
 import type { Policy } from "../model/policy.js";
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { localNumber } from "../testing/node.js";
 import { allowsLess } from "./allows-less.js";
 import { portPrefixes } from "./class-rows.js";
-import type { Outcome, PortRule } from "./port-rules.js";
-import { createPeerRow, createPolicySet } from "./policy-set.js";
 import { lookUp } from "./look-up.js";
+import { createPeerRow, createPolicySet } from "./policy-set.js";
+import type { Outcome, PortRule } from "./port-rules.js";
 import { allPorts, mergePortRules, type PeerVerdict } from "./verdict.js";
-import { localNumber } from "../testing/node.js";
 
 const port = fc.oneof(fc.integer({ min: 0, max: 65535 }), fc.constantFrom(0, 1, 79, 80, 81, 1023, 1024, 65534, 65535));
 
