@@ -5,7 +5,7 @@ export * from "./model/selector.js";
 export type { CidrGroups } from "./parse/cilium-cidr-set.js";
 export { parseCiliumClusterwideNetworkPolicy, parseCiliumNetworkPolicy } from "./parse/cilium-policy.js";
 export type { Finding } from "./parse/findings.js";
-export { MAX_ITEMS, MAX_RULES } from "./parse/limits.js";
+export { MAX_ITEMS, MAX_RULES, MAX_WIDE_PEERS } from "./parse/limits.js";
 export { parseNetworkPolicy } from "./parse/network-policy.js";
 export type { ParsedPolicy, ParseOptions } from "./parse/parsed-policy.js";
 export { allowsLess } from "./resolve/allows-less.js";

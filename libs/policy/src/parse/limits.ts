@@ -1,4 +1,5 @@
 /** What one policy may cost; the API server has no limit but the size of an object. */
+import { CLUSTER_LABEL } from "../model/labels.js";
 import type { Peer, Policy, PolicyRule } from "../model/policy.js";
 import type { Selector } from "../model/selector.js";
 import type { Reader } from "./findings.js";
@@ -7,6 +8,9 @@ import type { Reader } from "./findings.js";
 export const MAX_RULES = 1_000;
 /** Peers, exceptions, ports and values of selectors of one policy. */
 export const MAX_ITEMS = 10_000;
+
+/** Different peers of one policy that no value of a label narrows, so that each may match all identities. */
+export const MAX_WIDE_PEERS = 100;
 
 /** Refuses a policy that is too large. */
 export function checkSize(reader: Reader, policy: Policy): void {
@@ -19,6 +23,19 @@ export function checkSize(reader: Reader, policy: Policy): void {
       "spec",
       `has ${items} peers, ports and values, more than ${MAX_ITEMS}: split it into several policies`,
     );
+  const wide = new Set(rules.flatMap(({ peers }) => (peers === "all" ? [] : peers.flatMap(widePeer))));
+  if (wide.size > MAX_WIDE_PEERS)
+    reader.refuse(
+      "spec",
+      `has ${wide.size} peers without a value of any label, more than ${MAX_WIDE_PEERS}: select by matchLabels or In`,
+    );
+}
+
+/** Its text, if all pods of a cluster may match. */
+function widePeer(peer: Peer): readonly string[] {
+  const { text, requirements } = peer.selector;
+  const isNarrow = requirements.some(({ key, operator }) => operator === "In" && key !== CLUSTER_LABEL);
+  return peer.kind === "block" || isNarrow ? [] : [text];
 }
 
 function ruleItems({ peers, ports }: PolicyRule): number {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { policyArbitrary } from "../testing/generate.js";
-import { MAX_RULES } from "./limits.js";
+import { MAX_RULES, MAX_WIDE_PEERS } from "./limits.js";
 import { parseNetworkPolicy } from "./network-policy.js";
 
 const OPTIONS = { cluster: "east" };
@@ -110,6 +110,28 @@ const REFUSED: readonly (readonly [spec: unknown, path: string, sentence: RegExp
   ],
   [{ podSelector: {}, ingress: Array(MAX_RULES + 1).fill({}) }, "spec", /more than 1000: split it/],
 ];
+
+test("a policy may be large, if its peers are narrow", () => {
+  const peers = (count: number, requirement: (value: string) => object) => ({
+    ingress: [
+      {
+        from: Array.from({ length: count }, (_, i) => ({
+          namespaceSelector: {},
+          podSelector: { matchExpressions: [requirement(`v${i}`)] },
+        })),
+      },
+    ],
+  });
+  const isNot = (value: string) => ({ key: "app", operator: "NotIn", values: [value] });
+  assert.deepEqual(findingsOf(peers(MAX_WIDE_PEERS, isNot)), []);
+  assert.match(
+    findingsOf(peers(MAX_WIDE_PEERS + 1, isNot))[0]?.[1] ?? "",
+    /has 101 peers without a value of any label/,
+  );
+  assert.deepEqual(findingsOf(peers(1_000, (value) => ({ key: "app", operator: "In", values: [value] }))), []);
+  assert.deepEqual(findingsOf(peers(1_000, () => isNot("same"))), []);
+  assert.match(findingsOf(peers(4_000, () => isNot("same")))[0]?.[1] ?? "", /more than 10000: split it/);
+});
 
 for (const [spec, path, sentence] of REFUSED) {
   test(`refused: ${path} ${sentence.source}`, () => {
