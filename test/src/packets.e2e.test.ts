@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DEPLOYMENTS, NAMESPACES, PODS, SERVICES } from "@isthmus/kube";
-import { type LabHandle, loadImage, openLab } from "@isthmus/lab";
-import { type KeptLab, keepLab } from "@isthmus/lab/testing";
+import { type KeptLab, keepLab, type LabHandle, loadImage, openLab } from "@isthmus/lab";
 import { eventsOn } from "./e2e/agents.js";
 import { type Cluster, openCluster, PROBER } from "./e2e/cluster.js";
 import { connects } from "./e2e/connects.js";

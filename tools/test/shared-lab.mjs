@@ -13,7 +13,8 @@ import process from "node:process";
 export async function withSharedLab(work) {
   const interrupted = new AbortController();
   if (process.env.MESH_TEST_LAB) return await work(interrupted.signal);
-  const { keepLab, testLabShape } = await import("../../rig/lab/dist/testing/index.js");
+  const { keepLab } = await import("../../rig/lab/dist/index.js");
+  const { testLabShape } = await import("../../rig/lab/dist/testing/index.js");
   const shape = testLabShape();
   let startMs = Date.now();
   const seconds = () => `${((Date.now() - startMs) / 1000).toFixed(1)} s`;

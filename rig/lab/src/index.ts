@@ -15,6 +15,7 @@ export { type KubeBinaries, resolveKubeBinaries, resolveKubeProxy } from "./kube
 export { type DownOptions, downLab } from "./life/down.js";
 export { clearFaults, type FaultList, type FaultRow, listFaults, startFault } from "./life/faults.js";
 export { type LabHandle, openLab } from "./life/handle.js";
+export { type KeepOptions, type KeptLab, keepLab, type LabShape } from "./life/keep-lab.js";
 export { remainsOf } from "./life/remains.js";
 export { controlProcess, labStatus, loadImage, wipe } from "./life/status.js";
 export { type UpOptions, upLab } from "./life/up.js";

@@ -15,7 +15,7 @@ import { remainsOf } from "./life/remains.js";
 import { controlProcess, labStatus } from "./life/status.js";
 import { inNetwork } from "./supervise/wrap.js";
 import { countDatagrams, sendDatagrams } from "./testing/datagrams.js";
-import { type KeptLab, keepLab } from "./testing/keep-lab.js";
+import { type KeptLab, keepLab } from "./life/keep-lab.js";
 import { kubectl, LAB_MAIN, labCommand, rowOf } from "./testing/lab-user.js";
 
 const NAME = `faults-${process.pid}`;

@@ -22,7 +22,7 @@ import { type LabHandle, openLab } from "./life/handle.js";
 import { remainsOf } from "./life/remains.js";
 import { controlProcess, labStatus, wipe } from "./life/status.js";
 import { macOf } from "./plan/addresses.js";
-import { type KeptLab, keepLab } from "./testing/keep-lab.js";
+import { type KeptLab, keepLab } from "./life/keep-lab.js";
 import { kubectl, LAB_MAIN, labCommand, labCommandWith, rowOf } from "./testing/lab-user.js";
 
 const NAME = `life-${process.pid}`;
@@ -140,7 +140,7 @@ test("up succeeds after a crash of the machine, which leaves a folder with a par
 });
 
 test("the lab of a test is taken down when the test is killed", async () => {
-  const keep = fileURLToPath(new URL("./testing/keep-lab.js", import.meta.url));
+  const keep = fileURLToPath(new URL("./life/keep-lab.js", import.meta.url));
   const shape = JSON.stringify({ name: OTHER, clusters: ["solo"], nodes: 1, bare: true });
   const script = `const { keepLab } = await import(${JSON.stringify(keep)}); await keepLab(${shape}); console.log("up"); setInterval(() => {}, 1e6);`;
   const holder = spawn("node", ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });

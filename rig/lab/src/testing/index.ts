@@ -1,5 +1,4 @@
 /** For end-to-end tests of any package: the shared lab, and functions that clean it up for the next test. */
-export { type KeptLab, keepLab, type LabShape } from "./keep-lab.js";
 export { PROXY_PROGRAMS, type ProxyMode, startKubeProxy } from "./kube-proxy.js";
 export { removeNamespace } from "./remove-namespace.js";
 export { type TestLab, testLab, testLabShape } from "./test-lab.js";

@@ -5,7 +5,7 @@
  * it. Without MESH_TEST_LAB the suite gets a lab of its own, which is taken down with the suite.
  */
 import { type LabHandle, openLab } from "../life/handle.js";
-import { keepLab, type LabShape } from "./keep-lab.js";
+import { keepLab, type LabShape } from "../life/keep-lab.js";
 
 export interface TestLab extends LabHandle {
   /** Takes down the suite's own lab; does nothing for a shared one. */
