@@ -9,6 +9,7 @@
  *   {"responder":0,"name":"east/web-x"}                               the first time a responder answers
  *   {"s":[[n,"o",latency,0,connect],[n,"t",latency,-1,-1], …]}        requests that completed, in that order; connect =
  *                                                                     from due until it was established, or -1
+ *   {"stall":[from,to]}                                               this program was not running, on the clock of "mono"
  *   {"end":{"sent":…}}
  * Results: o answered, r refused, x reset or closed early, t deadline passed, s deadline passed while this program
  * itself was not running, e anything else.
@@ -75,6 +76,7 @@ static int64_t read_clock(void)
 		if (!ld.stall_from)
 			ld.stall_from = since;
 		ld.stall_to = now;
+		out_line("{\"stall\":[%lld,%lld]}\n", (long long)since, (long long)now);
 	}
 	ld.ran_at = now;
 	return now;

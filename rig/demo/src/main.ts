@@ -2,13 +2,14 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MeshError } from "@isthmus/model";
-import { logsFolder, runDemo } from "./demo.js";
+import { runDemo } from "./demo.js";
 import { type DemoOptions, parseOptions, USAGE } from "./options.js";
 import { createProgress } from "./progress.js";
 import { hints } from "./report/hints.js";
 import { reportHtml } from "./report/html.js";
 import { reportJson } from "./report/json.js";
 import { reportText } from "./report/table.js";
+import { logsFolder } from "./rigs/alone.js";
 
 async function main(options: DemoOptions): Promise<number> {
   const stop = new AbortController();

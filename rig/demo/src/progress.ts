@@ -31,6 +31,7 @@ export function createProgress(screen: Screen): Progress {
     mark: (fault, mark) => line(`${fault.padEnd(13)}${mark.kind.padEnd(6)} ${mark.text}`),
     watch(log) {
       if (!screen.terminal) return;
+      clearInterval(timer);
       timer = setInterval(() => {
         last = `          ${lastSecond(log)}`;
         screen.write(`${clear}${last}`);

@@ -15,8 +15,22 @@ function world(t: TestContext, history: readonly ReadyChange[] = []) {
   const { access } = fakeCluster("east", (call) => void calls.push(call), []);
   const east: ClusterAccess = { ...access, slices: { ...access.slices, history } };
   const clusters = new Map([["east", east]]);
-  const controls = { maps } as unknown as RigControls;
-  const options = { clusters, controls, store, progress: () => undefined, signal: stop.signal };
+  const note = (call: string) => async () => void calls.push(call);
+  const controls = {
+    maps,
+    suspendServers: async () => ({ count: 2, end: note("resume") }),
+    startFault: async () => ({ end: note("end the fault") }),
+    holdDown: note("hold"),
+    start: note("start"),
+  } as unknown as RigControls;
+  const options = {
+    clusters,
+    controls,
+    store,
+    lastAnswers: () => [],
+    progress: () => undefined,
+    signal: stop.signal,
+  };
   const created = createMeshWorld(options);
   t.after(() => created.close());
   return { world: created, calls, stop };
@@ -50,6 +64,32 @@ describe("MeshWorld", () => {
     const waiting = of.waitForReady("east", () => false, 0, 60_000);
     stop.abort(new Error("interrupted"));
     await assert.rejects(waiting, /interrupted/);
+  });
+
+  test("what is in force is undone once, also after an abort", async (t) => {
+    const { world: of, calls, stop } = world(t);
+    assert.equal((await of.suspendServers("east")).count, 2);
+    await of.startFault({ kind: "dark", cluster: "west" }, 60_000);
+    await of.holdDown("mesh-etcd");
+    await of.setAffinity("east", "remote");
+    stop.abort(new Error("interrupted"));
+    calls.length = 0;
+    await of.restore();
+    assert.deepEqual(calls.sort(), ["east: patch Service web", "end the fault", "resume", "start"]);
+    await of.restore();
+    assert.equal(calls.length, 4);
+  });
+
+  test("what has ended by itself is not undone", async (t) => {
+    const { world: of, calls } = world(t);
+    await (await of.suspendServers("east")).end();
+    await of.holdDown("mesh-etcd");
+    await of.start("mesh-etcd");
+    await of.setAffinity("east", "none");
+    await of.setAffinity("east", "local");
+    calls.length = 0;
+    await of.restore();
+    assert.deepEqual(calls, []);
   });
 
   test("replicas are set through the API, backends are read from the maps", async (t) => {

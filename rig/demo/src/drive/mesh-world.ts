@@ -16,12 +16,12 @@ import type { MovesReading } from "../judge/moves.js";
 import type { Mark } from "../judge/runs.js";
 import type { Rig, RigControls } from "../rigs/rig.js";
 import { type Mono, monoNow } from "../samples/sample.js";
-import { AFFINITY, NAMESPACE, SERVICE } from "../setup/objects.js";
+import { AFFINITY, NAMESPACE, SERVICE, USUAL_AFFINITY } from "../setup/objects.js";
 import { watchMoves } from "./moves-watch.js";
 import { createPortProbe } from "./port-probe.js";
 import { createSliceWatch, type SliceWatch } from "./slice-watch.js";
 import { openStoreView, type StoreView } from "./store-view.js";
-import type { RigWorld } from "./world.js";
+import type { Affinity, FaultInForce, RigWorld } from "./world.js";
 
 export interface ClusterAccess {
   readonly name: string;
@@ -44,6 +44,8 @@ export interface MeshWorldOptions {
   readonly clusters: ReadonlyMap<string, ClusterAccess>;
   readonly controls: RigControls;
   readonly store: Pick<StoreView, "id" | "live" | "close">;
+  /** The clusters that answered the client's last requests; "" for one that was lost. */
+  readonly lastAnswers: (count: number) => readonly string[];
   readonly progress: (fault: string, mark: Mark) => void;
   readonly signal: AbortSignal;
 }
@@ -75,18 +77,44 @@ interface Pod extends KubeObject {
   readonly spec?: { readonly nodeName?: string };
 }
 
+interface Deployment extends KubeObject {
+  readonly spec?: { readonly replicas?: number };
+  readonly status?: Readonly<
+    Partial<Record<"observedGeneration" | "replicas" | "updatedReplicas" | "availableReplicas", number>>
+  >;
+}
+
+/** As the template's annotation that `kubectl rollout restart` sets. */
+const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
+
 async function livePods({ client }: ClusterAccess): Promise<readonly Pod[]> {
   const pods = await client.list<Pod>(PODS, { namespace: NAMESPACE, labelSelector: `app=${SERVICE}` });
   return pods.filter((pod) => pod.metadata.deletionTimestamp === undefined);
 }
 
-export function createMeshWorld({ clusters, controls, store, progress, signal }: MeshWorldOptions): MeshWorld {
+export function createMeshWorld(options: MeshWorldOptions): MeshWorld {
+  const { clusters, controls, store, lastAnswers, progress, signal } = options;
   const until = (time: Mono) => systemClock.delay(time - monoNow(), signal);
   const at = (name: string): ClusterAccess => {
     signal.throwIfAborted();
     return accessTo(clusters, name);
   };
   const moves = watchMoves(() => controls.maps.moved());
+  /** How to undo what is in force, by what it is. */
+  const inForce = new Map<string, () => Promise<void>>();
+  const uidsIn = async (cluster: string) => (await livePods(at(cluster))).flatMap((pod) => pod.metadata.uid ?? []);
+  const annotate = async (cluster: string, affinity: Affinity) => {
+    const patch = { metadata: { annotations: { [AFFINITY]: affinity } } };
+    await accessTo(clusters, cluster).client.mergePatch(SERVICES, SERVICE, patch, { namespace: NAMESPACE });
+  };
+  function put<T extends FaultInForce>(what: string, fault: T): T {
+    inForce.set(what, () => fault.end());
+    const end = async () => {
+      inForce.delete(what);
+      await fault.end();
+    };
+    return { ...fault, end };
+  }
   return {
     now: monoNow,
     until,
@@ -99,13 +127,28 @@ export function createMeshWorld({ clusters, controls, store, progress, signal }:
       const match = () => at(cluster).slices.history.find((change) => change.at >= since && fits(change.ready.length));
       return (await waitWithin(match, { timeoutMs: withinMs, everyMs: 10, signal }))?.at ?? null;
     },
-    async signalServers(cluster, signalName) {
-      const uids = (await livePods(at(cluster))).flatMap((pod) => pod.metadata.uid ?? []);
-      return controls.signalServers(cluster, uids, signalName);
+    killServers: async (cluster) => controls.killServers(cluster, await uidsIn(cluster)),
+    suspendServers: async (cluster) =>
+      put(`suspended ${cluster}`, await controls.suspendServers(cluster, await uidsIn(cluster))),
+    async rollOut(cluster) {
+      const annotations = { [RESTARTED_AT]: new Date().toISOString() };
+      const patch = { spec: { template: { metadata: { annotations } } } };
+      await at(cluster).client.mergePatch(DEPLOYMENTS, SERVICE, patch, { namespace: NAMESPACE });
+    },
+    async rolledOut(cluster) {
+      const found = await at(cluster).client.get<Deployment>(DEPLOYMENTS, SERVICE, { namespace: NAMESPACE });
+      const { metadata, spec, status } = found ?? {};
+      const counts = [status?.replicas, status?.updatedReplicas, status?.availableReplicas];
+      return (
+        status?.observedGeneration === metadata?.generation && counts.every((n) => (n ?? 0) === (spec?.replicas ?? 0))
+      );
     },
     async setAffinity(cluster, affinity) {
-      const patch = { metadata: { annotations: { [AFFINITY]: affinity } } };
-      await at(cluster).client.mergePatch(SERVICES, SERVICE, patch, { namespace: NAMESPACE });
+      signal.throwIfAborted();
+      const what = `affinity ${cluster}`;
+      inForce.set(what, () => annotate(cluster, USUAL_AFFINITY));
+      await annotate(cluster, affinity);
+      if (affinity === USUAL_AFFINITY) inForce.delete(what);
     },
     async placedPods(cluster) {
       return (await livePods(at(cluster))).map(({ metadata, spec }) => ({
@@ -120,16 +163,28 @@ export function createMeshWorld({ clusters, controls, store, progress, signal }:
         () => false,
       );
     },
-    startFault: (fault, forMs) => controls.startFault(fault, forMs),
+    startFault: async (fault, forMs) => put(JSON.stringify(fault), await controls.startFault(fault, forMs)),
     agentPid: () => controls.agentPid(),
     killAgent: () => controls.killAgent(),
-    holdDown: (part) => controls.holdDown(part),
-    start: (part) => controls.start(part),
+    holdDown(part) {
+      inForce.set(part, () => controls.start(part));
+      return controls.holdDown(part);
+    },
+    async start(part) {
+      await controls.start(part);
+      inForce.delete(part);
+    },
     probe: async (part) => createPortProbe(await controls.addresses(part)),
     wipeStore: () => controls.wipeStore(),
     storeId: () => store.id(),
     live: () => store.live(),
     inMaps: async (address) => controls.maps.holds(address),
+    lastAnswers,
+    async restore() {
+      const ends = [...inForce.values()];
+      inForce.clear();
+      await Promise.all(ends.map((end) => end()));
+    },
     progress,
     moves: moves.readings,
     close() {

@@ -20,8 +20,6 @@ export interface PortProbe {
   stop(): Promise<void>;
 }
 
-export type ServerSignal = "SIGKILL" | "SIGSTOP" | "SIGCONT";
-
 /** As in the annotation `service.cilium.io/affinity`. */
 export type Affinity = "local" | "remote" | "none";
 
@@ -36,6 +34,11 @@ export interface FaultInForce {
   end(): Promise<void>;
 }
 
+export interface Suspension extends FaultInForce {
+  /** Processes that are suspended. */
+  readonly count: number;
+}
+
 export interface RigWorld {
   now(): Mono;
   until(at: Mono): Promise<void>;
@@ -46,8 +49,14 @@ export interface RigWorld {
   ready(cluster: string): readonly string[];
   /** When, at or after `since`, the watch first reported a number of ready addresses for which `fits` is true. */
   waitForReady(cluster: string, fits: (ready: number) => boolean, since: Mono, withinMs: number): Promise<Mono | null>;
-  /** Sends a signal to the server in each of the cluster's pods at once; returns the number of processes. */
-  signalServers(cluster: string, signal: ServerSignal): Promise<number>;
+  /** Sends SIGKILL to the server in each of the cluster's pods at once; returns the number of processes. */
+  killServers(cluster: string): Promise<number>;
+  /** Suspends the server in each of the cluster's pods with SIGSTOP. */
+  suspendServers(cluster: string): Promise<Suspension>;
+  /** Begins a rollout of new pods, as `kubectl rollout restart` does. */
+  rollOut(cluster: string): Promise<void>;
+  /** True when no rollout is under way: all pods are of the newest template, available, and no older ones are left. */
+  rolledOut(cluster: string): Promise<boolean>;
   /** Sets the affinity of the cluster's Service; returns when the API server has it. */
   setAffinity(cluster: string, affinity: Affinity): Promise<void>;
   placedPods(cluster: string): Promise<readonly PlacedPod[]>;
@@ -73,6 +82,12 @@ export interface RigWorld {
   live(): Promise<boolean>;
   /** True when the address is a backend of the Service in the maps of the client's node. */
   inMaps(address: string): Promise<boolean>;
+
+  /** The clusters that answered the last requests, as the client reported; "" for a request that was lost. */
+  lastAnswers(count: number): readonly string[];
+
+  /** Undoes what is in force: faults, suspended servers, parts that are held down, another affinity. Also after an abort. */
+  restore(): Promise<void>;
 
   /** Reports a mark to the user as it happens. */
   progress(fault: string, mark: Mark): void;

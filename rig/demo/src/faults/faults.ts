@@ -25,6 +25,21 @@ const DRIVERS: Readonly<Record<FaultName, (world: RigWorld) => Promise<FaultRun>
   "control-lost": controlLost,
 };
 
+/** Leaves nothing in force, also when it fails. */
+export function driveFault(world: RigWorld, name: FaultName): Promise<FaultRun> {
+  return restoring(world, () => DRIVERS[name](world));
+}
+
+/** Runs `drive`, and undoes what it leaves in force. Rejects with its error, or with that of undoing. */
+export async function restoring<T>(world: Pick<RigWorld, "restore">, drive: () => Promise<T>): Promise<T> {
+  const driven = await drive().catch(async (error: unknown) => {
+    await world.restore().catch(() => undefined);
+    throw error;
+  });
+  await world.restore();
+  return driven;
+}
+
 /** The faults that ran, and why the run ended early, if it did. */
 export interface Driven {
   readonly runs: readonly FaultRun[];
@@ -35,7 +50,7 @@ export async function driveFaults(world: RigWorld, names: readonly FaultName[]):
   const runs: FaultRun[] = [];
   for (const name of FAULT_NAMES.filter((known) => names.includes(known))) {
     try {
-      runs.push(await DRIVERS[name](world));
+      runs.push(await driveFault(world, name));
     } catch (error) {
       return { runs, problem: `${name}: ${error instanceof Error ? error.message : String(error)}` };
     }

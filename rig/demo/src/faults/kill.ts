@@ -11,18 +11,23 @@ import type { KillRun } from "../judge/runs.js";
 
 export async function kill(world: RigWorld): Promise<KillRun> {
   await settle(world, NEAR, 3);
-  const marks = createMarks(world, "kill");
+  return { name: "kill", ...(await killAll(world, "kill", NEAR)) };
+}
+
+/** Kills all servers of a cluster that has three, and waits until they are back. `fault`: its name in marks. */
+export async function killAll(world: RigWorld, fault: string, cluster: string): Promise<Omit<KillRun, "name">> {
+  const marks = createMarks(world, fault);
   const from = world.now();
   await world.until(from + 2000);
-  const injected = marks.add("fault", `SIGKILL of all of ${NEAR}'s servers`);
-  const killed = await world.signalServers(NEAR, "SIGKILL");
+  const injected = marks.add("fault", `SIGKILL of all of ${cluster}'s servers`);
+  const killed = await world.killServers(cluster);
   const struck = world.now();
-  const noneReady = await world.waitForReady(NEAR, (ready) => ready === 0, injected, 10_000);
-  if (noneReady !== null) marks.add("watch", `${NEAR} has no ready address`, noneReady);
+  const noneReady = await world.waitForReady(cluster, (ready) => ready === 0, injected, 10_000);
+  if (noneReady !== null) marks.add("watch", `${cluster} has no ready address`, noneReady);
   const firstReady =
-    noneReady === null ? null : await world.waitForReady(NEAR, (ready) => ready > 0, noneReady, 30_000);
-  if (firstReady !== null) marks.add("watch", `${NEAR} has a ready address`, firstReady);
+    noneReady === null ? null : await world.waitForReady(cluster, (ready) => ready > 0, noneReady, 30_000);
+  if (firstReady !== null) marks.add("watch", `${cluster} has a ready address`, firstReady);
   const to = world.now() + 11_000;
   await world.until(to);
-  return { name: "kill", window: { from, to }, injected, marks: marks.all, killed, struck, noneReady, firstReady };
+  return { window: { from, to }, injected, marks: marks.all, killed, struck, noneReady, firstReady };
 }

@@ -127,6 +127,7 @@ describe("the demo's program", () => {
     assert.equal(log.samples().length, 120);
     assert.equal(log.samples().filter((s) => s.outcome === "ok").length, 120);
     assert.ok(Math.max(...log.samples().map((s) => s.end - s.due)) > 400);
+    assert.ok(log.stalls().some(({ from, to }) => to - from > 400));
   });
 
   test("a client that was suspended past the deadline reports these requests as starved", async (t) => {

@@ -85,7 +85,20 @@ test("the store is held down and started in its container", async () => {
 
 test("servers are signalled by their pods' uids on every node of the cluster, with the cgroup names of either driver", async () => {
   const { controls: of, calls } = await controls({ "exec e-1": "1", "exec e-2": "2" });
-  assert.equal(await of.signalServers("east", ["a-b"], "SIGSTOP"), 3);
-  assert.ok(calls.every((call) => call.endsWith(" STOP a[-_]b")));
-  assert.equal(await of.signalServers("east", [], "SIGKILL"), 0);
+  assert.equal(await of.killServers("east", ["a-b"]), 3);
+  assert.ok(calls.every((call) => call.endsWith(" KILL a[-_]b")));
+  assert.equal(await of.killServers("east", []), 0);
+});
+
+test("suspended servers are resumed by their nodes when the demo does not", async () => {
+  const { controls: of, calls } = await controls({ "exec e-1 STOP": "1", "exec e-2 STOP": "2" });
+  const suspension = await of.suspendServers("east", ["a-b"]);
+  assert.equal(suspension.count, 3);
+  assert.ok(
+    calls.slice(0, 2).every((call) => /^exec --detach e-. sh -c sleep 60\n/.test(call) && call.includes(" CONT ")),
+  );
+  assert.ok(calls.slice(2).every((call) => call.endsWith(" STOP a[-_]b")));
+  await suspension.end();
+  assert.ok(calls.slice(4).every((call) => call.endsWith(" CONT a[-_]b")));
+  assert.equal(calls.length, 6);
 });

@@ -11,6 +11,7 @@ import { DEPLOYMENTS, type KubeClient, type KubeObject, NODES } from "@isthmus/k
 import { MeshError } from "@isthmus/model";
 import { type MapView, openMapView } from "../drive/map-view.js";
 import type { Part } from "../drive/world.js";
+import { LONGEST_FAULT_MS } from "../faults/limits.js";
 import { FAR, NEAR } from "../judge/judge.js";
 import { runMeshCommand } from "../setup/mesh-command.js";
 import type { Rig, RigControls } from "./rig.js";
@@ -33,6 +34,8 @@ for pid in $(pgrep -f ^/demo); do
   done
 done
 echo "$n"`;
+/** For a demo that is killed while servers are suspended. */
+const RESUME_LATER = `sleep ${LONGEST_FAULT_MS / 1000}\n${SIGNAL_SERVERS}`;
 
 /** `env`: CONTAINER_CLI, KUBECONFIG, MESH_STORE, MESH_ETCD (the container of the store). Throws `UNFIT` if one is missing or without root. */
 export function kindRig(env: Readonly<Record<string, string | undefined>>): Rig {
@@ -101,6 +104,23 @@ export async function createKindControls(options: KindControlsOptions): Promise<
     await Promise.all([NEAR, FAR].map(async (name) => [name, await clientOf(name).list<KubeNode>(NODES)] as const)),
   );
   const namesOf = (cluster: string) => (nodes.get(cluster) ?? []).map((node) => node.metadata.name ?? "");
+  /** Runs a script on every node of a cluster, with a signal and the pods' patterns as arguments. */
+  const atNodes = async (
+    cluster: string,
+    podUids: readonly string[],
+    flags: readonly string[],
+    script: string,
+    signal: string,
+  ) => {
+    // The name of a systemd slice has "_" where a uid has "-".
+    const patterns = podUids.map((uid) => uid.replaceAll("-", "[-_]"));
+    const nodesToAsk = patterns.length === 0 ? [] : namesOf(cluster);
+    return Promise.all(nodesToAsk.map((node) => run("exec", ...flags, node, "sh", "-c", script, signal, ...patterns)));
+  };
+  const signalServers = async (cluster: string, podUids: readonly string[], signal: string) => {
+    const counts = await atNodes(cluster, podUids, [], SIGNAL_SERVERS, signal);
+    return counts.reduce((sum, count) => sum + Number(count), 0);
+  };
   const scaleApiserver = (replicas: number) =>
     near.mergePatch(DEPLOYMENTS, APISERVER, { spec: { replicas } }, { namespace: MESH_NAMESPACE });
   return {
@@ -126,14 +146,11 @@ export async function createKindControls(options: KindControlsOptions): Promise<
       await promisify(execFile)(join(SCRIPTS, "start-store.sh"));
       await connect();
     },
-    async signalServers(cluster, podUids, signal) {
-      // The name of a systemd slice has "_" where a uid has "-".
-      const patterns = podUids.map((uid) => uid.replaceAll("-", "[-_]"));
-      if (patterns.length === 0) return 0;
-      const counts = await Promise.all(
-        namesOf(cluster).map((node) => run("exec", node, "sh", "-c", SIGNAL_SERVERS, signal.slice(3), ...patterns)),
-      );
-      return counts.reduce((sum, count) => sum + Number(count), 0);
+    killServers: (cluster, podUids) => signalServers(cluster, podUids, "KILL"),
+    async suspendServers(cluster, podUids) {
+      await atNodes(cluster, podUids, ["--detach"], RESUME_LATER, "CONT");
+      const count = await signalServers(cluster, podUids, "STOP");
+      return { count, end: async () => void (await signalServers(cluster, podUids, "CONT")) };
     },
     async startFault(fault) {
       throw new Error(`Cannot put "${fault.kind}" in force on kind: only a lab has such faults`);

@@ -17,6 +17,7 @@ import type { Part } from "../drive/world.js";
 import { NEAR } from "../judge/judge.js";
 import type { Address, Rig, RigControls } from "./rig.js";
 import { demoProcesses } from "./server-processes.js";
+import { suspendProcesses } from "./suspend-processes.js";
 
 export function labRig(lab: LabHandle): Rig {
   return {
@@ -43,11 +44,12 @@ function controlsOf({ plan }: LabHandle, clientNode: string): RigControls {
     start: async (part) => void (await controlProcess(plan.name, "start", selectorOf(part))),
     addresses: async (part) => [addressOf(plan, part)],
     wipeStore: async () => void (await wipe(plan.name)),
-    async signalServers(_cluster, podUids, signal) {
+    async killServers(_cluster, podUids) {
       const pids = await demoProcesses(podUids);
-      for (const pid of pids) process.kill(pid, signal);
+      for (const pid of pids) process.kill(pid, "SIGKILL");
       return pids.length;
     },
+    suspendServers: async (_cluster, podUids) => suspendProcesses(await demoProcesses(podUids)),
     async startFault(fault, forMs) {
       const { id } = await startFault(plan.name, fault, forMs);
       return { end: async () => void (await clearFaults(plan.name, id)) };

@@ -2,7 +2,7 @@
 import type { KubeClient } from "@isthmus/kube";
 import type { Fault } from "@isthmus/lab";
 import type { MapView } from "../drive/map-view.js";
-import type { FaultInForce, Part, ServerSignal } from "../drive/world.js";
+import type { FaultInForce, Part, Suspension } from "../drive/world.js";
 
 export interface Address {
   readonly host: string;
@@ -42,8 +42,10 @@ export interface RigControls {
   addresses(part: Part): Promise<readonly Address[]>;
   /** Resolves when the store is empty; it serves again shortly after that. */
   wipeStore(): Promise<void>;
-  /** Sends a signal to the demo's program in these pods (by uid) of a cluster; returns the number of processes. */
-  signalServers(cluster: string, podUids: readonly string[], signal: ServerSignal): Promise<number>;
+  /** Sends SIGKILL to the demo's program in these pods (by uid) of a cluster; returns the number of processes. */
+  killServers(cluster: string, podUids: readonly string[]): Promise<number>;
+  /** Suspends it. The processes run again, whatever becomes of this one, after `LONGEST_FAULT_MS` at the latest. */
+  suspendServers(cluster: string, podUids: readonly string[]): Promise<Suspension>;
   /** Resolves when the fault is in force. It ends by itself after `forMs`. Throws where faults of this kind cannot be made. */
   startFault(fault: Fault, forMs: number): Promise<FaultInForce>;
   /** The maps of the client's node. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createSampleLog } from "./log.js";
+import { createSampleLog, lastAnswers } from "./log.js";
 
 const start = '{"start":{"mono":5000000,"wall":1000000000,"rate":100,"deadline":1000000,"target":"10.0.0.1:80"}}';
 const lines = [
@@ -30,6 +30,13 @@ test("reading the output again adds nothing; a gap counts as missing", () => {
   assert.equal(log.missing(), 2);
   log.line('{"end":{"sent":7}}');
   assert.equal(log.missing(), 3);
+});
+
+test("stalls of the client have their times, once each, and answers their clusters", () => {
+  const log = createSampleLog();
+  for (const line of [...lines, '{"stall":[5001000,5062000]}', '{"stall":[5001000,5062000]}']) log.line(line);
+  assert.deepEqual(log.stalls(), [{ from: 5001, to: 5062 }]);
+  assert.deepEqual(lastAnswers(log, 2), ["east", ""]);
 });
 
 test("a line in another format is refused", () => {

@@ -15,11 +15,18 @@ export interface ClientStart {
   readonly rate: number;
 }
 
+export interface Stall {
+  readonly from: Mono;
+  readonly to: Mono;
+}
+
 export interface SampleLog {
   /** Throws on a line in another format. */
   line(text: string): void;
   started(): ClientStart | null;
   samples(): readonly Sample[];
+  /** When the client itself was not running although it should have been, for 50 ms or more each time. */
+  stalls(): readonly Stall[];
   /** Number of samples that are absent although later ones arrived. */
   missing(): number;
   /** Number of requests that the client reports at its end; null before. */
@@ -33,6 +40,8 @@ type Line = {
   responder?: number;
   name?: string;
   s?: [number, string, number, number, number][];
+  /** Microseconds of the monotonic clock. */
+  stall?: [number, number];
   end?: { sent: number };
 };
 
@@ -47,6 +56,7 @@ const LETTERS: ReadonlyMap<string, Outcome> = new Map([
 
 export function createSampleLog(): SampleLog {
   const byNumber: (Sample | undefined)[] = [];
+  const stalls = new Map<number, Stall>();
   const responders = new Map<number, { cluster: string; pod: string }>();
   let start: ClientStart | null = null;
   let end: number | null = null;
@@ -72,6 +82,10 @@ export function createSampleLog(): SampleLog {
     } else if (line.end !== undefined) {
       end = line.end.sent;
     }
+    if (line.stall !== undefined) {
+      const [from, to] = line.stall;
+      stalls.set(from, { from: from / 1000, to: to / 1000 });
+    }
     for (const sample of line.s ?? []) add(...sample);
   }
 
@@ -79,6 +93,7 @@ export function createSampleLog(): SampleLog {
     line: (text) => take(JSON.parse(text) as Line),
     started: () => start,
     samples: () => byNumber.filter((sample) => sample !== undefined),
+    stalls: () => [...stalls.values()],
     missing: () => Math.max(byNumber.length, end ?? 0) - known,
     ended: () => end,
     completeUntil() {
@@ -89,4 +104,12 @@ export function createSampleLog(): SampleLog {
       return Number.NEGATIVE_INFINITY;
     },
   };
+}
+
+/** The clusters that answered the last requests whose samples have arrived; "" for one that was lost. */
+export function lastAnswers(log: Pick<SampleLog, "samples">, count: number): readonly string[] {
+  return log
+    .samples()
+    .slice(-count)
+    .map(({ cluster }) => cluster);
 }

@@ -17,13 +17,14 @@ export const service: KubeObject & { readonly spec: object } = {
 };
 
 export const AFFINITY = "service.cilium.io/affinity";
-export const meshAnnotations = { "service.cilium.io/global": "true", [AFFINITY]: "local" };
+export const USUAL_AFFINITY = "local";
+export const meshAnnotations = { "service.cilium.io/global": "true", [AFFINITY]: USUAL_AFFINITY };
 
 /**
- * Three replicas, on all nodes. The server begins to listen 3 s after its start, so that pods killed together are NotReady together,
- * and answers for 5 s after SIGTERM, because its removal from the EndpointSlice takes longer to propagate than the signal.
+ * Three replicas, on all nodes. The server begins to listen 3 s after its start, so that pods killed together are NotReady together.
+ * `lingerMs`: for how long it answers after SIGTERM.
  */
-export function deployment(cluster: string, image: string): KubeObject & { readonly spec: object } {
+export function deployment(cluster: string, image: string, lingerMs: number): KubeObject & { readonly spec: object } {
   return {
     metadata: { name: SERVICE, namespace: NAMESPACE },
     spec: {
@@ -52,7 +53,7 @@ export function deployment(cluster: string, image: string): KubeObject & { reado
                 "--listen-after-ms",
                 "3000",
                 "--linger-ms",
-                "5000",
+                String(lingerMs),
               ]),
               env: [{ name: "CLUSTER", value: cluster }],
               ports: [{ containerPort: PORT }],

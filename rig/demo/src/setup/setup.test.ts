@@ -20,7 +20,14 @@ function world(output: readonly string[] = GOOD) {
   ]);
   const mesh = async (...args: readonly string[]) => note(`mesh ${args.join(" ")}`);
   const stop = new AbortController();
-  const options = { mesh, clusters, rate: 10, say: (text: string) => void said.push(text), signal: stop.signal };
+  const options = {
+    mesh,
+    clusters,
+    rate: 10,
+    lingerMs: 0,
+    say: (text: string) => void said.push(text),
+    signal: stop.signal,
+  };
   return { calls, said, options, east, stop };
 }
 

@@ -14,14 +14,19 @@ import { createSampleLog, type SampleLog } from "../samples/log.js";
 import { CLIENT, clientPod, deployment, meshAnnotations, NAMESPACE, namespace, SERVICE, service } from "./objects.js";
 import { isQuiet, lastOutcomes } from "./warm-up.js";
 
-export interface SetupOptions {
-  /** Runs the CLI: `mesh connect …`. Rejects when the exit code is not 0. */
-  readonly mesh: (...args: readonly string[]) => Promise<void>;
+export interface LoadOptions {
   readonly clusters: ReadonlyMap<string, ClusterAccess>;
   /** Requests a second. */
   readonly rate: number;
   readonly say: (sentence: string) => void;
   readonly signal: AbortSignal;
+}
+
+export interface SetupOptions extends LoadOptions {
+  /** Runs the CLI: `mesh connect …`. Rejects when the exit code is not 0. */
+  readonly mesh: (...args: readonly string[]) => Promise<void>;
+  /** For how long the servers answer after SIGTERM; 0: they exit at once. */
+  readonly lingerMs: number;
 }
 
 export interface RunningLoad {
@@ -35,6 +40,9 @@ interface Pod extends KubeObject {
   readonly spec?: { readonly nodeName?: string };
   readonly status?: { readonly phase?: string };
 }
+
+/** Longer than the removal of a pod from the EndpointSlices takes to propagate. */
+export const GRACEFUL_LINGER_MS = 5000;
 
 export async function setUp(options: SetupOptions): Promise<RunningLoad> {
   const { mesh, clusters, say } = options;
@@ -51,11 +59,11 @@ export async function setUp(options: SetupOptions): Promise<RunningLoad> {
   return startClient(options);
 }
 
-async function deploy({ signal, say }: SetupOptions, { client, name, slices }: ClusterAccess): Promise<void> {
+async function deploy({ signal, say, lingerMs }: SetupOptions, { client, name, slices }: ClusterAccess): Promise<void> {
   const manager = { manager: "demo", force: true };
   await client.apply(NAMESPACES, namespace, manager);
   await client.apply(SERVICES, service, manager);
-  await client.apply(DEPLOYMENTS, deployment(name, DEMO_TAG), manager);
+  await client.apply(DEPLOYMENTS, deployment(name, DEMO_TAG, lingerMs), manager);
   await waitFor(`three ready pods in "${name}"`, () => slices.current().length === 3, {
     timeoutMs: 90_000,
     everyMs: 200,
@@ -64,7 +72,8 @@ async function deploy({ signal, say }: SetupOptions, { client, name, slices }: C
   say(`${name}: three replicas are Ready`);
 }
 
-async function startClient(options: SetupOptions): Promise<RunningLoad> {
+/** Replaces the client of an earlier load, if there is one. */
+export async function startClient(options: LoadOptions): Promise<RunningLoad> {
   const { clusters, signal, rate, say } = options;
   const near = clusters.get(NEAR);
   if (near === undefined) throw new Error(`Cannot find cluster "${NEAR}"`);

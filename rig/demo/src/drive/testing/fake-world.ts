@@ -10,7 +10,7 @@ import type { Mark } from "../../judge/runs.js";
 import { madeSample } from "../../judge/testing/made-traffic.js";
 import type { Mono, Sample } from "../../samples/sample.js";
 import { type FakeBackend, type FakePod, request } from "./fake-request.js";
-import type { Affinity, FaultInForce, Part, PlacedPod, PortProbe, RigWorld, ServerSignal } from "../world.js";
+import type { Affinity, FaultInForce, Part, PlacedPod, PortProbe, RigWorld, Suspension } from "../world.js";
 
 export interface FakeBehaviour {
   /** Delay from a slice to the kernel; Infinity for a suspended agent. */
@@ -34,6 +34,8 @@ export interface FakeBehaviour {
 export class FakeWorld implements RigWorld {
   readonly samples: Sample[] = [];
   readonly marks: Mark[] = [];
+  /** Calls of `restore`. */
+  restored = 0;
   readonly #ways: FakeBehaviour;
   readonly #pods = new Map<string, FakePod[]>();
   #seen: { at: Mono; cluster: string; ready: number }[] = [];
@@ -46,6 +48,7 @@ export class FakeWorld implements RigWorld {
   #pid = 100;
   #store = 1;
   #next = 1;
+  #rolling = 0;
 
   constructor(ways: FakeBehaviour = {}) {
     this.#ways = ways;
@@ -104,9 +107,8 @@ export class FakeWorld implements RigWorld {
     }
   }
 
-  async signalServers(cluster: string, signal: ServerSignal): Promise<number> {
+  async killServers(cluster: string): Promise<number> {
     const pods = this.#of(cluster).filter((pod) => pod.alive);
-    if (signal !== "SIGKILL") return this.#suspend(cluster, pods, signal === "SIGSTOP");
     for (const pod of pods) {
       pod.alive = false;
       this.#after(600, () => this.#setReady(cluster, pod, false));
@@ -118,13 +120,36 @@ export class FakeWorld implements RigWorld {
     return pods.length;
   }
 
-  #suspend(cluster: string, pods: readonly FakePod[], hung: boolean): number {
-    if (this.#ways.holdsNothing === true) return 0;
-    for (const pod of pods) {
-      pod.hung = hung;
-      this.#after(hung ? 3500 : 800, () => this.#setReady(cluster, pod, !hung));
+  async suspendServers(cluster: string): Promise<Suspension> {
+    const pods = this.#ways.holdsNothing === true ? [] : this.#of(cluster).filter((pod) => pod.alive);
+    const set = (hung: boolean, probedMs: number) => {
+      for (const pod of pods) {
+        pod.hung = hung;
+        this.#after(probedMs, () => this.#setReady(cluster, pod, !hung));
+      }
+    };
+    set(true, 3500);
+    return { count: pods.length, end: async () => set(false, 800) };
+  }
+
+  /** Replaces one pod after another: a new one is Ready before an old one ends. */
+  async rollOut(cluster: string): Promise<void> {
+    for (const [n, old] of this.#of(cluster).entries()) {
+      const pod = this.#pod(cluster, false);
+      this.#rolling += 1;
+      this.#after(4500 * (n + 1), () => {
+        this.#pods.get(cluster)?.push(pod);
+        this.#setReady(cluster, pod, true);
+        old.ending = true;
+        this.#after(this.#ways.lingerMs ?? 0, () => this.#end(cluster, old));
+        this.#after(200, () => this.#setReady(cluster, old, false));
+        this.#rolling -= 1;
+      });
     }
-    return pods.length;
+  }
+
+  async rolledOut(): Promise<boolean> {
+    return this.#rolling === 0;
   }
 
   async setAffinity(_cluster: string, affinity: Affinity): Promise<void> {
@@ -191,6 +216,14 @@ export class FakeWorld implements RigWorld {
     };
     look();
     return { refusedMs: () => longest, open: () => !this.#down.has(part), stop: async () => {} };
+  }
+
+  lastAnswers(count: number): readonly string[] {
+    return this.samples.slice(-count).map(({ cluster }) => cluster);
+  }
+
+  async restore(): Promise<void> {
+    this.restored += 1;
   }
 
   async wipeStore(): Promise<void> {

@@ -35,6 +35,7 @@ export function fakeCluster(name: string, note: (call: string) => void, output: 
       const more = named === CLIENT ? { spec: { nodeName: `${name}-2` } } : { spec: { clusterIP: "10.96.0.9" } };
       return found === undefined ? undefined : { ...found, ...more };
     },
+    list: async () => [],
     async delete(resource: Resource, named: string) {
       note(`${name}: delete ${key(resource, named)}`);
       return objects.delete(key(resource, named));
