@@ -4,7 +4,7 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy lab-faults
+.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy lab-faults drills round-trip
 
 help:
 	@echo 'make demo      two clusters, one global Service, ten faults; sets everything up first'
@@ -16,6 +16,8 @@ help:
 	@echo 'make kind      deploy/kind with podman and images made on the spot: two kind clusters, demo, down'
 	@echo 'make kube-proxy  the real kube-proxy beside agents in mode packets, in a lab; needs iptables and nft'
 	@echo 'make lab-faults  each fault of a lab by real traffic; needs a machine with nothing else to do'
+	@echo 'make drills    each fault twenty times in one lab: the median and the worst of what it cost; some hours'
+	@echo 'make round-trip  10,000 connects to backends 150 ms away: none is moved; about a minute'
 	@echo 'make explore   tests of random histories, twenty times as far: about 10 minutes'
 	@echo 'make generate  code from proto/ and from the headers of bpf/, and docs/reference from the code'
 	@echo 'make setup     Debian packages, npm ci, builds, Kubernetes; skips what is done'
@@ -52,6 +54,12 @@ kube-proxy: setup
 
 lab-faults: setup
 	$(NODE) --test --test-timeout 600000 rig/lab/dist/lab-faults.manual.js
+
+drills: setup
+	@$(NODE) rig/drills/dist/main.js
+
+round-trip: types
+	MESH_ROUND_TRIPS=10000 $(NODE) --test --test-timeout 600000 libs/bpf/dist/round-trip.test.js
 
 down:
 	@$(NODE) rig/lab/dist/main.js down --all
