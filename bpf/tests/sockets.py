@@ -10,6 +10,7 @@ import ctypes
 import errno
 import json
 import os
+import selectors
 import socket
 import struct
 import sys
@@ -141,6 +142,25 @@ def dial(host, port, count, family):
     return answers
 
 
+def dial_at_once(host, port, count, family):
+    """As `dial`, with all connects under way at the same time."""
+    answers = {}
+    clients = [socket.socket(FAMILIES[family], socket.SOCK_STREAM | socket.SOCK_NONBLOCK) for _ in range(count)]
+    with contextlib.ExitStack() as stack, selectors.DefaultSelector() as waiting:
+        for client in map(stack.enter_context, clients):
+            client.connect_ex((host, port))
+            waiting.register(client, selectors.EVENT_READ)
+        while waiting.get_map():
+            ready = waiting.select(5)
+            if not ready:
+                raise TimeoutError
+            for key, _ in ready:
+                waiting.unregister(key.fileobj)
+                name = key.fileobj.recv(100).decode() or "ended"
+                answers[name] = answers.get(name, 0) + 1
+    return answers
+
+
 def exchange(sock, size):
     """Sends `size` bytes to a server that echoes, and receives them; returns whether they are the same."""
     sent, received = os.urandom(size), bytearray()
@@ -153,7 +173,7 @@ def exchange(sock, size):
 
 
 FUNCTIONS = (server, open_socket, connect, disconnect, sendto, send, receive, peek, peer, cookie, bind, shutdown,
-             close, abort, dial, exchange, fastopen)
+             close, abort, dial, dial_at_once, exchange, fastopen)
 OPS = {f.__name__: f for f in FUNCTIONS}
 
 

@@ -43,6 +43,8 @@ export interface Sockets {
    * ended without one as `ended`.
    */
   dial(host: string, port: number, count: number, family: 4 | 6): Promise<Readonly<Record<string, number>>>;
+  /** The same with all connects under way at the same time; rejects when one is not established. */
+  dialAtOnce(host: string, port: number, count: number, family: 4 | 6): Promise<Readonly<Record<string, number>>>;
   /** Ends the process and waits for it. */
   end(): Promise<void>;
 }
@@ -75,6 +77,7 @@ export function startSockets(cgroup?: string, netns?: string): Sockets {
     exchange: (sock, size) => call({ op: "exchange", sock, size }),
     abort: (sock) => call({ op: "abort", sock }),
     dial: (host, port, count, family) => call({ op: "dial", host, port, count, family }),
+    dialAtOnce: (host, port, count, family) => call({ op: "dial_at_once", host, port, count, family }),
     end: async () => {
       if (child.exitCode !== null) return;
       const exit = once(child, "exit");
