@@ -1,7 +1,7 @@
 /**
  * `make bench`: prints the figures, each beside its target, and writes them to out/bench.json.
  *
- *   node rig/bench/dist/main.js [datapath] [packets] [events] [pods] [agent] [endpoints] [scale] [feed] [mesh]     no name = all, in this order
+ *   node rig/bench/dist/main.js [datapath] [packets] [rescue] [events] [pods] [agent] [endpoints] [scale] [feed] [mesh]     no name = all, in this order
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
@@ -12,10 +12,12 @@ import { eventsMain } from "./events/main.js";
 import { feedMain } from "./feed/main.js";
 import { packetsMain } from "./packets/main.js";
 import { podsMain } from "./pods/main.js";
+import { rescueMain } from "./rescue/main.js";
 
 const PARTS: Readonly<Record<string, () => Promise<object>>> = {
   datapath: datapathMain,
   packets: packetsMain,
+  rescue: rescueMain,
   events: eventsMain,
   pods: podsMain,
   agent: agentMain,

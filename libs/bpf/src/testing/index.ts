@@ -4,7 +4,7 @@ export * from "./nat-rows.js";
 export * from "./netns.js";
 export * from "./objects.js";
 export { makePacket, TcpFlag } from "./packets.js";
-export { loadPodPrograms } from "./pod-programs.js";
+export { loadPodPrograms, type PodProgram } from "./pod-programs.js";
 export { ALLOW, createPolicyWriter } from "./policy-rows.js";
 export { joinNodes, makeServiceNode, type ServiceNode, type ServicePod } from "./service-node.js";
 export * from "./skb-run.js";

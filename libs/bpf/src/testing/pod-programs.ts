@@ -48,7 +48,7 @@ export interface PodProgramsOptions {
   /** Entries of other maps, by `MAP_NAMES`. */
   readonly entries?: Readonly<Record<string, number>>;
   /** `pod` by default. */
-  readonly object?: "pod" | "dialling_test";
+  readonly object?: "pod" | "dialling_test" | "no_rescue_test";
 }
 
 /** Loaded with new maps, which the test's end closes. */

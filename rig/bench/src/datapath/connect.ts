@@ -41,10 +41,10 @@ export async function measureConnect(
 ): Promise<ConnectFigures> {
   const pod = `${SERVER};1;${PORT};${PORTS}`;
   const spec = [
-    `direct;-;${pod}`,
-    `pass;${rig.cgroup};${pod}`,
-    `service;${rig.cgroup};${vip(services - 1)};1;80;1`,
-    `any;${rig.cgroup};${FIRST_VIP};${services};80;1`,
+    `direct;-;-;${pod}`,
+    `pass;-;${rig.cgroup};${pod}`,
+    `service;-;${rig.cgroup};${vip(services - 1)};1;80;1`,
+    `any;-;${rig.cgroup};${FIRST_VIP};${services};80;1`,
   ];
   const before = datapath.metrics().get("connect") ?? 0;
   const lines = parse(await rig.run(["run", spec.join(","), String(rounds), String(perRound)]));

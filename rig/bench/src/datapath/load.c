@@ -5,14 +5,17 @@
 //   load serve PORT COUNT              accepts and closes on COUNT ports
 //   load hooks CGROUP POD VIP COUNT    ns of repeated connect(), of getpeername() and of recvfrom() on UDP sockets, port 80, outside of and
 //                                      in the cgroup
-//   load run SPEC ROUNDS PER_ROUND     a SPEC is sides joined by ",": NAME;CGROUP or -;FIRST_ADDRESS;ADDRESSES;FIRST_PORT;PORTS
+//   load run SPEC ROUNDS PER_ROUND     a SPEC is sides joined by ",": NAME;NETNS or -;CGROUP or -;FIRST_ADDRESS;ADDRESSES;FIRST_PORT;PORTS
+//   load refused SPEC ROUNDS PER_ROUND the same, with connects that are refused
 //
-// Each side is a process (in its cgroup); the sides pass a token round, for BLOCK connections at a time. Prints a line per round
-// and side: NAME p50_ns mean_ns per_second.
+// Each side is a process (in its network namespace and cgroup); the sides pass a token round, for BLOCK connections at a time. Prints
+// a line per round and side: NAME p50_ns mean_ns per_second worst_ns.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -63,7 +66,7 @@ static _Noreturn void serve(int port, int count) {
 }
 
 struct side {
-  char name[32], cgroup[4096], address[64];
+  char name[32], netns[64], cgroup[4096], address[64];
   uint32_t first, addresses, port, ports;
 };
 
@@ -71,6 +74,8 @@ static int compare(const void *a, const void *b) {
   uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
   return x < y ? -1 : x > y;
 }
+
+static int refused;  // every connect has to be
 
 // Makes one connection and resets it, so that no port is left in TIME_WAIT. Adds to *total, stores the time of connect() in *connected.
 static void connect_once(const struct side *side, uint32_t n, uint64_t *connected, uint64_t *total) {
@@ -82,7 +87,8 @@ static void connect_once(const struct side *side, uint32_t n, uint64_t *connecte
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
   uint64_t before = now();
-  if (connect(fd, (struct sockaddr *)&to, sizeof(to))) die(side->name);
+  int failed = connect(fd, (struct sockaddr *)&to, sizeof(to));
+  if (refused ? !failed || errno != ECONNREFUSED : failed) die(side->name);
   *connected = now() - before;
   close(fd);
   *total += now() - start;
@@ -92,8 +98,17 @@ static void report(const struct side *side, uint64_t *times, int count, uint64_t
   uint64_t sum = 0;
   for (int i = 0; i < count; i++) sum += times[i];
   qsort(times, count, sizeof(*times), compare);
-  printf("%s %lu %lu %.0f\n", side->name, times[count / 2], sum / count, count * 1e9 / total);
+  printf("%s %lu %lu %.0f %lu\n", side->name, times[count / 2], sum / count, count * 1e9 / total, times[count - 1]);
   fflush(stdout);
+}
+
+static void enter_netns(const char *name) {
+  char path[128];
+  if (!strcmp(name, "-")) return;
+  snprintf(path, sizeof(path), "/run/netns/%s", name);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || setns(fd, CLONE_NEWNET)) die(path);
+  close(fd);
 }
 
 static void enter(const char *cgroup) {
@@ -108,6 +123,7 @@ static int run_side(const struct side *side, int rounds, int per_round, int in, 
   uint64_t *times = calloc(per_round, sizeof(*times)), ignored;
   uint32_t n = getpid();
   char token;
+  enter_netns(side->netns);
   enter(side->cgroup);
   for (int round = -1; round < rounds; round++) {
     uint64_t total = 0;
@@ -127,8 +143,8 @@ static int run(char *spec, int rounds, int per_round) {
   int pipes[9][2], count = 0;
   for (char *part = strtok(spec, ","); part && count < 8; part = strtok(NULL, ",")) {
     struct side *side = &sides[count++];
-    if (sscanf(part, "%31[^;];%4095[^;];%63[^;];%u;%u;%u", side->name, side->cgroup, side->address, &side->addresses,
-               &side->port, &side->ports) != 6)
+    if (sscanf(part, "%31[^;];%63[^;];%4095[^;];%63[^;];%u;%u;%u", side->name, side->netns, side->cgroup, side->address,
+               &side->addresses, &side->port, &side->ports) != 7)
       return 2;
     side->first = ntohl(inet_addr(side->address));
   }
@@ -210,7 +226,8 @@ static int hooks(const char *cgroup, const char *pod, const char *vip, int count
 int main(int argc, char **argv) {
   if (argc == 4 && !strcmp(argv[1], "serve")) serve(atoi(argv[2]), atoi(argv[3]));
   if (argc == 6 && !strcmp(argv[1], "hooks")) return hooks(argv[2], argv[3], argv[4], atoi(argv[5]));
-  if (argc == 5 && !strcmp(argv[1], "run")) return run(argv[2], atoi(argv[3]), atoi(argv[4]));
-  fprintf(stderr, "Usage: load serve PORT COUNT | load run SPEC ROUNDS PER_ROUND\n");
+  refused = argc == 5 && !strcmp(argv[1], "refused");
+  if (argc == 5 && (refused || !strcmp(argv[1], "run"))) return run(argv[2], atoi(argv[3]), atoi(argv[4]));
+  fprintf(stderr, "Usage: load serve PORT COUNT | load run|refused SPEC ROUNDS PER_ROUND\n");
   return 2;
 }

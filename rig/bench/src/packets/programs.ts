@@ -21,6 +21,8 @@ import type { Later } from "../undoing.js";
 import { CLUSTER_IPS, type Network, type NetworkNode, PATHS, POD_RANGES, PORT, type Pod, SERVERS } from "./network.js";
 
 export interface Programs {
+  /** Of each node. */
+  readonly datapaths: readonly Datapath[];
   /** Packets that the programs of both nodes delivered to pods. */
   delivered(): number;
   /** True: events of flows are written from now on, as when somebody monitors; false: only those of drops. */
@@ -31,10 +33,12 @@ const DROPS = [EventKind.Drop];
 const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed];
 const QUEUED_BYTES = 1 << 20;
 
-export async function attachPrograms(network: Network, later: Later): Promise<Programs> {
+/** `objectDir`: of programs other than those of this checkout. */
+export async function attachPrograms(network: Network, later: Later, objectDir = OBJECTS): Promise<Programs> {
   const datapaths: Datapath[] = [];
-  for (const node of network.nodes) datapaths.push(await openNode(node, later));
+  for (const node of network.nodes) datapaths.push(await openNode(node, objectDir, later));
   return {
+    datapaths,
     delivered: () => datapaths.reduce((sum, datapath) => sum + (datapath.metrics().get("deliver") ?? 0), 0),
     writeFlows(on) {
       for (const { packets } of datapaths) packets?.events.want(on ? [...DROPS, ...FLOWS] : DROPS);
@@ -42,10 +46,10 @@ export async function attachPrograms(network: Network, later: Later): Promise<Pr
   };
 }
 
-async function openNode(node: NetworkNode, later: Later): Promise<Datapath> {
+async function openNode(node: NetworkNode, objectDir: string, later: Later): Promise<Datapath> {
   const { cgroup, netns, pods, uplink } = node;
   const datapath = await openDatapath({
-    ...{ bpffs: join("/sys/fs/bpf", netns), objectDir: OBJECTS, config: { clusterId: 1 } },
+    ...{ bpffs: join("/sys/fs/bpf", netns), objectDir, config: { clusterId: 1 } },
     ...{ mode: "packets", netns: `/run/netns/${netns}`, cgroup },
   });
   later(() => datapath.destroy());
@@ -65,7 +69,7 @@ async function openNode(node: NetworkNode, later: Later): Promise<Datapath> {
 async function writeServices(datapath: Datapath): Promise<void> {
   const writer = createWriter(datapath);
   const rows = PATHS.map((path, i) => {
-    const id = writer.backend({ index: i + 1, address: SERVERS[path], port: PORT });
+    const id = writer.backend({ index: i + 1, address: SERVERS[path], port: PORT, node: i + 1 });
     writer.service(i + 1, [{ ids: [id], tries: 3, cluster: 1 }]);
     return frontend(CLUSTER_IPS[path], PORT, Proto.Tcp, i + 1);
   });
