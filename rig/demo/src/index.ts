@@ -17,5 +17,6 @@ export { createProgress } from "./progress.js";
 export { logsFolder } from "./rigs/alone.js";
 export { inLab } from "./rigs/in-lab.js";
 export type { Rig } from "./rigs/rig.js";
+export { demoProcesses } from "./rigs/server-processes.js";
 export type { SampleLog, Stall } from "./samples/log.js";
 export { type Mono, monoNow, type Sample } from "./samples/sample.js";

@@ -16,6 +16,7 @@ import {
   underLoad,
   untilComplete,
 } from "@isthmus/demo";
+import { type ClientReport, drillClients } from "./clients/drill-clients.js";
 import type { Drill } from "./faults/drill.js";
 import { DRILLS } from "./faults/drills.js";
 import { costsOf, longestStall, starvedBy } from "./figures.js";
@@ -34,6 +35,10 @@ export interface DrillModules extends LoadModules {
 
 export function runDrills(options: DrillOptions, modules: DrillModules): Promise<DrillReport> {
   return inLab(options, modules, (rig) => drillOn(rig, options, modules));
+}
+
+export function runClients(options: DrillOptions, modules: LoadModules): Promise<ClientReport> {
+  return inLab(options, modules, (rig) => drillClients(rig, modules));
 }
 
 /** Runs the drills on a rig that is up: two clusters, east and west, of two nodes. Does not delete what it creates there. */

@@ -4,7 +4,8 @@ import { cpus, loadavg, release } from "node:os";
 import { join } from "node:path";
 import { createProgress } from "@isthmus/demo";
 import { MeshError } from "@isthmus/model";
-import { runDrills } from "./drills.js";
+import { clientsJson, clientsText } from "./clients/report.js";
+import { runClients, runDrills } from "./drills.js";
 import { type DrillOptions, parseOptions, USAGE } from "./options.js";
 import { type RunReport, reportJson, reportText } from "./report.js";
 
@@ -29,13 +30,23 @@ async function main(options: DrillOptions): Promise<number> {
     onRun: (run: RunReport) => progress.say(sentenceOf(run)),
     signal: stop.signal,
   };
-  const report = await runDrills(options, modules).finally(progress.stop);
-  const json = reportJson(report, machine);
+  const { passed, text, json } = await (options.clients
+    ? runClients(options, modules).then((report) => ({
+        passed: report.passed,
+        text: clientsText(report),
+        json: clientsJson(report, machine),
+      }))
+    : runDrills(options, modules).then((report) => ({
+        passed: report.passed,
+        text: reportText(report),
+        json: reportJson(report, machine),
+      }))
+  ).finally(progress.stop);
   await mkdir(options.out, { recursive: true });
   await writeFile(join(options.out, "drills.json"), json);
-  process.stdout.write(options.json ? json : reportText(report));
+  process.stdout.write(options.json ? json : text);
   process.stderr.write(`The report: ${join(options.out, "drills.json")}\n`);
-  return report.passed ? 0 : 1;
+  return passed ? 0 : 1;
 }
 
 function sentenceOf(run: RunReport): string {

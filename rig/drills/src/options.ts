@@ -6,6 +6,8 @@ export interface DrillOptions {
   readonly lab: string;
   readonly faults: readonly string[];
   readonly runs: number;
+  /** Real HTTP clients through a kill, instead of the faults. */
+  readonly clients: boolean;
   readonly keep: boolean;
   /** Prints JSON instead of the table. */
   readonly json: boolean;
@@ -17,11 +19,13 @@ export interface DrillOptions {
 const NAMES = DRILLS.map(({ name }) => name);
 const MOST_RUNS = 1000;
 
-export const USAGE = `usage: drills [--runs N] [--faults NAME,NAME…] [-o json] [--keep] [--lab NAME] [--out DIR]
+export const USAGE = `usage: drills [--runs N] [--faults NAME,NAME… | --clients] [-o json] [--keep] [--lab NAME] [--out DIR]
 
   --runs     how often each fault is driven (default: 20)
   --faults   some of ${NAMES.join(", ")}
              (default: all)
+  --clients  instead of the faults: SIGKILL of all of east's servers while curl and the HTTP clients
+             of Go, Java and Node use them; those whose tool is in PATH
   -o json    prints JSON instead of the table
   --keep     leaves the lab up; "mesh lab down --name NAME" ends it
   --lab      the lab's name (default: drills); one that is up is used, and stays up
@@ -35,6 +39,7 @@ export function parseOptions(argv: readonly string[]): DrillOptions {
     options: {
       runs: { type: "string", default: "20" },
       faults: { type: "string" },
+      clients: { type: "boolean", default: false },
       output: { type: "string", short: "o" },
       keep: { type: "boolean", default: false },
       lab: { type: "string", default: "drills" },
@@ -42,9 +47,20 @@ export function parseOptions(argv: readonly string[]): DrillOptions {
       help: { type: "boolean", default: false, short: "h" },
     },
   });
-  const { lab, keep, out, help, output } = values;
+  const { lab, keep, out, help, output, clients } = values;
+  if (clients && values.faults !== undefined)
+    throw new Error("Give --faults or --clients: clients have a fault of their own");
   if (output !== undefined && output !== "json") throw new Error(`Cannot print "${output}": -o has only json`);
-  return { lab, faults: faultsOf(values.faults), runs: runsOf(values.runs), keep, json: output === "json", out, help };
+  return {
+    lab,
+    faults: faultsOf(values.faults),
+    runs: runsOf(values.runs),
+    clients,
+    keep,
+    json: output === "json",
+    out,
+    help,
+  };
 }
 
 function runsOf(text: string): number {

@@ -5,6 +5,7 @@ import {
   DEPLOYMENTS,
   type KubeClient,
   type KubeObject,
+  type KubeService,
   loadKubeAccess,
   PODS,
   SERVICES,
@@ -13,10 +14,11 @@ import {
 import { systemClock } from "@isthmus/model";
 import { waitWithin } from "@isthmus/runtime";
 import type { MovesReading } from "../judge/moves.js";
+import { NEAR } from "../judge/clusters.js";
 import type { Mark } from "../judge/runs.js";
 import type { Rig, RigControls } from "../rigs/rig.js";
 import { type Mono, monoNow } from "../samples/sample.js";
-import { AFFINITY, NAMESPACE, SERVICE, USUAL_AFFINITY } from "../setup/objects.js";
+import { AFFINITY, addressOf, CLIENT, NAMESPACE, SERVICE, USUAL_AFFINITY } from "../setup/objects.js";
 import { watchMoves } from "./moves-watch.js";
 import { createPortProbe } from "./port-probe.js";
 import { createSliceWatch, type SliceWatch } from "./slice-watch.js";
@@ -155,6 +157,14 @@ export function createMeshWorld(options: MeshWorldOptions): MeshWorld {
         pod: metadata.name ?? "",
         node: spec?.nodeName ?? "",
       }));
+    },
+    async clientUid() {
+      const { metadata } = (await at(NEAR).client.get(PODS, CLIENT, { namespace: NAMESPACE })) ?? {};
+      if (metadata?.uid === undefined) throw new Error("Cannot find the client's pod");
+      return metadata.uid;
+    },
+    async serviceAddress() {
+      return addressOf(await at(NEAR).client.get<KubeService>(SERVICES, SERVICE, { namespace: NAMESPACE }));
     },
     async apiAnswers(cluster) {
       const { client } = at(cluster);

@@ -60,6 +60,10 @@ export interface RigWorld {
   /** Sets the affinity of the cluster's Service; returns when the API server has it. */
   setAffinity(cluster: string, affinity: Affinity): Promise<void>;
   placedPods(cluster: string): Promise<readonly PlacedPod[]>;
+  /** Uid of the client's pod. */
+  clientUid(): Promise<string>;
+  /** What the client dials: `10.96.0.1:80`. */
+  serviceAddress(): Promise<string>;
   /** True if the cluster's API server answers. */
   apiAnswers(cluster: string): Promise<boolean>;
   /** Puts a fault in force that ends by itself after `forMs`; only in a lab. */

@@ -14,13 +14,18 @@ export async function kill(world: RigWorld): Promise<KillRun> {
   return { name: "kill", ...(await killAll(world, "kill", NEAR)) };
 }
 
-/** Kills all servers of a cluster that has three, and waits until they are back. `fault`: its name in marks. */
-export async function killAll(world: RigWorld, fault: string, cluster: string): Promise<Omit<KillRun, "name">> {
+/** Kills all servers of a cluster, and waits until they are back. `fault`: its name in marks. `kill`: returns how many it killed. */
+export async function killAll(
+  world: RigWorld,
+  fault: string,
+  cluster: string,
+  kill = () => world.killServers(cluster),
+): Promise<Omit<KillRun, "name">> {
   const marks = createMarks(world, fault);
   const from = world.now();
   await world.until(from + 2000);
   const injected = marks.add("fault", `SIGKILL of all of ${cluster}'s servers`);
-  const killed = await world.killServers(cluster);
+  const killed = await kill();
   const struck = world.now();
   const noneReady = await world.waitForReady(cluster, (ready) => ready === 0, injected, 10_000);
   if (noneReady !== null) marks.add("watch", `${cluster} has no ready address`, noneReady);

@@ -1,5 +1,5 @@
 /** The Kubernetes objects of the demo, as a user would write them. */
-import type { KubeObject } from "@isthmus/kube";
+import type { KubeObject, KubeService } from "@isthmus/kube";
 
 export const NAMESPACE = "shop";
 export const SERVICE = "web";
@@ -15,6 +15,11 @@ export const service: KubeObject & { readonly spec: object } = {
     ports: [{ name: "http", protocol: "TCP", port: 80, targetPort: PORT }],
   },
 };
+
+/** What a client of the Service dials. */
+export function addressOf(found: KubeService | undefined): string {
+  return `${found?.spec?.clusterIP}:80`;
+}
 
 export const AFFINITY = "service.cilium.io/affinity";
 export const USUAL_AFFINITY = "local";

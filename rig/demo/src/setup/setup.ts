@@ -11,7 +11,17 @@ import { followClient } from "../drive/follow-client.js";
 import type { ClusterAccess } from "../drive/mesh-world.js";
 import { NEAR } from "../judge/judge.js";
 import { createSampleLog, type SampleLog } from "../samples/log.js";
-import { CLIENT, clientPod, deployment, meshAnnotations, NAMESPACE, namespace, SERVICE, service } from "./objects.js";
+import {
+  addressOf,
+  CLIENT,
+  clientPod,
+  deployment,
+  meshAnnotations,
+  NAMESPACE,
+  namespace,
+  SERVICE,
+  service,
+} from "./objects.js";
 import { isQuiet, lastOutcomes } from "./warm-up.js";
 
 export interface LoadOptions {
@@ -78,8 +88,7 @@ export async function startClient(options: LoadOptions): Promise<RunningLoad> {
   const near = clusters.get(NEAR);
   if (near === undefined) throw new Error(`Cannot find cluster "${NEAR}"`);
   const { client, transport } = near;
-  const web = await client.get<KubeService>(SERVICES, SERVICE, { namespace: NAMESPACE });
-  const target = `${web?.spec?.clusterIP}:80`;
+  const target = addressOf(await client.get<KubeService>(SERVICES, SERVICE, { namespace: NAMESPACE }));
   await removeClient(near, signal);
   await client.create(PODS, clientPod(DEMO_TAG, target, rate));
   const log = createSampleLog();

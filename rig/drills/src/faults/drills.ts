@@ -3,13 +3,15 @@ import { FAR, NEAR } from "@isthmus/demo";
 import { allDead } from "./all-dead.js";
 import { demoFault } from "./demo-fault.js";
 import type { Drill } from "./drill.js";
-import { killing } from "./kill.js";
+import { killing, killLast, killWithAgent } from "./kill.js";
 import { rollOut } from "./roll-out.js";
 
 export const DRILLS: readonly Drill[] = [
   killing("kill", NEAR, "local"),
   killing("kill-none", NEAR, "none"),
   killing("kill-remote", FAR, "remote"),
+  killLast,
+  killWithAgent,
   rollOut,
   demoFault("node-dark"),
   demoFault("dark"),

@@ -5,8 +5,10 @@ import {
   faultProof,
   type KillRun,
   killAll,
+  NEAR,
   onlyOpenLost,
   renew,
+  settle,
   type Traffic,
   WATCH_SLACK_MS,
   withAffinity,
@@ -19,18 +21,43 @@ export function killing(name: string, cluster: string, affinity: Affinity): Dril
     async drive(world) {
       await renew(world, cluster);
       const run = await withAffinity(world, affinity, () => killAll(world, name, cluster));
-      return { window: run.window, marks: run.marks, checks: (traffic) => killed(run, traffic) };
+      return { ...run, checks: (traffic) => killed(run, 3, traffic) };
     },
   };
 }
 
-function killed(
-  { window, killed: count, struck, noneReady }: Omit<KillRun, "name">,
-  traffic: Traffic,
-): readonly Check[] {
+/** The last pod of the cluster that the Service prefers. */
+export const killLast: Drill = {
+  name: "kill-last",
+  async drive(world) {
+    await settle(world, NEAR, 0);
+    await settle(world, NEAR, 1);
+    const run = await killAll(world, "kill-last", NEAR);
+    return { ...run, checks: (traffic) => killed(run, 1, traffic) };
+  },
+};
+
+/** Two faults at once: the agent of the client's node is killed with the servers. */
+export const killWithAgent: Drill = {
+  name: "kill-agent",
+  async drive(world) {
+    await renew(world, NEAR);
+    const before = await world.agentPid();
+    const run = await killAll(world, "kill-agent", NEAR, async () => {
+      const [count] = await Promise.all([world.killServers(NEAR), world.killAgent()]);
+      return count;
+    });
+    const after = await world.agentPid();
+    const restarted = faultProof("new agent", after !== null && after !== before, `${before}, then ${after ?? "none"}`);
+    return { ...run, checks: (traffic) => [restarted, ...killed(run, 3, traffic)] };
+  },
+};
+
+function killed(run: Omit<KillRun, "name">, wanted: number, traffic: Traffic): readonly Check[] {
+  const { window, killed: count, struck, noneReady } = run;
   const together = noneReady === null ? "never" : "together";
   return [
-    faultProof("all NotReady together", noneReady !== null && count === 3, `${count} killed, ${together}`),
+    faultProof("all NotReady together", noneReady !== null && count === wanted, `${count} killed, ${together}`),
     // A process ends a little after its SIGKILL.
     onlyOpenLost(traffic, window, "reset", struck + WATCH_SLACK_MS),
   ];

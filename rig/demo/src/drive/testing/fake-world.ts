@@ -164,6 +164,14 @@ export class FakeWorld implements RigWorld {
       .map(({ name, node }) => ({ pod: name, node }));
   }
 
+  async clientUid(): Promise<string> {
+    return "client";
+  }
+
+  async serviceAddress(): Promise<string> {
+    return "10.96.0.1:80";
+  }
+
   async apiAnswers(cluster: string): Promise<boolean> {
     return this.#fault?.kind !== "control-plane" || this.#fault.cluster !== cluster;
   }
