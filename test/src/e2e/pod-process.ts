@@ -1,7 +1,7 @@
 /** Runs a program of this machine in the network namespace of a pod, for what the pod's image cannot do, such as TLS. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir } from "node:fs/promises";
+import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { run } from "./run.js";
 
@@ -26,6 +26,24 @@ export async function startInPod(ofNode: number, address: string, argv: readonly
       await ended;
     },
   };
+}
+
+/** Sends SIGKILL to the processes of the pod whose command line begins with this program; returns their number. */
+export async function killInPod(ofNode: number, address: string, program: string): Promise<number> {
+  const { ino } = await stat(await networkOf(ofNode, address));
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(pids.map(async (pid) => ((await runs(pid, ino, program)) ? [Number(pid)] : [])));
+  for (const pid of found.flat()) process.kill(pid, "SIGKILL");
+  return found.flat().length;
+}
+
+async function runs(pid: string, network: number, program: string): Promise<boolean> {
+  try {
+    const command = await readFile(`/proc/${pid}/cmdline`, "latin1");
+    return command.startsWith(`${program}\0`) && (await readlink(`/proc/${pid}/ns/net`)) === `net:[${network}]`;
+  } catch {
+    return false; // the process exited meanwhile
+  }
 }
 
 /** Path of the network namespace on that node that has the address. */
