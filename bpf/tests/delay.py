@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 """Joins two devices by a line that delays every frame, in its order: `delay.py ONE OTHER MILLISECONDS`.
 
-Prints "ready" when both are open; runs until it is killed, or a device is gone. Fails when it does not keep up, so that no frame is late unnoticed.
+Prints "ready" when both are open, and then a line with the milliseconds for each frame that is late by more than 50; runs until
+it is killed, or a device is gone.
 """
 import errno
 import select
@@ -14,7 +15,7 @@ from collections import deque
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
 SO_RCVBUFFORCE = 33
-MOST_LATE = 0.2
+LATE = 0.05
 
 
 def open_device(name):
@@ -42,8 +43,9 @@ def receive(device, out, line, delay):
 def send_due(line):
     while line and line[0][0] <= time.monotonic():
         due, out, frame = line.popleft()
-        if time.monotonic() - due > MOST_LATE:
-            sys.exit(f"A frame is {(time.monotonic() - due) * 1000:.0f} ms late")
+        late = time.monotonic() - due
+        if late > LATE:
+            print(round(late * 1000), flush=True)
         out.send(frame)
 
 

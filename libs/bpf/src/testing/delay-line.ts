@@ -1,11 +1,17 @@
 /** A wire between two network namespaces that delays every frame (bpf/tests/delay.py). */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { createInterface } from "node:readline";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { makeNetns, type TestNetns } from "./netns.js";
 
 const SCRIPT = fileURLToPath(new URL("../../../../bpf/tests/delay.py", import.meta.url));
+
+export interface DelayLine {
+  /** By how much a frame was late since the last call, at most; 0 when none was by more than 50 ms: the machine was busy. */
+  takeLateMs(): number;
+}
 
 /** Makes a device `up0` in both; a frame of one is in the other after `delayMs`. */
 export async function joinByDelayLine(
@@ -13,7 +19,7 @@ export async function joinByDelayLine(
   one: TestNetns,
   other: TestNetns,
   delayMs: number,
-): Promise<void> {
+): Promise<DelayLine> {
   const line = makeNetns(t);
   const ends = ["one", "other"] as const;
   for (const [end, netns] of [
@@ -33,5 +39,17 @@ export async function joinByDelayLine(
     const [code] = await ended;
     if (code !== null && code !== 0) throw new Error(`The delay line failed: exit ${code}`);
   });
-  await Promise.race([once(child.stdout, "data"), ended]);
+  const lines = createInterface({ input: child.stdout });
+  await Promise.race([once(lines, "line"), ended]);
+  let lateMs = 0;
+  lines.on("line", (line) => {
+    lateMs = Math.max(lateMs, Number(line));
+  });
+  return {
+    takeLateMs() {
+      const taken = lateMs;
+      lateMs = 0;
+      return taken;
+    },
+  };
 }

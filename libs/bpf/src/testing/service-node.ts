@@ -192,20 +192,22 @@ export async function makeServiceNode(
   };
 }
 
-/** Makes a device `up0` in both, which are the ends of one wire. */
-type Wire = (one: TestNetns, other: TestNetns) => void | Promise<void>;
-
-const byVeth: Wire = (one, other) =>
-  void one.ip("link", "add", "up0", "type", "veth", "peer", "name", "up0", "netns", other.name);
-
 /** Joins two nodes by a wire, each with a route to the other's pods. */
 export async function joinNodes(
   one: ServiceNode,
   other: ServiceNode,
   ranges: { readonly one: string; readonly other: string },
-  wire: Wire = byVeth,
 ): Promise<void> {
-  await wire(one.netns, other.netns);
+  one.netns.ip("link", "add", "up0", "type", "veth", "peer", "name", "up0", "netns", other.netns.name);
+  await attachWire(one, other, ranges);
+}
+
+/** The same with nodes that are joined already: both have a device `up0`. */
+export async function attachWire(
+  one: ServiceNode,
+  other: ServiceNode,
+  ranges: { readonly one: string; readonly other: string },
+): Promise<void> {
   for (const [node, own, next, range] of [
     [one, "192.168.9.1", "192.168.9.2", ranges.other],
     [other, "192.168.9.2", "192.168.9.1", ranges.one],
