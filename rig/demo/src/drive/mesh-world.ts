@@ -19,11 +19,12 @@ import type { Mark } from "../judge/runs.js";
 import type { Rig, RigControls } from "../rigs/rig.js";
 import { type Mono, monoNow } from "../samples/sample.js";
 import { AFFINITY, addressOf, CLIENT, NAMESPACE, SERVICE, USUAL_AFFINITY } from "../setup/objects.js";
+import { createInForce } from "./in-force.js";
 import { watchMoves } from "./moves-watch.js";
 import { createPortProbe } from "./port-probe.js";
 import { createSliceWatch, type SliceWatch } from "./slice-watch.js";
 import { openStoreView, type StoreView } from "./store-view.js";
-import type { Affinity, FaultInForce, RigWorld } from "./world.js";
+import type { Affinity, RigWorld } from "./world.js";
 
 export interface ClusterAccess {
   readonly name: string;
@@ -102,21 +103,12 @@ export function createMeshWorld(options: MeshWorldOptions): MeshWorld {
     return accessTo(clusters, name);
   };
   const moves = watchMoves(() => controls.maps.moved());
-  /** How to undo what is in force, by what it is. */
-  const inForce = new Map<string, () => Promise<void>>();
+  const inForce = createInForce();
   const uidsIn = async (cluster: string) => (await livePods(at(cluster))).flatMap((pod) => pod.metadata.uid ?? []);
   const annotate = async (cluster: string, affinity: Affinity) => {
     const patch = { metadata: { annotations: { [AFFINITY]: affinity } } };
     await accessTo(clusters, cluster).client.mergePatch(SERVICES, SERVICE, patch, { namespace: NAMESPACE });
   };
-  function put<T extends FaultInForce>(what: string, fault: T): T {
-    inForce.set(what, () => fault.end());
-    const end = async () => {
-      inForce.delete(what);
-      await fault.end();
-    };
-    return { ...fault, end };
-  }
   return {
     now: monoNow,
     until,
@@ -131,7 +123,7 @@ export function createMeshWorld(options: MeshWorldOptions): MeshWorld {
     },
     killServers: async (cluster) => controls.killServers(cluster, await uidsIn(cluster)),
     suspendServers: async (cluster) =>
-      put(`suspended ${cluster}`, await controls.suspendServers(cluster, await uidsIn(cluster))),
+      inForce.put(`suspended ${cluster}`, await controls.suspendServers(cluster, await uidsIn(cluster))),
     async rollOut(cluster) {
       const annotations = { [RESTARTED_AT]: new Date().toISOString() };
       const patch = { spec: { template: { metadata: { annotations } } } };
@@ -148,9 +140,9 @@ export function createMeshWorld(options: MeshWorldOptions): MeshWorld {
     async setAffinity(cluster, affinity) {
       signal.throwIfAborted();
       const what = `affinity ${cluster}`;
-      inForce.set(what, () => annotate(cluster, USUAL_AFFINITY));
+      inForce.add(what, () => annotate(cluster, USUAL_AFFINITY));
       await annotate(cluster, affinity);
-      if (affinity === USUAL_AFFINITY) inForce.delete(what);
+      if (affinity === USUAL_AFFINITY) inForce.remove(what);
     },
     async placedPods(cluster) {
       return (await livePods(at(cluster))).map(({ metadata, spec }) => ({
@@ -173,16 +165,16 @@ export function createMeshWorld(options: MeshWorldOptions): MeshWorld {
         () => false,
       );
     },
-    startFault: async (fault, forMs) => put(JSON.stringify(fault), await controls.startFault(fault, forMs)),
+    startFault: async (fault, forMs) => inForce.put(JSON.stringify(fault), await controls.startFault(fault, forMs)),
     agentPid: () => controls.agentPid(),
     killAgent: () => controls.killAgent(),
     holdDown(part) {
-      inForce.set(part, () => controls.start(part));
+      inForce.add(part, () => controls.start(part));
       return controls.holdDown(part);
     },
     async start(part) {
       await controls.start(part);
-      inForce.delete(part);
+      inForce.remove(part);
     },
     probe: async (part) => createPortProbe(await controls.addresses(part)),
     wipeStore: () => controls.wipeStore(),
@@ -190,11 +182,7 @@ export function createMeshWorld(options: MeshWorldOptions): MeshWorld {
     live: () => store.live(),
     inMaps: async (address) => controls.maps.holds(address),
     lastAnswers,
-    async restore() {
-      const ends = [...inForce.values()];
-      inForce.clear();
-      await Promise.all(ends.map((end) => end()));
-    },
+    restore: () => inForce.restore(),
     progress,
     moves: moves.readings,
     close() {
