@@ -34,7 +34,9 @@ async function drive(world: RigWorld): Promise<DrillRun> {
   const noneReady = await allOf(CLUSTERS.map((each) => world.waitForReady(each, (n) => n === 0, injected, 10_000)));
   if (noneReady !== null) marks.add("watch", "no cluster has a ready address", Math.max(...noneReady));
   const firstReady =
-    noneReady === null ? null : await allOf(CLUSTERS.map((each) => readyAgain(world, each, noneReady)));
+    noneReady === null
+      ? null
+      : await allOf(CLUSTERS.map((each, n) => readyAgain(world, each, noneReady[n] ?? injected)));
   if (firstReady !== null) marks.add("watch", "each has one again", Math.max(...firstReady));
   const to = Math.max(world.now() + 2000, injected + 10_000);
   await world.until(to);
@@ -49,8 +51,8 @@ async function drive(world: RigWorld): Promise<DrillRun> {
   return { window: { from, to }, marks: marks.all, checks };
 }
 
-function readyAgain(world: RigWorld, cluster: string, noneReady: readonly Mono[]): Promise<Mono | null> {
-  return world.waitForReady(cluster, (ready) => ready > 0, Math.min(...noneReady), 30_000);
+function readyAgain(world: RigWorld, cluster: string, noneReady: Mono): Promise<Mono | null> {
+  return world.waitForReady(cluster, (ready) => ready > 0, noneReady, 30_000);
 }
 
 async function allOf(times: readonly Promise<Mono | null>[]): Promise<readonly Mono[] | null> {
