@@ -1,5 +1,5 @@
 /** What rescue adds to a connect that needs none, and how soon a connect is refused when all backends are dead. */
-import { Proto } from "@isthmus/bpf";
+import { backendId, type Datapath, Proto, ServiceFlag, ServiceRow } from "@isthmus/bpf";
 import { createWriter, frontend, insertFrontends } from "@isthmus/bpf/testing";
 import { median } from "../datapath/stats.js";
 import { outputOf, startPinned } from "../load-process.js";
@@ -12,11 +12,15 @@ const BACKENDS = [1, 2, 3, 4];
 /** Nothing listens there. */
 const CLOSED = 9;
 
+const SIDES = ["on", "off", "without"] as const;
+type SideName = (typeof SIDES)[number];
+
 export interface AddedToConnect {
-  readonly onNs: number;
-  readonly offNs: number;
-  /** p50 with rescue divided by p50 without: of each way round the median of the rounds, and of these the geometric mean. */
-  readonly ratio: number;
+  /** `on`: as it is; `off`: to a Service with `rescue-after: "off"`; `without`: with programs that know of no rescue. */
+  readonly p50Ns: Readonly<Record<SideName, number>>;
+  /** p50 with rescue divided by p50 of the other: of each way round the median of the rounds, and of these the geometric mean. */
+  readonly toOff: number;
+  readonly toWithout: number;
 }
 
 export interface Refusal {
@@ -39,18 +43,24 @@ interface Line {
 export async function measureConnects(rig: RescueRig): Promise<ConnectFigures> {
   const ways: Record<Path, Line[][]> = { same: [], other: [] };
   let refusals: readonly Refusal[] = [];
-  await rig.bothWays(async (on, off) => {
-    for (const path of PATHS) ways[path].push(await connectBoth(rig, on, off, CLUSTER_IPS[path]));
+  await rig.bothWays(async (on, without) => {
+    await addUnrescued(nearOf(on));
+    for (const path of PATHS) ways[path].push(await connectAll(rig, on, without, path));
     if (refusals.length === 0) refusals = await measureRefusals(rig, on);
   });
   return { added: { same: addedIn(ways.same), other: addedIn(ways.other) }, refusals };
 }
 
-async function connectBoth({ load }: RescueRig, on: RescueSide, off: RescueSide, address: string): Promise<Line[]> {
-  const spec = [specOf("on", on, address), specOf("off", off, address)].join(",");
-  const before = [on, off].map(({ programs }) => programs.delivered());
+async function connectAll({ load }: RescueRig, on: RescueSide, without: RescueSide, path: Path): Promise<Line[]> {
+  const address = CLUSTER_IPS[path];
+  const spec = [
+    specOf("on", on, address),
+    specOf("off", on, UNRESCUED[path]),
+    specOf("without", without, address),
+  ].join(",");
+  const before = [on, without].map(({ programs }) => programs.delivered());
   const lines = await run(load, on, ["run", spec, String(ROUNDS), String(PER_ROUND)]);
-  [on, off].forEach(({ programs }, i) => {
+  [on, without].forEach(({ programs }, i) => {
     const delivered = programs.delivered() - (before[i] ?? 0);
     if (delivered < ROUNDS * PER_ROUND)
       throw new Error(`Cannot trust the run: only ${delivered} packets were delivered`);
@@ -59,22 +69,47 @@ async function connectBoth({ load }: RescueRig, on: RescueSide, off: RescueSide,
 }
 
 function addedIn(ways: readonly (readonly Line[])[]): AddedToConnect {
-  const p50s = (lines: readonly Line[], name: string) =>
+  const p50s = (lines: readonly Line[], name: SideName) =>
     lines.filter((line) => line.name === name).map((line) => line.p50Ns);
-  const ratios = ways.map((lines) => {
-    const off = p50s(lines, "off");
-    return median(p50s(lines, "on").map((ns, round) => ns / (off[round] ?? Number.NaN)));
-  });
+  const ratioTo = (other: SideName) => {
+    const logs = ways.map((lines) => {
+      const others = p50s(lines, other);
+      return Math.log(median(p50s(lines, "on").map((ns, round) => ns / (others[round] ?? Number.NaN))));
+    });
+    return Math.exp(logs.reduce((sum, log) => sum + log, 0) / logs.length);
+  };
+  const p50Of = (name: SideName) => median(p50s(ways.flat(), name));
   return {
-    onNs: median(p50s(ways.flat(), "on")),
-    offNs: median(p50s(ways.flat(), "off")),
-    ratio: Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length),
+    p50Ns: { on: p50Of("on"), off: p50Of("off"), without: p50Of("without") },
+    toOff: ratioTo("off"),
+    toWithout: ratioTo("without"),
   };
 }
 
-/** Of Services with so many backends, on both nodes in turn, of which none listens. */
+/** VIPs of Services with the same backends, whose connects are never moved. */
+const UNRESCUED: Readonly<Record<Path, string>> = { same: "10.96.2.10", other: "10.96.2.11" };
+
+async function addUnrescued(datapath: Datapath): Promise<void> {
+  const write = createWriter(datapath);
+  const rows = PATHS.map((path, i) => {
+    const service = 20 + i;
+    // The backends of the Service that is rescued.
+    write.service(service, [{ ids: [backendId(1, i + 1)], tries: 3, cluster: 1 }]);
+    datapath.services.storeWord32(service, ServiceRow.offsets.flags, ServiceFlag.NoRescue);
+    return frontend(UNRESCUED[path], PORT, Proto.Tcp, service);
+  });
+  await insertFrontends(datapath.frontends, rows);
+}
+
+/** Of the client's node. */
+function nearOf({ programs }: RescueSide): Datapath {
+  const [datapath] = programs.datapaths;
+  if (datapath === undefined) throw new Error("Cannot measure without a node");
+  return datapath;
+}
+
 async function measureRefusals({ load }: RescueRig, side: RescueSide): Promise<readonly Refusal[]> {
-  await addDeadServices(side);
+  await addDeadServices(nearOf(side));
   const spec = BACKENDS.map((count) => specOf(`${count}`, side, vipOf(count))).join(",");
   const lines = await run(load, side, ["refused", spec, String(ROUNDS), "500"]);
   return BACKENDS.map((backends) => {
@@ -89,9 +124,7 @@ async function measureRefusals({ load }: RescueRig, side: RescueSide): Promise<r
 
 const vipOf = (backends: number) => `10.96.1.${backends}`;
 
-async function addDeadServices({ programs }: RescueSide): Promise<void> {
-  const [datapath] = programs.datapaths;
-  if (datapath === undefined) throw new Error("Cannot add a Service without a node");
+async function addDeadServices(datapath: Datapath): Promise<void> {
   const write = createWriter(datapath);
   const rows = BACKENDS.map((count) => {
     const ids = Array.from({ length: count }, (_, i) => {

@@ -6,7 +6,7 @@ import { median } from "../datapath/stats.js";
 
 export interface AddedToPacket {
   readonly onNs: number;
-  readonly offNs: number;
+  readonly withoutNs: number;
   /** Median of the differences of pairs. */
   readonly addedNs: number;
 }
@@ -30,10 +30,10 @@ export async function measurePackets(): Promise<PacketFigures> {
   const t = { after: (step?: unknown) => void undo.push(step as () => void) } as Pick<TestContext, "after">;
   try {
     const on = prepare(loadPodPrograms(t, { flows: 4 * FLOWS }));
-    const off = prepare(loadPodPrograms(t, { flows: 4 * FLOWS, object: "no_rescue_test" }));
+    const without = prepare(loadPodPrograms(t, { flows: 4 * FLOWS, object: "no_rescue_test" }));
     return {
-      from_pod: await compare(on, off, "from_pod"),
-      from_network: await compare(on, off, "from_network"),
+      from_pod: await compare(on, without, "from_pod"),
+      from_network: await compare(on, without, "from_network"),
     };
   } finally {
     for (const step of undo.reverse()) step();
@@ -47,24 +47,24 @@ function prepare(programs: Loaded): Loaded {
   return programs;
 }
 
-async function compare(on: Loaded, off: Loaded, program: keyof typeof SOURCES): Promise<AddedToPacket> {
-  const sides = [on, off] as const;
+async function compare(on: Loaded, without: Loaded, program: keyof typeof SOURCES): Promise<AddedToPacket> {
+  const sides = [on, without] as const;
   const packetOf = (sourcePort: number, flags: number) =>
     makePacket({ source: SOURCES[program], target: LOCAL, sourceMac: MAC, sourcePort, flags });
   for (let port = 1; port <= FLOWS; port++)
     for (const side of sides) await run(side, program, packetOf(port, TcpFlag.Syn), 1);
-  const [onNs, offNs]: number[][] = [[], []];
+  const [onNs, withoutNs]: number[][] = [[], []];
   for (let i = 0; i < PAIRS; i++) {
     const packet = packetOf(1 + (i % FLOWS), TcpFlag.Ack);
-    const order = i % 2 === 0 ? sides : ([off, on] as const);
-    for (const side of order) (side === on ? onNs : offNs)?.push(await run(side, program, packet, REPEAT));
+    const order = i % 2 === 0 ? sides : ([without, on] as const);
+    for (const side of order) (side === on ? onNs : withoutNs)?.push(await run(side, program, packet, REPEAT));
   }
   for (const side of sides)
     if ((side.counts()["flow_new"] ?? 0) < FLOWS) throw new Error("Cannot trust the run: flows have no rows");
-  const [all, none] = [onNs ?? [], offNs ?? []];
+  const [all, none] = [onNs ?? [], withoutNs ?? []];
   return {
     onNs: median(all),
-    offNs: median(none),
+    withoutNs: median(none),
     addedNs: median(all.map((ns, i) => ns - (none[i] ?? Number.NaN))),
   };
 }

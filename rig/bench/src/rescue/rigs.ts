@@ -23,7 +23,7 @@ export interface RescueRig {
   /** The load generator. */
   readonly load: string;
   /** Runs `work` with the programs of rescue in the one network and without in the other, and then the other way round. */
-  bothWays(work: (on: RescueSide, off: RescueSide) => Promise<void>): Promise<void>;
+  bothWays(work: (on: RescueSide, without: RescueSide) => Promise<void>): Promise<void>;
 }
 
 const SOURCE = (name: string) => fileURLToPath(new URL(`../../src/${name}`, import.meta.url));
@@ -34,18 +34,18 @@ export async function makeRescueRig(later: Later): Promise<RescueRig> {
   const [net, load] = [join(folder, "net"), join(folder, "load")];
   execFileSync("cc", ["-O2", "-static", "-o", net, SOURCE("packets/net.c")], { stdio: "inherit" });
   execFileSync("cc", ["-O2", "-static", "-o", load, SOURCE("datapath/load.c")], { stdio: "inherit" });
-  const without = join(folder, "objects");
-  linkObjects(without);
+  const objects = join(folder, "objects");
+  linkObjects(objects);
   const network = (letter: string) => makeNetwork(`mr${process.pid % 100000}${letter}`, net, later);
   const [one, other] = [await network("a"), await network("b")];
   return {
     load,
     async bothWays(work) {
-      for (const [on, off] of [
+      for (const [on, without] of [
         [one, other],
         [other, one],
       ] as const)
-        await undoing(async (then) => work(await sideOf(on, OBJECTS, then), await sideOf(off, without, then)));
+        await undoing(async (then) => work(await sideOf(on, OBJECTS, then), await sideOf(without, objects, then)));
     },
   };
 }
