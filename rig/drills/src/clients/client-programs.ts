@@ -4,7 +4,7 @@ import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { lineOfCurl } from "./ledger.js";
+import { CURL_WRITE_OUT, createCurlReader } from "./ledger.js";
 
 export const MODES = ["fresh", "pooled"] as const;
 export type Mode = (typeof MODES)[number];
@@ -22,26 +22,25 @@ export interface ClientProgram {
   readonly tool: string;
   /** The program and its arguments. `folder`: for what has to be compiled. */
   command(order: ClientOrder, folder: string): Promise<readonly string[]>;
-  /** Of what it prints; a ledger's lines as they are when absent. */
-  readonly lineOf?: (text: string) => string;
+  /** Makes a ledger's lines of what it prints, undefined for none; absent when it prints these. */
+  readonly createReader?: () => (text: string) => string | undefined;
 }
 
 const SOURCES = fileURLToPath(new URL("../../clients/", import.meta.url));
 const words = ({ address, rate, mode }: ClientOrder) => [address, String(rate), mode];
 /** More than a drill has time for. */
 const MOST_REQUESTS = 1_000_000;
-const CURL_LINE = "%{exitcode} %{time_connect} %{time_total} %{errormsg}\\n";
 
 export const CLIENTS: readonly ClientProgram[] = [
   {
     name: "curl",
     tool: "curl",
-    lineOf: lineOfCurl,
+    createReader: createCurlReader,
     // One transfer after another, so its loop is closed: one that hangs delays those behind it.
     async command({ address, rate, mode }) {
       const limits = ["--connect-timeout", "1", "--max-time", "2", "--rate", `${rate}/s`];
       const headers = mode === "fresh" ? ["--header", "Connection: close"] : ["--header", "Connection: keep-alive"];
-      const output = ["--silent", "--no-buffer", "--output", "/dev/null", "--write-out", CURL_LINE];
+      const output = ["--silent", "--verbose", "--stderr", "-", "--output", "/dev/null", "--write-out", CURL_WRITE_OUT];
       return ["curl", ...limits, ...headers, ...output, `http://${address}/?[1-${MOST_REQUESTS}]`];
     },
   },

@@ -53,11 +53,29 @@ export function createLedger(): LedgerWriter {
 /** "Failed to connect", "operation timed out". */
 const [CURL_NOT_CONNECTED, CURL_TIMEOUT] = ["7", "28"];
 
-/** A line of curl's --write-out as one of a ledger: exit code, seconds until connected, seconds in all, error. */
-export function lineOfCurl(text: string): string {
-  const [exit, connected, seconds, ...error] = text.split(" ");
-  const ms = Math.round(Number(seconds) * 1000);
-  if (exit === "0") return `ok ${ms}`;
-  const isConnect = exit === CURL_NOT_CONNECTED || (exit === CURL_TIMEOUT && Number(connected) === 0);
-  return `${isConnect ? "connect" : "established"} ${ms} ${exit} ${error.join(" ")}`;
+/** "* connect to 10.96.0.1 port 80 failed: Connection refused" */
+const CURL_CONNECT = /^\* +connect to .* failed: (.*)$/;
+/** What --write-out is to print: exit code, seconds until connected, seconds in all, error. */
+export const CURL_WRITE_OUT = "ledger %{exitcode} %{time_connect} %{time_total} %{errormsg}\\n";
+const CURL_END = /^ledger (\d+) ([\d.]+) ([\d.]+) ?(.*)$/;
+
+/**
+ * Reads the output of `curl --verbose`: a function that returns a ledger's line for the last line of each transfer, and undefined
+ * for others.
+ */
+export function createCurlReader(): (text: string) => string | undefined {
+  let failure = "";
+  return (text) => {
+    failure = CURL_CONNECT.exec(text)?.[1] ?? failure;
+    const [, exit, connected, seconds, error] = CURL_END.exec(text) ?? [];
+    if (exit === undefined) return undefined;
+    const ms = Math.round(Number(seconds) * 1000);
+    const why = failure;
+    failure = "";
+    if (exit === "0") return `ok ${ms}`;
+    // A connect that is refused has another error: a connection that is reset was established.
+    const isRefused = exit === CURL_NOT_CONNECTED && !why.includes("reset by peer");
+    const isConnect = isRefused || (exit === CURL_TIMEOUT && Number(connected) === 0);
+    return `${isConnect ? "connect" : "established"} ${ms} ${exit} ${why || error}`;
+  };
 }

@@ -34,7 +34,11 @@ export async function startClient(
   const errors: string[] = [];
   createInterface({ input: child.stderr }).on("line", (line) => void errors.push(line));
   const lines = createInterface({ input: child.stdout });
-  lines.on("line", (line) => ledger.line(client.lineOf?.(line) ?? line));
+  const read = client.createReader?.() ?? ((line: string) => line);
+  lines.on("line", (text) => {
+    const line = read(text);
+    if (line !== undefined) ledger.line(line);
+  });
   const ended = Promise.all([once(child, "close"), once(lines, "close")]).then(([[code, signal]]) => ({
     code,
     signal,
