@@ -39,6 +39,14 @@ func result(err error) string {
 	return "established"
 }
 
+// Without addresses, so that the same errors have the same text.
+func cause(err error) string {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err.Error()
+}
+
 func main() {
 	url := "http://" + os.Args[1] + "/"
 	rate, _ := strconv.Atoi(os.Args[2])
@@ -68,7 +76,7 @@ func main() {
 			status, err := get(client, url)
 			detail := status
 			if err != nil {
-				detail = err.Error()
+				detail = cause(err)
 			}
 			output.Lock()
 			defer output.Unlock()
