@@ -9,6 +9,8 @@ import type { RescueRig, RescueSide } from "./rigs.js";
 const ROUNDS = 15;
 const PER_ROUND = 2_000;
 const BACKENDS = [1, 2, 3, 4];
+/** In all rounds fewer than a pod may have moved. */
+const REFUSED_PER_ROUND = 50;
 /** Nothing listens there. */
 const CLOSED = 9;
 
@@ -111,7 +113,13 @@ function nearOf({ programs }: RescueSide): Datapath {
 async function measureRefusals({ load }: RescueRig, side: RescueSide): Promise<readonly Refusal[]> {
   await addDeadServices(nearOf(side));
   const spec = BACKENDS.map((count) => specOf(`${count}`, side, vipOf(count))).join(",");
-  const lines = await run(load, side, ["refused", spec, String(ROUNDS), "500"]);
+  const moved = () => nearOf(side).metrics().get("moved") ?? 0;
+  const before = moved();
+  const lines = await run(load, side, ["refused", spec, String(ROUNDS), String(REFUSED_PER_ROUND)]);
+  // Each goes to the others that are dead too, one after another.
+  const least = ROUNDS * REFUSED_PER_ROUND * BACKENDS.reduce((sum, count) => sum + count - 1, 0);
+  if (moved() - before < least)
+    throw new Error(`Cannot trust the run: only ${moved() - before} of ${least} were moved`);
   return BACKENDS.map((backends) => {
     const own = lines.filter(({ name }) => name === `${backends}`);
     return {
