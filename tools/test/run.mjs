@@ -43,7 +43,7 @@ const GROUPS = {
   },
   e2e: { pick: isE2e, concurrency: 1, timeoutMs: 20 * 60_000, around: withSharedLab },
   explore: {
-    pick: (file) => readFileSync(file, "utf8").includes("exploring("),
+    pick: (file) => readFileSync(file, "utf8").includes("fastCheckOptions("),
     concurrency: 2,
     timeoutMs: 60 * 60_000,
     around(work) {
