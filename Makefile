@@ -14,7 +14,7 @@ help:
 	@echo 'make bench     the figures'
 	@echo 'make kernels   the program tests on Linux 6.1, 6.12 and the newest, emulated: about 15 minutes'
 	@echo 'make kind      deploy/kind with podman and images made on the spot: two kind clusters, demo, down'
-	@echo 'make kube-proxy  the real kube-proxy beside agents in mode packets, in a lab; needs iptables and nft'
+	@echo 'make kube-proxy  the real kube-proxy beside agents in mode packets, in a lab'
 	@echo 'make lab-faults  each fault of a lab by real traffic; needs a machine with nothing else to do'
 	@echo 'make drills    each fault twenty times in one lab: the median and the worst of what it cost; some hours'
 	@echo 'make round-trip  10,000 connects to backends 150 ms away: none is moved; about a minute'

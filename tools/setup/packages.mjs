@@ -30,6 +30,7 @@ const NEEDS = [
   [program("ip"), [["iproute2"]]],
   [program("tc"), [["iproute2"]]],
   [program("iptables"), [["iptables"]]],
+  [program("nft"), [["nftables"]]],
   [program("nsenter"), [["util-linux"]]],
   [program("mount"), [["mount"]]],
   [program("tar"), [["tar"]]],
