@@ -20,11 +20,11 @@ echo "kernels: guest is up"
 failed=0
 for test; do
 	if timeout 600 "$node" --test --test-timeout 300000 --test-reporter=tap "$test" >/run/out; then
-		echo "$test: $(grep -c '^ok' /run/out) passed"
+		echo "kernels: $test: $(grep -c '^ok' /run/out) passed"
 		grep -E 'walked by the verifier|^# kernel: ' /run/out
 	else
 		failed=1
-		echo "$test: failed"
+		echo "kernels: $test: failed"
 		cat /run/out
 	fi
 done

@@ -1,6 +1,6 @@
 /** The initramfs of a guest: busybox, the modules that the real root needs, and an init that switches to it. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
 const MODULES = ["virtio_pci", "virtiofs", "overlay"];
@@ -42,7 +42,9 @@ export function makeInitramfs(work, kernel, script) {
 
 /** Module files in load order; built-in modules have none. */
 function moduleFiles({ modules, version }) {
-  execFileSync("depmod", ["-b", modules, version]);
+  // Once: a guest that runs loads no module any more when the lists are written anew.
+  const isListed = existsSync(join(modules, "lib/modules", version, "modules.dep.bin"));
+  if (!isListed) execFileSync("depmod", ["-b", modules, version]);
   const files = MODULES.flatMap((name) => {
     const argv = ["-d", modules, "-S", version, "--show-depends", name];
     const { stdout } = spawnSync("modprobe", argv, { encoding: "utf8" });

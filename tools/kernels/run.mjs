@@ -74,11 +74,15 @@ async function testOn(kernel, tests, write) {
   console.log(`\n${kernel.suite}: kernel ${kernel.version}`);
   let passed = false;
   const counts = {};
+  let beganMs = Date.now();
   const onLine = (line) => {
     const count = parseCount(line);
     if (line === "kernels: passed") passed = true;
     else if (count !== undefined) counts[count.program] = count.walked;
-    else if (!/^\[ *\d+\.\d+\] /.test(line)) console.log(line); // messages of the kernel at power-off
+    else if (line.startsWith("kernels: ")) {
+      console.log(`${line.slice("kernels: ".length)}, ${Math.round((Date.now() - beganMs) / 1000)} s`);
+      beganMs = Date.now();
+    } else if (!/^\[ *\d+\.\d+\] /.test(line)) console.log(line); // messages of the kernel at power-off
   };
   await boot(kernel, tests, { onLine, signal: interrupted.signal });
   const good = passed && (!tests.includes(VERIFIER) || useCounts(kernel.suite, counts, write));
