@@ -12,7 +12,7 @@ help:
 	@echo 'make tests     make unit faults e2e, with one total'
 	@echo 'make check     format lint shell types layers docs words generated bpf c-programs'
 	@echo 'make bench     the figures'
-	@echo 'make kernels   the program tests on Linux 6.1, 6.12 and the newest, emulated: about 15 minutes'
+	@echo 'make kernels   the program tests on Linux 6.1, 6.12 and the newest, emulated: one to two hours'
 	@echo 'make kind      deploy/kind with podman and images made on the spot: two kind clusters, demo, down'
 	@echo 'make kube-proxy  the real kube-proxy beside agents in mode packets, in a lab'
 	@echo 'make lab-faults  each fault of a lab by real traffic; needs a machine with nothing else to do'

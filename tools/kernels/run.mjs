@@ -6,8 +6,8 @@
  *
  * A verifier may refuse a program that that of another kernel accepts, so every supported kernel is tested. The number of
  * instructions that each verifier processed is compared with instructions.json; more than a tenth above it is a failure, and
- * --write records the new counts. Not part of `make test`: emulation takes minutes, and its timings are not meaningful. Exit
- * code 1 when a test fails on any kernel.
+ * --write records the new counts. Not part of `make test`: emulation takes half an hour a kernel, and its timings are not
+ * meaningful. Exit code 1 when a test fails on any kernel.
  *
  * --load only loads every object and prints the counts: less than a minute a kernel. --only runs the test files whose path
  * contains the word.
