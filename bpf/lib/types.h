@@ -38,7 +38,7 @@ enum limit {
 	LIMIT_FLOW_SET = 4,		/* rows in a set of mesh_conntrack */
 	LIMIT_MOVES = 3,		/* how often a connect is moved to another backend */
 	LIMIT_SILENT_MOVES = 2,		/* how often because nothing answered */
-	LIMIT_MOVED_CONNECTS = 4096,	/* moved connects of an address of a pod: an eighth of mesh_nat, which has two rows of each */
+	LIMIT_MOVED_CONNECTS = 16384,	/* moved connects of an address of a pod: half of mesh_nat, which has two rows of each */
 	LIMIT_SYNS = 16384,		/* SYNs of connects to Services that are kept */
 	LIMIT_MOVE_REASONS = 8,		/* counts of a service_moves_row */
 	LIMIT_IDENTITY_BITS = 20,	/* bits of the number of an identity in its cluster */

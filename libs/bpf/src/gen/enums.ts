@@ -38,8 +38,8 @@ export const Limit = {
   Moves: 3,
   /** how often because nothing answered */
   SilentMoves: 2,
-  /** moved connects of an address of a pod: an eighth of mesh_nat, which has two rows of each */
-  MovedConnects: 4096,
+  /** moved connects of an address of a pod: half of mesh_nat, which has two rows of each */
+  MovedConnects: 16384,
   /** SYNs of connects to Services that are kept */
   Syns: 16384,
   /** counts of a service_moves_row */
@@ -76,7 +76,7 @@ export const LimitHelp: ReadonlyMap<number, { readonly name: string; readonly te
   [4, { name: "flow_set", text: "rows in a set of mesh_conntrack" }],
   [3, { name: "moves", text: "how often a connect is moved to another backend" }],
   [2, { name: "silent_moves", text: "how often because nothing answered" }],
-  [4096, { name: "moved_connects", text: "moved connects of an address of a pod: an eighth of mesh_nat, which has two rows of each" }],
+  [16384, { name: "moved_connects", text: "moved connects of an address of a pod: half of mesh_nat, which has two rows of each" }],
   [16384, { name: "syns", text: "SYNs of connects to Services that are kept" }],
   [8, { name: "move_reasons", text: "counts of a service_moves_row" }],
   [20, { name: "identity_bits", text: "bits of the number of an identity in its cluster" }],
