@@ -11,6 +11,7 @@
 #include "endpoint.h"
 #include "event.h"
 #include "fragment.h"
+#include "way.h"
 
 #include <linux/pkt_cls.h>
 
@@ -19,8 +20,6 @@
  * It has none of the bits that kube-proxy reads (0x4000, 0x8000).
  */
 #define MARK_FORWARDED 0x4d451203
-
-#define AF_INET 2
 
 /* The only end of a program on a device. `action`: of a packet that is redirected, or became another one. */
 static __always_inline int finish(const struct packet *packet, __u64 decision, int action)
@@ -71,30 +70,6 @@ static __always_inline int deliver_local(struct __sk_buff *skb, const struct pac
 #define FORWARD_NO_WAY (-2)
 
 /*
- * Asks the node's routes for the way of a packet. Of a filter's refusal (prohibit) nothing is known but that the stack
- * answers.
- */
-static __always_inline long find_way(struct __sk_buff *skb, const struct packet *packet, struct bpf_fib_lookup *way)
-{
-	*way = (struct bpf_fib_lookup){
-		.family = AF_INET,
-		.l4_protocol = packet->flow.proto,
-		.ifindex = skb->ifindex,
-		/* Of a super-packet each segment must fit. */
-		.tot_len = skb->gso_size ? skb->gso_size + sizeof(struct iphdr) + packet->l4_length : bpf_ntohs(packet->length),
-		.tos = packet->tos,
-	};
-	__builtin_memcpy(&way->ipv4_src, packet->source + 12, sizeof(way->ipv4_src));
-	__builtin_memcpy(&way->ipv4_dst, packet->target + 12, sizeof(way->ipv4_dst));
-	return bpf_fib_lookup(skb, way, sizeof(*way), 0);
-}
-
-static __always_inline bool is_no_way(long found)
-{
-	return found == BPF_FIB_LKUP_RET_UNREACHABLE || found == BPF_FIB_LKUP_RET_BLACKHOLE;
-}
-
-/*
  * Sends a packet to another node, by the route that the node has. What the route cannot take as it is goes to the stack,
  * which answers: a packet that is too big. FORWARD_NO_WAY when there is none. Not inlined, for the caller's frame has no
  * room.
@@ -102,21 +77,21 @@ static __always_inline bool is_no_way(long found)
 __noinline int forward(struct __sk_buff *skb, const struct packet *packet)
 {
 	struct bpf_redir_neigh next = {.nh_family = AF_INET};
-	struct bpf_fib_lookup way;
-	long found;
+	enum way_found found;
+	struct way way;
 
 	if (!packet)
 		return TC_ACT_UNSPEC;
-	found = find_way(skb, packet, &way);
-	if (is_no_way(found))
+	found = take_way(skb, packet, &way);
+	if (found == WAY_NONE)
 		return FORWARD_NO_WAY;
-	if ((found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) || way.family != AF_INET)
+	if (found == WAY_STACK)
 		return pass_to_stack(packet);
 	/* The MACs are set when the packet is sent: only the kernel's neighbour code finds out that a neighbour is gone. */
-	if (!lead_past_stack(packet) || !route(skb, way.dmac, way.smac))
+	if (!lead_past_stack(packet) || !route(skb, way.target_mac, way.source_mac))
 		return pass_to_stack(packet);
 	skb->mark = MARK_FORWARDED;
-	next.ipv4_nh = way.ipv4_dst;
+	next.ipv4_nh = way.next;
 	return finish(packet, WORD(decision, .verdict = VERDICT_FORWARD), bpf_redirect_neigh(way.ifindex, &next, sizeof(next), 0));
 }
 

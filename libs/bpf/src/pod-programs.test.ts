@@ -203,6 +203,54 @@ test("without a route, or too big for it, a packet goes to the stack, which answ
   assert.deepEqual(node.counts(), { flow_new: 1, to_stack: 2 });
 });
 
+/** A second next hop, to which the upper half of the other nodes' pods goes. */
+function addSecondHop(node: ReturnType<typeof setUp>): string {
+  const mac = "02:00:00:00:0c:03";
+  node.netns.ip("neigh", "add", "192.168.9.3", "lladdr", mac, "dev", "up0");
+  node.netns.ip("route", "add", "10.2.128.0/17", "via", "192.168.9.3");
+  return mac;
+}
+
+test("ways that are remembered are those of each pair of addresses", async (t) => {
+  const node = setUp(t);
+  const second = addSecondHop(node);
+  // More than a processor remembers, each twice, in an order that comes back to each after many others.
+  for (let i = 0; i < 1200; i++) {
+    const host = (i * 7) % 600;
+    const isUpper = host % 2 === 1;
+    const target = `10.2.${(isUpper ? 128 : 0) + (host >> 8)}.${host & 255}`;
+    const { action, targetMac } = await node.run("from_pod", { target, sourcePort: 1000 + i });
+    assert.deepEqual([action, targetMac], [TcAction.Redirect, isUpper ? second : NEXT_HOP], target);
+  }
+});
+
+/** Asks again and again, for five seconds at most. */
+async function soon(holds: () => Promise<boolean>): Promise<void> {
+  const until = performance.now() + 5000;
+  while (!(await holds())) assert.ok(performance.now() < until);
+}
+
+test("a route that changes is followed, also one to an address whose way is remembered", async (t) => {
+  const node = setUp(t);
+  const second = addSecondHop(node);
+  const hop = async () => (await node.run("from_pod", { target: FAR })).targetMac;
+  assert.equal(await hop(), NEXT_HOP);
+  node.netns.ip("route", "add", `${FAR}/32`, "via", "192.168.9.3");
+  await soon(async () => (await hop()) === second);
+  node.netns.ip("route", "replace", "unreachable", `${FAR}/32`);
+  await soon(async () => (await node.run("from_pod", { target: FAR })).action === TcAction.Unspecified);
+});
+
+test("a way that is remembered takes no packet that is too big for it", async (t) => {
+  const node = setUp(t);
+  node.netns.ip("route", "add", `${FAR}/32`, "via", "192.168.9.2", "mtu", "lock", "1000");
+  for (let i = 0; i < 3; i++) {
+    assert.equal((await node.run("from_pod", { target: FAR, payload: 100 })).action, TcAction.Redirect);
+    assert.equal((await node.run("from_pod", { target: FAR, payload: 1000 })).action, TcAction.Unspecified);
+    assert.equal((await node.run("from_pod", { target: FAR, payload: 960 })).action, TcAction.Redirect);
+  }
+});
+
 test("of a super-packet each segment must fit the route", async (t) => {
   const node = setUp(t);
   const actions = [];

@@ -41,6 +41,7 @@ export const MAP_NAMES = {
   udpReverse: "mesh_udp_reverse_v2",
   udpSenders: "mesh_udp_senders_v1",
   udpSticky: "mesh_udp_sticky_v2",
+  ways: "mesh_ways_v1",
 } as const;
 
 /** The noun in a pinned map's name. */
