@@ -180,8 +180,9 @@ OPS = {f.__name__: f for f in FUNCTIONS}
 def answer(request):
     try:
         return {"ok": OPS[request.pop("op")](**request)}
-    except TimeoutError:
-        return {"error": "TIMEOUT"}
+    except TimeoutError as error:
+        # Without an errno it is the limit of the socket object: the kernel still tries.
+        return {"error": "ETIMEDOUT" if error.errno else "TIMEOUT"}
     except OSError as error:
         return {"error": errno.errorcode.get(error.errno, str(error))}
 

@@ -395,6 +395,29 @@ test("a connect to a silent backend is moved at the first repeat of its SYN, ear
   assert.equal(near.counts()["moved"], 7);
 });
 
+test("a connect whose backends are all silent ends about as late as one that is not moved", async (t) => {
+  const { node, a, b, c, d } = await makeNode(t);
+  for (const pod of [a, b]) pod.netns.sysctl("net.ipv4.tcp_syn_retries=1");
+  for (const pod of [c, d]) silence(pod);
+  const [first, second] = [c, d].map(({ address }, i) => node.write.backend({ index: i + 1, address, port: CLOSED }));
+  await node.addService(SERVICE, VIP, 80, Proto.Tcp, [{ ids: [first ?? 0] }, { ids: [second ?? 0] }]);
+  node.datapath.services.storeWord32(SERVICE, ServiceRow.offsets.rescueAfterMs, 100);
+  /** Milliseconds until the kernel gives up: 3000 by this number of repeats. The limit of the socket object is 5000. */
+  const giveUp = async (client: ServicePod, host: string, port: number) => {
+    const began = performance.now();
+    const socket = await client.sockets.open("tcp", 4);
+    await assert.rejects(client.sockets.connect(socket, host, port), { code: "ETIMEDOUT" });
+    return performance.now() - began;
+  };
+  // In the first one the programs learn how long the kernel's tick is.
+  const [direct] = await Promise.all([giveUp(b, c.address, CLOSED), giveUp(a, VIP, 80)]);
+  const before = node.counts()["moved"] ?? 0;
+  const early = await giveUp(a, VIP, 80);
+  assert.equal(node.counts()["moved"], before + 1, "to the other backend");
+  t.diagnostic(`${direct.toFixed(0)} ms, and ${early.toFixed(0)} ms with an early first repeat`);
+  assert.ok(Math.min(direct, early) > 2000, `${direct} and ${early} ms`);
+});
+
 /** A connect of pod a that was moved from silent pod c to silent pod d; and what they would answer. */
 async function makeSilent(t: TestContext) {
   const { node, a, c, d } = await makeNode(t);
