@@ -114,8 +114,8 @@ __noinline int judge(struct packet *packet, __u32 index, __u32 place, __u64 hash
 
 /*
  * The reason why the packet may not pass, or DROP_NONE. `flow`: of find_flow(), after settle(). `source`, `target`: policies
- * (policy_of()) of its ends that are pods of this node. A fragment after the first has no flow: whoever receives it has no use
- * for it without the first one. An ICMP error passes while its flow does: of itself no policy says anything.
+ * (policy_of()) of its ends that are pods of this node. A fragment after the first has no flow: without
+ * the first one no receiver has a use for it. An ICMP error passes while its flow does: of itself no policy says anything.
  */
 static __always_inline enum drop_reason admit(struct packet *packet, const struct tracked *flow, __u64 source, __u64 target)
 {

@@ -5,7 +5,7 @@
  * takes a SYN for a repeated one, and drops the answer that the first has translated.
  *
  * A run that passes a packet marks it in the control block, which the programs of a hook share. The mark is of this hook
- * alone, and only who knows the node's random number can set it.
+ * alone, and cannot be set without the node's random number.
  */
 #ifndef MESH_ONCE_H
 #define MESH_ONCE_H

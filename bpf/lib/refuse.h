@@ -104,10 +104,10 @@ static __always_inline bool is_of_mesh(__u32 identity)
 }
 
 /*
- * True for a packet whose sender is told that policy does not allow it. Not inlined and not static, as nat_find(). `reason`: enum
+ * True for a packet that policy does not allow and whose sender gets an answer. Not inlined and not static, as nat_find(). `reason`: enum
  * drop_reason.
  */
-__noinline int is_told(const struct packet *packet, __u32 reason)
+__noinline int is_answered(const struct packet *packet, __u32 reason)
 {
 	const struct judgement *judgement = judgement_scratch();
 	struct event_limit_key key = {.kind = EVENT_NONE, .reason = reason};
@@ -141,15 +141,15 @@ __noinline int keep_denied(const struct packet *packet)
 
 /*
  * Ends a packet that policy does not allow. What begins a flow is answered if the other end is of the mesh, at a rate. An address
- * that is not known yet may be allowed a moment later, so its packets are sent again; and the world is told nothing.
+ * that is not known yet may be allowed a moment later, so its packets are sent again; and the world gets no answer.
  * The SYN of a connect that was moved has a row, so that the pod's repeat of it goes to another backend; and its pod would not
- * know the flow of which an error tells.
+ * know the flow that an error quotes.
  */
 static __always_inline int deny(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
 {
 	if (packet->is_moved && is_syn(packet))
 		keep_denied(packet);
-	else if (is_told(packet, reason) && write_prohibited(skb, packet))
+	else if (is_answered(packet, reason) && write_prohibited(skb, packet))
 		return send_back(skb, packet, reason);
 	return finish(packet, DROP(reason), 0);
 }

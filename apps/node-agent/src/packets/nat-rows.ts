@@ -1,6 +1,6 @@
 /**
  * Deletes the rows of mesh_nat whose flows ended (ended-rows.ts): programs insert them when they move a connect, and delete
- * them only when a pod connects from the same port again. Then tells programs how many each pod has (moved-counts.ts).
+ * them only when a pod connects from the same port again. Then stores for programs how many each pod has (moved-counts.ts).
  *
  * Programs insert and delete rows meanwhile. Why a living flow keeps its rows:
  *
