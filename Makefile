@@ -127,4 +127,4 @@ tests: types
 
 # The other line that users have: the units, and the addon that this machine's Node built.
 node24: types
-	@node24=$$($(NODE) tools/setup/node24.mjs) && $$node24 libs/bpf/dist/testing/smoke.js && $$node24 tools/test/run.mjs unit24
+	@node24=$$($(NODE) tools/setup/node24.mjs) && $$node24 libs/bpf/dist/testing/smoke.js && $$node24 tools/test/run.mjs unit

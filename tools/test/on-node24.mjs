@@ -20,7 +20,7 @@ export async function unitsOnNode24() {
   } catch (error) {
     return { ...stopped, failures: [`Node 24: ${error.message}`] };
   }
-  const [nice, ...rest] = [...LOWEST, node, at("run.mjs"), "unit24"];
+  const [nice, ...rest] = [...LOWEST, node, at("run.mjs"), "unit"];
   const child = spawn(nice, rest, { stdio: ["ignore", "pipe", "pipe", "ipc"] });
   const kill = () => child.kill();
   process.once("exit", kill);

@@ -2,14 +2,13 @@
 /**
  * Runs the built tests of one or more groups and ends with the totals.
  *
- *   node tools/test/run.mjs [unit] [unit24] [faults] [base] [e2e] [explore] [--node24]        no group = base e2e
+ *   node tools/test/run.mjs [unit] [faults] [base] [e2e] [explore] [--node24]        no group = base e2e
  *
  * unit: every other `*.test.js` in a package's dist, three files at once. faults: `*.faults.test.js`, with real servers that the
  * tests break, three at once, since they mostly wait. base: both, four at once, the long ones first. e2e: `*.e2e.test.js`, one
  * after another, since they share a lab (shared-lab.mjs). explore: units with random histories, MESH_EXPLORE times as many steps
- * (default 20). unit24: units without those that only put load on the kernel's side. Exit code 1 for a failed test; with CI set,
- * also for a skipped one. --node24: unit24 on Node 24 too, in parallel with e2e, which waits half of its time; the output is printed
- * at the end.
+ * (default 20). Exit code 1 for a failed test; with CI set, also for a skipped one. --node24: the units on Node 24 too, in parallel
+ * with e2e, which waits half of its time; their output is printed at the end.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -23,18 +22,9 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 const PLACES = ["libs", "apps", "rig", "tools"];
 const isFault = (file) => file.endsWith(".faults.test.js");
 const isE2e = (file) => file.endsWith(".e2e.test.js");
-/** A minute of the kernel's work each: of Node they need no more than others do that run on Node 24 too. */
-const isOfKernel = (file) =>
-  /\/libs\/bpf\/dist\/(pod-flood|race|race-rows|fragment-order|rescue|round-trip)\.test\.js$/.test(file);
 const GROUPS = {
   unit: {
     pick: (file) => !isFault(file) && !isE2e(file),
-    concurrency: 3,
-    timeoutMs: 5 * 60_000,
-    around: (work) => work(),
-  },
-  unit24: {
-    pick: (file) => GROUPS.unit.pick(file) && !isOfKernel(file),
     concurrency: 3,
     timeoutMs: 5 * 60_000,
     around: (work) => work(),
