@@ -103,7 +103,7 @@ __noinline int judge(struct packet *packet, __u32 index, __u32 place, __u64 hash
 	may_be_answer = row ? flags & FLOW_PICKED_UP : packet->has_ports && !begins_flow(packet);
 	reason = ask_ends(packet, judgement, is_begin);
 	if (reason && may_be_answer && !ask_ends(packet, judgement, !is_begin)) {
-		packet->is_picked_up = !row;
+		packet->target_began = !row;
 		reason = DROP_NONE;
 	}
 	packet->is_judged = 1;

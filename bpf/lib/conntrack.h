@@ -309,7 +309,7 @@ static __always_inline __u64 first_word(const struct packet *packet, __u32 end, 
 	const struct judgement *judgement = packet->allowed & 1 << end ? judgement_scratch() : NULL;
 	__u32 revision = judgement ? FIELDS(pod_policy_word, judgement->policy[end]).revision : 0;
 
-	if (packet->is_picked_up == end)
+	if (end == (packet->target_began ? TARGET : SOURCE))
 		flags |= FLOW_INITIATOR;
 	return flow_word(check, judgement ? flags | FLOW_ALLOWED : flags, revision);
 }
@@ -347,7 +347,7 @@ static __always_inline bool insert_flow(const struct packet *packet, struct trac
 	__sync_lock_test_and_set(&row->gen, gen);
 	flow->row = row;
 	flow->place = place;
-	flow->flags = packet->is_picked_up ? flags : flags | FLOW_INITIATOR;
+	flow->flags = packet->target_began ? flags : flags | FLOW_INITIATOR;
 	return true;
 }
 
@@ -503,7 +503,7 @@ static __always_inline __u32 track(struct packet *packet, struct tracked *flow, 
 	if (insert_flow(packet, flow, flags, answers)) {
 		if (!packet->is_moved) {
 			packet->event = begins ? EVENT_FLOW_NEW : EVENT_FLOW_PICKED_UP;
-			packet->reply = packet->is_picked_up;
+			packet->reply = packet->target_began;
 		}
 		return flags;
 	}

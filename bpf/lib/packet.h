@@ -75,7 +75,7 @@ struct packet {
 	__u8 is_moved; /* it was translated (nat.h): `flow` is its other tuple, but for an ICMP error */
 	__u8 move_reason; /* enum move_reason of a packet that moves its connect */
 	__u8 allowed;	/* bits 1 << SOURCE, 1 << TARGET: policy of the pod there was asked, and allows it */
-	__u8 is_picked_up; /* it is of a flow that its target began, as policy says; of one without a row */
+	__u8 target_began; /* its flow, which had no row, was begun by its target, as policy says */
 	__u8 is_judged; /* policy was asked: judgement_scratch() has what it said */
 	__u8 pad[4];   /* 0: on Linux 6.1 global functions are given no memory that nobody wrote */
 };

@@ -99,7 +99,16 @@ function setUp(t: TestContext) {
     return Object.fromEntries(Object.entries(programs.counts()).filter(([name]) => name !== "prohibited"));
   }
 
-  return { ...programs, policy, runOn, run, answer, allowed, counts, told: () => programs.counts()["prohibited"] ?? 0 };
+  return {
+    ...programs,
+    policy,
+    runOn,
+    run,
+    answer,
+    allowed,
+    counts,
+    icmpErrors: () => programs.counts()["prohibited"] ?? 0,
+  };
 }
 
 /** True for the ICMP error that says that a filter dropped a packet. */
@@ -403,7 +412,7 @@ for (const [what, fields, denied, program, ifindex] of [
   ["a SYN that the receiver does not allow", {}, B, "from_pod", A.ifindex],
   ["a SYN from another node", { source: FAR }, B, "from_network", UPLINK],
 ] as const) {
-  test(`the sender of what is denied is told by ICMP: ${what}`, async (t) => {
+  test(`a denied packet is answered by ICMP: ${what}`, async (t) => {
     const node = setUp(t);
     node.policy.set(5, {});
     node.policy.enforce(denied.row, 5, 1);
@@ -416,11 +425,11 @@ for (const [what, fields, denied, program, ifindex] of [
     assert.ok(isRefusal(packet) && error.checksumOk);
     assert.equal(onesComplement(packet.subarray(34)), 0xffff);
     assert.deepEqual(Buffer.from(packet.subarray(42)), Buffer.from(quote(sent)));
-    assert.deepEqual([node.told(), node.flows()], [1, []]);
+    assert.deepEqual([node.icmpErrors(), node.flows()], [1, []]);
   });
 }
 
-test("who is not told: what begins nothing, pings, for the world and what is not known yet", async (t) => {
+test("a denied packet has no answer if it begins nothing, is a ping, or is for the world or an address that is not known yet", async (t) => {
   const node = setUp(t);
   node.policy.prefix("203.0.113.0/24", (4095 << 20) | 300);
   node.policy.set(5, {});
@@ -435,17 +444,17 @@ test("who is not told: what begins nothing, pings, for the world and what is not
     const { action, packet } = await node.runOn("from_pod", fields);
     assert.deepEqual([action, isRefusal(packet)], [Drop, false]);
   }
-  assert.equal(node.told(), 0);
+  assert.equal(node.icmpErrors(), 0);
 });
 
-test("a pod is told a hundred times at once, not more", async (t) => {
+test("a pod gets a hundred ICMP errors at once, not more", async (t) => {
   const node = setUp(t);
   node.policy.set(5, {});
   node.policy.enforce(A.row, 5, 1);
   for (let i = 0; i < 300; i++) assert.equal(await node.run("from_pod", { sourcePort: 1000 + i }), Drop);
   assert.equal(node.counts()["egress_denied"], 300);
-  // The runs take a while, in which it may be told more.
-  assert.ok(node.told() >= 100 && node.told() < 300, `${node.told()}`);
+  // The runs take a while, in which it may get more.
+  assert.ok(node.icmpErrors() >= 100 && node.icmpErrors() < 300, `${node.icmpErrors()}`);
 });
 
 test("a flow of SCTP has ports, and answers", async (t) => {

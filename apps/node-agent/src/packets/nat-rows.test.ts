@@ -157,7 +157,7 @@ test("nothing is read after the agent's end", async (t) => {
   assert.deepEqual([node.counts.loads, node.clock.waiting], [loads, 0]);
 });
 
-test("programs are told how many of the connects that they moved have no rows any more", async (t) => {
+test("the agent stores for programs how many moved connects have no rows any more", async (t) => {
   const node = setUp(t, { used: 1, flows: 3 });
   const { endpoint } = node;
   await node.roundEnds();
