@@ -9,6 +9,7 @@ import {
   identityKey,
   nodeConfigKey,
   nodeKey,
+  policyRecordKey,
   serviceConfigKey,
   serviceKey,
   sliceKey,
@@ -27,10 +28,19 @@ test("every key is parsed back to its parts", () => {
     [sliceKey(shop, "cart-x7k2p"), Kind.KIND_SLICE],
     [serviceConfigKey(shop), Kind.KIND_SERVICE_CONFIG],
     [nodeConfigKey("east-1"), Kind.KIND_NODE_CONFIG],
+    [policyRecordKey({ resource: "networkpolicies", namespace: "shop", name: "web.1" }), Kind.KIND_POLICY],
+    [policyRecordKey({ resource: "networkpolicies", namespace: "", name: "web" }), Kind.KIND_POLICY],
   ] as const;
   for (const [key, kind] of keys) {
     assert.equal(parseKey(key)?.kind, kind, key);
     assert.equal(kindOfKey(key), kind, key);
+  }
+});
+
+test("a policy is named by its key, with and without a namespace", () => {
+  for (const namespace of ["shop", ""]) {
+    const policy = { resource: "networkpolicies", namespace, name: "web" };
+    assert.deepEqual(parseKey(policyRecordKey(policy)), { kind: Kind.KIND_POLICY, policy });
   }
 });
 
@@ -52,7 +62,13 @@ test("a key that differs from its canonical text is rejected", () => {
     "slices/shop/cart",
     "slices/shop/cart/x/y",
     "slices/shop/../x",
+    "services/-/cart",
+    "slices/shop/-/x",
     "policies/a",
+    "policies/networkpolicies/web",
+    "policies/-/shop/web",
+    "policies/networkpolicies/shop/-",
+    "policies/networkpolicies/--/web",
   ])
     assert.equal(parseKey(key), undefined, key);
 });

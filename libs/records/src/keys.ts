@@ -3,12 +3,14 @@
  *
  *   identities/<number>                nodes/<node>                     endpoints/<ip>
  *   services/<ns>/<name>               slices/<ns>/<service>/<slice>
- *   service-configs/<ns>/<name>        node-configs/<node>
+ *   service-configs/<ns>/<name>        node-configs/<node>              policies/<resource>/<ns>/<name>
  *
+ * "-" is in place of the namespace of a policy that has none.
  * Each key has exactly one valid text: addresses are in canonical form, numbers have no leading zeros.
  */
 import { Kind } from "@isthmus/proto";
 import type { ParsedKey } from "./kinds/index.js";
+import { NO_NAMESPACE } from "./kinds/record-kind.js";
 import { kindOfKey, recordKind } from "./kinds.js";
 
 /** Parses a relative key; undefined when it differs from what the key functions of the kinds produce. */
@@ -19,7 +21,8 @@ export function parseKey(key: string): ParsedKey | undefined {
   let [from, names] = [first, 1];
   // Without splitting, for speed: tens of thousands of keys are parsed.
   for (let slash = key.indexOf("/", from); slash >= 0; slash = key.indexOf("/", from)) {
-    if (!isObjectName(key, from, slash)) return undefined;
+    const mayBeNone = names === 2 && kind.mayLackNamespace === true;
+    if (!isObjectName(key, from, slash) && !(mayBeNone && key.slice(from, slash) === NO_NAMESPACE)) return undefined;
     [from, names] = [slash + 1, names + 1];
   }
   if (names !== kind.names.length || !isObjectName(key, from, key.length)) return undefined;

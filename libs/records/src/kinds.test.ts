@@ -28,7 +28,7 @@ test("an unknown kind has neither segment nor names", () => {
 test("kinds of the local cluster alone are in no store", () => {
   assert.deepEqual(
     KINDS.filter((kind) => !STORE_KINDS.includes(kind)),
-    [Kind.KIND_SERVICE_CONFIG, Kind.KIND_NODE_CONFIG],
+    [Kind.KIND_SERVICE_CONFIG, Kind.KIND_NODE_CONFIG, Kind.KIND_POLICY],
   );
 });
 

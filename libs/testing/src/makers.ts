@@ -1,11 +1,23 @@
 /** Makers of records for tests; options that are not given have working defaults. */
 import { parseAddress, parsePrefix, serviceName, TCP } from "@isthmus/model";
-import { Affinity, Family, Kind, Node, NodeConfig, type Port, Service, ServiceConfig, Slice } from "@isthmus/proto";
+import {
+  Affinity,
+  Family,
+  Kind,
+  Node,
+  NodeConfig,
+  Policy,
+  type Port,
+  Service,
+  ServiceConfig,
+  Slice,
+} from "@isthmus/proto";
 import {
   type HashedRecord,
   hashRecord,
   nodeConfigKey,
   nodeKey,
+  policyRecordKey,
   serviceConfigKey,
   serviceKey,
   sliceKey,
@@ -75,6 +87,19 @@ export function makeNodeConfig(name: string, podCidr: string, serviceCidrs: read
   const config = { name, podCidrs: [PREFIX(podCidr)], serviceCidrs: serviceCidrs.map(PREFIX) };
   const value = NodeConfig.encode(NodeConfig.fromPartial(config)).finish();
   return hashRecord(Kind.KIND_NODE_CONFIG, nodeConfigKey(name), value);
+}
+
+/** Of a NetworkPolicy; `path` is `<namespace>/<name>`, `object` what the API has. */
+export function makePolicy(path: string, object: object, generation = 1): HashedRecord {
+  const [namespace = "", name = ""] = path.split("/");
+  const names = { resource: "networkpolicies", namespace, name };
+  const policy = {
+    ...names,
+    uid: `uid-${path}`,
+    generation: BigInt(generation),
+    object: Buffer.from(JSON.stringify(object)),
+  };
+  return hashRecord(Kind.KIND_POLICY, policyRecordKey(names), Policy.encode(policy).finish());
 }
 
 function PREFIX(text: string): { address: Buffer; length: number } {

@@ -10,6 +10,7 @@ import {
   nodeConfigKey,
   nodeKey,
   parseKey,
+  policyRecordKey,
   serviceConfigKey,
   serviceKey,
   sliceKey,
@@ -29,6 +30,7 @@ test("every key that publishers write fits its kind and no other; an invalid key
     sliceKey(NAME, "cart-x7k2p"),
     serviceConfigKey(NAME),
     nodeConfigKey("n1"),
+    policyRecordKey({ resource: "networkpolicies", namespace: "", name: "web" }),
   ];
   assert.equal(new Set(keys.map(kindOfKey)).size, KINDS.length);
   for (const key of keys) for (const kind of KINDS) assert.equal(hasKeyOf(kind, key), kindOfKey(key) === kind, key);

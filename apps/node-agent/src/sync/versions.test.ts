@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Buckets, Kind, type Mark, PeerState, ToAgent } from "@isthmus/proto";
+import { hashRecord } from "@isthmus/records";
 import { createRecordSource, makeNode, makeService, type RecordSource } from "@isthmus/testing";
 import { reportSource } from "../source-report.js";
 import { createSyncCore, type SyncCore } from "./core.js";
@@ -93,6 +94,27 @@ test("an unknown kind in the mark of a newer server is no difference, and is not
     steps.flatMap(({ buckets, events }) => [...(buckets === undefined ? [] : [buckets]), ...(events ?? [])]),
     [],
   );
+});
+
+test("records of a kind that only the server knows are added, changed and deleted without effect", () => {
+  const rocket = (value: string) => hashRecord(99 as Kind, "rockets/r1", Buffer.from(value));
+  const from = server();
+  from.change([rocket("new")]);
+  const source = createSource({ clusterId: 2, floor: undefined });
+  const steps = feed(source, [
+    ...from.firstSync(1),
+    from.change([rocket("changed"), makeService("a/b")]),
+    from.change([], [rocket("changed")]),
+    from.mark(),
+  ]);
+  assert.deepEqual(new Set(steps.flatMap(({ events = [] }) => events)), new Set(["unknown-kind"]));
+  assert.ok(steps.every(({ buckets }) => buckets === undefined));
+  assert.deepEqual([...source.table.records()].map(({ key }) => key).sort(), [
+    "nodes/n1",
+    "services/a/a",
+    "services/a/b",
+  ]);
+  assert.equal(source.phase, "InSync");
 });
 
 test("an older server ends the exchange of a kind that it does not know without replacing anything", () => {

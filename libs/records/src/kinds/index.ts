@@ -3,6 +3,7 @@ import { ENDPOINT_KIND } from "./endpoint.js";
 import { IDENTITY_KIND } from "./identity.js";
 import { NODE_KIND } from "./node.js";
 import { NODE_CONFIG_KIND } from "./node-config.js";
+import { POLICY_KIND } from "./policy.js";
 import { SERVICE_KIND } from "./service.js";
 import { SERVICE_CONFIG_KIND } from "./service-config.js";
 import { SLICE_KIND } from "./slice.js";
@@ -11,6 +12,7 @@ export * from "./endpoint.js";
 export * from "./identity.js";
 export * from "./node.js";
 export * from "./node-config.js";
+export * from "./policy.js";
 export * from "./service.js";
 export * from "./service-config.js";
 export * from "./slice.js";
@@ -24,6 +26,7 @@ export const RECORD_KINDS = [
   SLICE_KIND,
   SERVICE_CONFIG_KIND,
   NODE_CONFIG_KIND,
+  POLICY_KIND,
 ] as const;
 
 /** The names in a key, by its kind. */

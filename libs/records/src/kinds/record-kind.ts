@@ -9,6 +9,9 @@ import type { OutOfBounds } from "../bounds.js";
 import { hashRecord } from "../hash.js";
 import type { HashedRecord, PeerLimits } from "../types.js";
 
+/** In place of a namespace in the keys of objects that have none; no namespace has this name. */
+export const NO_NAMESPACE = "-";
+
 /** Why a record is refused, with the `detail` of the refusal; undefined: it is not. */
 export type Finding = readonly [RefusalReason, string] | undefined;
 
@@ -32,6 +35,8 @@ export interface KindNames<K extends Kind> {
   readonly segment: string;
   /** What the key names after the segment. */
   readonly names: readonly string[];
+  /** True: the second of its names is `NO_NAMESPACE` for an object of no namespace. Absent: false. */
+  readonly mayLackNamespace?: boolean;
   /** What a record of it says, in one sentence without a full stop. */
   readonly meaning: string;
 }
@@ -95,6 +100,7 @@ export function defineKind<K extends Kind, Key extends KeyOf<K>, Value>(
   const encode = (value: Value): Uint8Array => message.encode(canonical(value)).finish();
   return {
     ...{ kind, segment, names, meaning, exported, parse, encode },
+    mayLackNamespace: described.mayLackNamespace ?? false,
     record: (key, value) => hashRecord(kind, key, encode(value)),
     outOfBounds: (bytes) => (described.exported ? described.bounds(message.decode(bytes)) : undefined),
     judge(key, bytes, limits) {

@@ -26,6 +26,7 @@ export enum Kind {
   /** KIND_SERVICE_CONFIG - Local-only kinds: on the stream of the local cluster, never in the store. */
   KIND_SERVICE_CONFIG = 16,
   KIND_NODE_CONFIG = 17,
+  KIND_POLICY = 18,
   UNRECOGNIZED = -1,
 }
 
@@ -264,6 +265,22 @@ export interface NodeConfig {
   addresses: Buffer[];
   /** of the cluster */
   serviceCidrs: Prefix[];
+}
+
+/** Key policies/<resource>/<ns>/<policy>, "-" for a policy of no namespace; local cluster only: the last generation that was accepted. */
+export interface Policy {
+  /** networkpolicies */
+  resource: string;
+  /** "" for a policy of no namespace */
+  namespace: string;
+  name: string;
+  uid: string;
+  generation: bigint;
+  /**
+   * The object as libs/policy reads it (apiVersion, kind, metadata's name and namespace, spec), as JSON with sorted keys. Agents
+   * parse it themselves, so no codec can prune a field and widen a rule.
+   */
+  object: Buffer;
 }
 
 function createBaseHead(): Head {
@@ -2371,6 +2388,126 @@ export const NodeConfig: MessageFns<NodeConfig> = {
     message.podCidrs = object.podCidrs?.map((e) => Prefix.fromPartial(e)) || [];
     message.addresses = object.addresses?.map((e) => e) || [];
     message.serviceCidrs = object.serviceCidrs?.map((e) => Prefix.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePolicy(): Policy {
+  return { resource: "", namespace: "", name: "", uid: "", generation: 0n, object: Buffer.alloc(0) };
+}
+
+export const Policy: MessageFns<Policy> = {
+  encode(message: Policy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resource !== "") {
+      writer.uint32(10).string(message.resource);
+    }
+    if (message.namespace !== "") {
+      writer.uint32(18).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.uid !== "") {
+      writer.uint32(34).string(message.uid);
+    }
+    if (message.generation !== 0n) {
+      if (BigInt.asIntN(64, message.generation) !== message.generation) {
+        throw new globalThis.Error("value provided for field message.generation of type int64 too large");
+      }
+      writer.uint32(40).int64(message.generation);
+    }
+    if (message.object.length !== 0) {
+      writer.uint32(50).bytes(message.object);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Policy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.resource = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.uid = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.generation = reader.int64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.object = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Policy>): Policy {
+    return Policy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Policy>): Policy {
+    const message = createBasePolicy();
+    message.resource = object.resource ?? "";
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    message.uid = object.uid ?? "";
+    message.generation = (object.generation !== undefined && object.generation !== null)
+      ? BigInt(object.generation)
+      : 0n;
+    message.object = object.object ?? Buffer.alloc(0);
     return message;
   },
 };

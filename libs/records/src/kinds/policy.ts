@@ -1,0 +1,34 @@
+import { Kind, Policy } from "@isthmus/proto";
+import { defineKind, NO_NAMESPACE } from "./record-kind.js";
+
+/** A policy by its object; different resources may have the same names. */
+export interface PolicyName {
+  /** As in the path of the API: `networkpolicies`. */
+  readonly resource: string;
+  /** "" for a policy of no namespace. */
+  readonly namespace: string;
+  /** As in its metadata. */
+  readonly name: string;
+}
+
+/** The object's bytes are canonical already. */
+export const POLICY_KIND = defineKind({
+  kind: Kind.KIND_POLICY,
+  segment: "policies",
+  names: ["resource", "namespace", "policy"],
+  mayLackNamespace: true,
+  exported: false,
+  meaning: "A policy: the last generation of its object that was accepted",
+  parse: (names) => ({ kind: Kind.KIND_POLICY, policy: parsePolicyName(names) }),
+  message: Policy,
+  canonical: (policy: Policy) => policy,
+});
+
+/** Of a policy as this cluster enforces it; never in the store. */
+export const policyRecordKey = ({ resource, namespace, name }: PolicyName): string =>
+  `${POLICY_KIND.segment}/${resource}/${namespace === "" ? NO_NAMESPACE : namespace}/${name}`;
+
+function parsePolicyName(names: string): PolicyName {
+  const [resource = "", namespace = "", name = ""] = names.split("/");
+  return { resource, namespace: namespace === NO_NAMESPACE ? "" : namespace, name };
+}
