@@ -55,7 +55,11 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
   const clock = systemClock;
   const index = createSourceIndex();
   const exported = createSourceIndex();
-  const feeds = createFeeds(podCidrs, { clock, lastGood: createLastGood() });
+  const feeds = createFeeds(podCidrs, {
+    clock,
+    lastGood: createLastGood(),
+    policies: { parse: { cluster }, lastGood: createLastGood() },
+  });
   const records = createLocalRecords(feeds.all);
   const storeId = randomBytes(16);
   let version = 0n;

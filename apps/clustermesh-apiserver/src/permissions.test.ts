@@ -16,6 +16,7 @@ import {
   type KubeService,
   MESH_CLUSTERS,
   type MeshCluster,
+  NETWORK_POLICIES,
   NODES,
   requestToken,
   SERVICES,
@@ -96,6 +97,30 @@ test("writing the MeshCluster, Events and conditions of Services, and the saved 
   await annotate({ "service.cilium.io/global": "true" });
   await until("healed", async () => (await conditions()).length === 0);
   await until("and nothing needs to be kept", async () => Object.keys((await kept())?.data ?? {}).length === 0);
+  assert.deepEqual(
+    lines.filter((line) => line.includes("Forbidden")),
+    [],
+  );
+});
+
+test("Events of policies, and the last accepted one that stays in force, are written too", async () => {
+  const apply = (label: string) =>
+    admin.apply(
+      NETWORK_POLICIES,
+      { metadata: { namespace, name: "web" }, spec: { podSelector: { matchLabels: { [label]: "a" } } } } as KubeObject,
+      { manager: "user", force: true },
+    );
+  const events = () => admin.list<KubeObject & { readonly note?: string }>(EVENTS, { namespace });
+  const says = async (what: RegExp) => (await events()).some(({ note }) => what.test(note ?? ""));
+  await apply("io.cilium.k8s.policy.cluster");
+  await until("the Event", () => says(/^Generation 1 is not accepted.*Nothing of it is in force$/));
+  await apply("app");
+  const metrics = async () => (await fetch(`http://${metricsAddress}/metrics`)).text();
+  await until("it is accepted", async () => /kind="policies"\} 1$/m.test(await metrics()));
+  await apply("io.cilium.k8s.policy.cluster");
+  await until("another Event", () => says(/^Generation 3 is not accepted.*Generation 2 stays in force$/));
+  const kept = () => admin.get<KubeConfigMap>(CONFIG_MAPS, "mesh-last-good-policies", { namespace: "mesh-system" });
+  await until("it is saved", async () => Object.keys((await kept())?.data ?? {}).length === 1);
   assert.deepEqual(
     lines.filter((line) => line.includes("Forbidden")),
     [],

@@ -33,7 +33,7 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
       local.local,
       local.ranges,
       mesh,
-      local.lastGoodWriter,
+      ...local.lastGoodWriters,
       local.healthAddresses,
     ])
       parts.start(part);

@@ -42,6 +42,13 @@ export const SERVICE_CIDRS: Resource = {
   kind: "ServiceCIDR",
   namespaced: false,
 };
+export const NETWORK_POLICIES: Resource = {
+  group: "networking.k8s.io",
+  version: "v1",
+  plural: "networkpolicies",
+  kind: "NetworkPolicy",
+  namespaced: true,
+};
 export const DEPLOYMENTS: Resource = {
   group: "apps",
   version: "v1",

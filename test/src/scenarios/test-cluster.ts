@@ -40,7 +40,11 @@ export interface TestCluster {
 }
 
 export function createTestCluster(nameText: string, idText: string): TestCluster {
-  const modules = { clock: systemClock, lastGood: createLastGood() };
+  const modules = {
+    clock: systemClock,
+    lastGood: createLastGood(),
+    policies: { parse: { cluster: nameText }, lastGood: createLastGood() },
+  };
   const feeds = createFeeds([parsePrefix(`10.1${idText}.0.0/16`)], modules).all;
   const records = createLocalRecords(feeds);
   const objects = new Map<string, KubeObject>();

@@ -4,6 +4,8 @@ import { createEndpointFeed, type EndpointFeed } from "./endpoints/endpoint-feed
 import type { Feed } from "./feed/feed.js";
 import type { LastGood } from "./feed/last-good.js";
 import { createNodeFeed, type NodeFeed } from "./nodes/node-feed.js";
+import { createPolicyFeeds, type PolicyFeeds } from "./policies/policy-feeds.js";
+import type { PolicyTableModules } from "./policies/policy-table.js";
 import type { MeshAnnotations } from "./services/annotations.js";
 import { createServiceFeed, type ServiceFeed } from "./services/service-feed.js";
 
@@ -16,6 +18,8 @@ export interface LocalFeeds {
   readonly endpoints: EndpointFeed;
   /** Has the NODE and NODE_CONFIG records. */
   readonly nodes: NodeFeed;
+  /** Have the POLICY records. */
+  readonly policies: PolicyFeeds;
 }
 
 export interface LocalFeedsModules {
@@ -23,15 +27,18 @@ export interface LocalFeedsModules {
   readonly clock: Clock;
   /** Annotation values by uid of the Service. */
   readonly lastGood: LastGood<MeshAnnotations>;
+  /** For the feeds of policies. */
+  readonly policies: PolicyTableModules;
 }
 
 /** `podCidrs` undefined: not known yet; nothing is published then. */
 export function createFeeds(
   podCidrs: readonly Prefix[] | undefined,
-  { clock, lastGood }: LocalFeedsModules,
+  { clock, lastGood, ...modules }: LocalFeedsModules,
 ): LocalFeeds {
   const services = createServiceFeed(lastGood, podCidrs);
   const endpoints = createEndpointFeed(services.slices);
   const nodes = createNodeFeed(clock, podCidrs);
-  return { all: [services, endpoints, nodes], services, endpoints, nodes };
+  const policies = createPolicyFeeds(modules.policies);
+  return { all: [services, endpoints, nodes, ...policies.all], services, endpoints, nodes, policies };
 }

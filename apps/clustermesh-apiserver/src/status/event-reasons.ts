@@ -11,4 +11,9 @@ export type EventReason =
    * On ConfigMap mesh-system/mesh-config and on the MeshCluster: mesh-config cannot be used, the last good one stays in force. Fix:
    * correct the field that the message names.
    */
-  | "InvalidConfig";
+  | "InvalidConfig"
+  /**
+   * On a policy: its present generation is not accepted, so nothing of it is in force, and the last accepted one stays. Fix: do what
+   * the message says of the field that it names.
+   */
+  | "PolicyNotAccepted";

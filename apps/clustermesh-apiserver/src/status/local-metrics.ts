@@ -2,6 +2,7 @@
 import type { Metrics } from "@isthmus/observe";
 import { KINDS, kindSegment } from "@isthmus/records";
 import type { LocalSource } from "../cluster/local-source.js";
+import type { PolicyFeeds } from "../cluster/policies/policy-feeds.js";
 import type { LocalServices } from "../cluster/services/service-feed.js";
 import { CONDITION_TYPES } from "./service-conditions.js";
 
@@ -12,8 +13,12 @@ function conditionCounts(services: LocalServices): ReadonlyMap<string, number> {
   return counts;
 }
 
-/** Each scrape reads the values anew and goes through all Services. */
-export function watchLocalCluster(metrics: Metrics, own: LocalSource, services: LocalServices): void {
+/** Each scrape reads the values anew and goes through all Services and policies. */
+export function watchLocalCluster(
+  metrics: Metrics,
+  own: LocalSource,
+  { services, policies }: { readonly services: LocalServices; readonly policies: Pick<PolicyFeeds, "known"> },
+): void {
   metrics.gauge("mesh_kube_contact_age_seconds", "Age of the last contact with the Kubernetes API", [], (gauge) =>
     gauge.set(own.exported.kubeAgeMs() / 1000),
   );
@@ -30,6 +35,11 @@ export function watchLocalCluster(metrics: Metrics, own: LocalSource, services: 
     let left = 0;
     for (const { facts } of services.all()) if (facts.otherProxy !== undefined) left++;
     gauge.set(left);
+  });
+  metrics.gauge("mesh_policies_not_accepted", "Policies whose present generation is not accepted", [], (gauge) => {
+    let count = 0;
+    for (const { findings } of policies.known()) if (findings.length > 0) count++;
+    gauge.set(count);
   });
   metrics.gauge(
     "mesh_service_conditions",

@@ -4,9 +4,10 @@ import type { RescueAfter } from "@isthmus/model";
 import { createLastGood } from "../cluster/feed/last-good.js";
 import { createFeeds, type LocalFeeds } from "../cluster/feeds.js";
 import { createHealthAddresses, type HealthAddresses } from "../cluster/health-addresses.js";
-import { createLastGoodWriter, readLastGood } from "../cluster/last-good-store.js";
+import { createLastGoodWriter, LAST_GOOD, readLastGood } from "../cluster/last-good-store.js";
 import { createLocalSource, type LocalSource, type LocalSourceModules } from "../cluster/local-source.js";
 import type { KnownNode } from "../cluster/nodes/node-feed.js";
+import { savedPolicy } from "../cluster/policies/policy-table.js";
 import { savedAnnotations } from "../cluster/services/annotations.js";
 import { createHolderEvents } from "../leader/holder-events.js";
 import { firstEpoch } from "../membership/first-epoch.js";
@@ -39,8 +40,8 @@ export interface LocalCluster {
   readonly agents: AgentRegistry;
   /** Writes the health addresses that agents report; the caller starts it. */
   readonly healthAddresses: HealthAddresses;
-  /** Saves the last good annotation values; the caller starts it. */
-  readonly lastGoodWriter: PeriodicTask;
+  /** Save the last good annotation values, and the last accepted policies; the caller starts them. */
+  readonly lastGoodWriters: readonly PeriodicTask[];
   /** Events and conditions of Services; the caller starts it. */
   readonly serviceStatus: { run(signal: AbortSignal): Promise<void> };
 }
@@ -59,9 +60,14 @@ export async function createLocalCluster(
   );
   const events = createHolderEvents(recorder, { leadership, clock });
   const ranges = createRangesSource({ transport, clock, log: log.child("config"), settings });
-  const saved = await readLastGood({ client, namespace, parse: savedAnnotations }, clock, signal);
-  const lastGood = createLastGood(saved);
-  const feeds = createFeeds(ranges.current.podCidrs, { clock, lastGood });
+  const annotations = { client, namespace, name: LAST_GOOD.annotations, parse: savedAnnotations };
+  const policies = { client, namespace, name: LAST_GOOD.policies, parse: savedPolicy };
+  const lastGood = createLastGood(await readLastGood(annotations, clock, signal));
+  const lastGoodPolicies = createLastGood(await readLastGood(policies, clock, signal));
+  const feeds = createFeeds(ranges.current.podCidrs, {
+    ...{ clock, lastGood },
+    policies: { parse: { cluster }, lastGood: lastGoodPolicies },
+  });
   const { services } = feeds.services;
   const local = createLocalSource(
     { cluster, epoch: await firstEpoch(client, cluster, clock, signal) },
@@ -70,14 +76,17 @@ export async function createLocalCluster(
   readiness.kubernetes = () => local.problem;
   ranges.follow(local.configure);
   followRescueAfter(settings, (rescueAfter) => local.configure({ rescueAfter }));
-  watchLocalCluster(metrics, local, services);
+  watchLocalCluster(metrics, local, { services, policies: feeds.policies });
   const nodes = () => (local.inSync ? feeds.nodes.known : undefined);
   const sources = createSourceSet(local.stream);
   return {
     ...{ recorder, events, ranges, feeds, local, nodes, sources },
     agents: createAgentRegistry(clock, (node) => nodes()?.get(node) !== undefined),
     healthAddresses: createHealthAddresses({ client, nodes: feeds.nodes, clock, log: log.child("nodes") }),
-    lastGoodWriter: createLastGoodWriter(namespace, lastGood, { client, clock, leadership, log: log.child("config") }),
+    lastGoodWriters: [
+      createLastGoodWriter(annotations, lastGood, { client, clock, leadership, log: log.child("config") }),
+      createLastGoodWriter(policies, lastGoodPolicies, { client, clock, leadership, log: log.child("config") }),
+    ],
     serviceStatus: createServiceStatus({
       ...{ sources, services, events, client, clock, leadership },
       log: log.child("status"),

@@ -165,6 +165,7 @@ test("each account has the permissions that it needs and no similar ones", async
   const yes: readonly Parameters<typeof allowed>[] = [
     [api, "watch", "services", "", "shop", ""],
     [api, "watch", "endpointslices", "discovery.k8s.io", "shop", ""],
+    [api, "watch", "networkpolicies", "networking.k8s.io", "shop", ""],
     [api, "create", "events", "events.k8s.io", "shop", ""],
     [api, "patch", "services/status", "", "shop", ""],
     [api, "create", "meshclusters", "mesh.isthmus.io", "", ""],
@@ -173,6 +174,7 @@ test("each account has the permissions that it needs and no similar ones", async
     [api, "watch", "configmaps", "", "mesh-system", "mesh-config"],
     [api, "create", "tokenreviews", "authentication.k8s.io", "", ""],
     [api, "update", "configmaps", "", "mesh-system", "mesh-last-good"],
+    [api, "update", "configmaps", "", "mesh-system", "mesh-last-good-policies"],
     [api, "create", "configmaps", "", "mesh-system", ""],
     [api, "update", "leases", "coordination.k8s.io", "mesh-system", api],
     [api, "create", "leases", "coordination.k8s.io", "mesh-system", ""],
@@ -188,6 +190,7 @@ test("each account has the permissions that it needs and no similar ones", async
     [api, "patch", "services", "", "shop", ""],
     [api, "update", "services/status", "", "shop", ""],
     [api, "get", "pods", "", "shop", ""],
+    [api, "patch", "networkpolicies", "networking.k8s.io", "shop", ""],
     [api, "get", "configmaps", "", "kube-system", ""],
     [api, "update", "configmaps", "", "mesh-system", "mesh-config"],
     [api, "update", "leases", "coordination.k8s.io", "mesh-system", "another"],

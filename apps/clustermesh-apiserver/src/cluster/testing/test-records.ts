@@ -27,7 +27,11 @@ export interface TestChanges {
 }
 
 export function createTestRecords(podCidrs: readonly Prefix[] | undefined): TestRecords {
-  const feeds = createFeeds(podCidrs, { clock: systemClock, lastGood: createLastGood() });
+  const feeds = createFeeds(podCidrs, {
+    clock: systemClock,
+    lastGood: createLastGood(),
+    policies: { parse: { cluster: "east" }, lastGood: createLastGood() },
+  });
   const records = createLocalRecords(feeds.all);
   let changed: readonly ServiceName[] = [];
   feeds.services.services.onChange((services) => {

@@ -1,0 +1,49 @@
+/** A policy object → what is kept of it: its names, and the text that agents parse (pure). */
+import { apiVersion, type KubeObject } from "@isthmus/kube";
+import type { Finding, ParsedPolicy, ParseOptions } from "@isthmus/policy";
+import { canonicalJson } from "./canonical-json.js";
+import type { PolicyResource } from "./policy-resources.js";
+
+/** Bytes of the JSON of one policy; etcd takes objects of 1.5 MiB at most. */
+export const MAX_POLICY_BYTES = 1 << 20;
+
+export interface PolicyFacts {
+  /** Decides the kind of the object, and how it is read. */
+  readonly of: PolicyResource;
+  /** "" for a policy of no namespace. */
+  readonly namespace: string;
+  /** As in its metadata. */
+  readonly name: string;
+  /** Another one after a deletion and a new creation. */
+  readonly uid: string;
+  /** Counts the changes of the spec. */
+  readonly generation: number;
+  /** When the object was created, in whole seconds as the API writes it. */
+  readonly created: string;
+  /** What the parser reads of the object, as canonical JSON; or why the object cannot be kept. */
+  readonly object: string | Finding;
+}
+
+/** Never throws. The same for an object of a list, which names no kind, and of a watch. */
+export function policyFacts(of: PolicyResource, { metadata, ...object }: KubeObject): PolicyFacts {
+  const { name = "", namespace = "", uid = "", generation = 0, creationTimestamp: created = "" } = metadata;
+  const { status: _, ...written } = object as Omit<KubeObject, "metadata"> & { readonly status?: unknown };
+  const names = { name, ...(of.resource.namespaced ? { namespace } : {}) };
+  const { resource } = of;
+  const text = canonicalJson({ ...written, apiVersion: apiVersion(resource), kind: resource.kind, metadata: names });
+  return { of, namespace: names.namespace ?? "", name, uid, generation, created, object: bounded(text) };
+}
+
+/** Reads the text that is kept, as agents do. */
+export function parseFacts({ of, object }: PolicyFacts, options: ParseOptions): ParsedPolicy {
+  return typeof object === "string" ? of.parse(JSON.parse(object), options) : { ok: false, findings: [object] };
+}
+
+function bounded(text: string | undefined): string | Finding {
+  if (text === undefined)
+    return { path: "spec", sentence: 'Field "spec" is nested too deeply: remove what no policy has' };
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= MAX_POLICY_BYTES) return text;
+  const sentence = `Field "spec" has ${bytes} bytes, more than ${MAX_POLICY_BYTES}: split it into several policies`;
+  return { path: "spec", sentence };
+}

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { KubeObject } from "@isthmus/kube";
+import { parseNetworkPolicy } from "@isthmus/policy";
+import { Policy } from "@isthmus/proto";
+import { createLastGood } from "../feed/last-good.js";
+import { MAX_POLICY_BYTES, policyFacts } from "./policy-facts.js";
+import { NETWORK_POLICY } from "./policy-resources.js";
+import { type AcceptedPolicy, createPolicyTable, savedPolicy } from "./policy-table.js";
+
+const KEY = "policies/networkpolicies/shop/web";
+const GOOD = { podSelector: { matchLabels: { app: "web" } }, policyTypes: ["Ingress"] };
+/** The API takes it, the parser does not: no pod has this label. */
+const BAD = { podSelector: { matchLabels: { "io.kubernetes.pod.namespace": "shop" } }, policyTypes: ["Ingress"] };
+
+interface Written {
+  readonly name?: string;
+  readonly uid?: string;
+  readonly generation?: number;
+  readonly created?: string;
+}
+
+function facts(spec: unknown, { name = "web", uid = `uid-${name}`, generation = 1, created = "" }: Written = {}) {
+  const metadata = { namespace: "shop", name, uid, generation, creationTimestamp: created, labels: { a: "b" } };
+  return policyFacts(NETWORK_POLICY, { metadata, spec } as KubeObject);
+}
+
+function rig(saved: Readonly<Record<string, Partial<AcceptedPolicy>>> = {}, maxPolicies = 100) {
+  const lastGood = createLastGood<AcceptedPolicy>(saved);
+  const table = createPolicyTable({ parse: { cluster: "east" }, lastGood, maxPolicies });
+  const records = new Map<string, Policy>();
+  const flush = () => {
+    const { local, notes } = table.flush();
+    for (const { key, value } of local.upserts) records.set(key, Policy.decode(value));
+    for (const { key } of local.deletes) records.delete(key);
+    return notes.map(({ note }) => note);
+  };
+  const generations = () => Object.fromEntries([...records].map(([key, { generation }]) => [key, Number(generation)]));
+  return { table, lastGood, records, flush, generations };
+}
+
+/** What is saved when the process ends, as it is read at the next start. */
+function reread({ lastGood }: ReturnType<typeof rig>) {
+  const lines: Record<string, Record<string, unknown>> = JSON.parse(JSON.stringify(lastGood.needed()));
+  return Object.fromEntries(Object.entries(lines).map(([uid, line]) => [uid, savedPolicy(line)]));
+}
+
+test("an accepted policy has a record with the object as the parser reads it", () => {
+  const { table, records, flush } = rig();
+  table.set(facts(GOOD, { generation: 3 }));
+  assert.deepEqual(flush(), []);
+  const policy = records.get(KEY);
+  assert.ok(policy !== undefined);
+  const { object, ...names } = policy;
+  assert.deepEqual(names, {
+    resource: "networkpolicies",
+    namespace: "shop",
+    name: "web",
+    uid: "uid-web",
+    generation: 3n,
+  });
+  assert.equal(
+    object.toString(),
+    '{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy","metadata":{"name":"web","namespace":"shop"},' +
+      '"spec":{"podSelector":{"matchLabels":{"app":"web"}},"policyTypes":["Ingress"]}}',
+  );
+  assert.equal(parseNetworkPolicy(JSON.parse(object.toString()), { cluster: "east" }).ok, true);
+});
+
+test("the object of a list, which names no kind, has the bytes of the one of a watch, in any order of keys", () => {
+  const metadata = { namespace: "shop", name: "web", uid: "u", generation: 1 };
+  const listed = { metadata, spec: GOOD } as KubeObject;
+  const watched = {
+    kind: "NetworkPolicy",
+    spec: { policyTypes: GOOD.policyTypes, podSelector: GOOD.podSelector },
+    status: { conditions: [] },
+    metadata: { ...metadata, managedFields: [] },
+    apiVersion: "networking.k8s.io/v1",
+  } as KubeObject;
+  assert.deepEqual(policyFacts(NETWORK_POLICY, watched), policyFacts(NETWORK_POLICY, listed));
+});
+
+test("a field that this version does not know reaches the parser, which refuses it", () => {
+  const { table, records, flush } = rig();
+  table.set(facts({ ...GOOD, endpoints: ["a"] }));
+  const [note] = flush();
+  assert.match(note ?? "", /^Generation 1 is not accepted: Field "spec.endpoints" is not supported: remove it/);
+  assert.equal(records.size, 0);
+});
+
+test("a generation that is not accepted leaves the last accepted one in force, and is reported once", () => {
+  const { table, generations, flush, lastGood } = rig();
+  table.set(facts(GOOD));
+  flush();
+  table.set(facts(BAD, { generation: 2 }));
+  const [note, ...others] = flush();
+  assert.match(
+    note ?? "",
+    /^Generation 2 is not accepted: Field "spec.podSelector.matchLabels.*" is no label of pods: .*\. Generation 1 stays in force$/,
+  );
+  assert.deepEqual(others, []);
+  assert.deepEqual(generations(), { [KEY]: 1 });
+  table.set(facts(BAD, { generation: 2 }));
+  assert.deepEqual([flush(), generations()], [[], { [KEY]: 1 }]);
+  table.set(facts(GOOD, { generation: 3 }));
+  assert.deepEqual([flush(), generations(), lastGood.needed()], [[], { [KEY]: 3 }, {}]);
+});
+
+test("a policy that was never accepted has no record, and a deleted one is forgotten", () => {
+  const { table, generations, flush, lastGood } = rig();
+  table.set(facts(BAD));
+  assert.match(flush().join(), /Nothing of it is in force$/);
+  assert.deepEqual([generations(), lastGood.needed()], [{}, {}]);
+  table.set(facts(GOOD, { generation: 2 }));
+  flush();
+  table.set(facts(BAD, { generation: 3 }));
+  flush();
+  assert.deepEqual(Object.keys(lastGood.needed()), ["uid-web"]);
+  table.delete(facts(BAD, { generation: 3 }));
+  flush();
+  assert.deepEqual([generations(), lastGood.needed(), [...table.all()]], [{}, {}, []]);
+});
+
+test("an object that is created again under the name inherits nothing", () => {
+  const { table, generations, flush } = rig();
+  table.set(facts(GOOD));
+  flush();
+  table.set(facts(BAD, { uid: "other" }));
+  table.delete(facts(GOOD));
+  assert.match(flush().join(), /Nothing of it is in force$/);
+  assert.deepEqual(generations(), {});
+});
+
+test("after a restart the last accepted generation of a policy that is not accepted stays in force", () => {
+  const before = rig();
+  before.table.set(facts(GOOD));
+  before.table.set(facts(GOOD, { name: "fine" }));
+  before.flush();
+  before.table.set(facts(BAD, { generation: 2 }));
+  before.flush();
+  const after = rig(reread(before));
+  after.table.set(facts(BAD, { generation: 2 }));
+  after.table.set(facts(GOOD, { name: "fine" }));
+  assert.match(after.flush().join(), /Generation 1 stays in force$/);
+  assert.deepEqual(after.records, before.records);
+});
+
+test("saved lines that are of no use change nothing: of objects that are gone, of another form, and not accepted any more", () => {
+  const object = (spec: unknown) => facts(spec).object as string;
+  const { table, generations, flush, lastGood } = rig({
+    gone: { generation: 1, object: object(GOOD) },
+    "uid-web": { generation: 1, object: object(BAD) },
+    "uid-api": savedPolicy({ generation: "1", object: 7 }),
+  });
+  table.set(facts(BAD, { generation: 2 }));
+  table.set(facts(BAD, { name: "api" }));
+  assert.equal(flush().filter((note) => note.endsWith("Nothing of it is in force")).length, 2);
+  assert.deepEqual(generations(), {});
+  assert.ok(!("gone" in lastGood.needed()));
+});
+
+test("a policy of more bytes than a record may have, or nested too deeply, is not accepted and not cut", () => {
+  const { table, generations, flush } = rig();
+  const values = (count: number) => ({
+    podSelector: { matchExpressions: [{ key: "a", operator: "In", values: Array(count).fill("v".repeat(63)) }] },
+  });
+  table.set(facts(values(Math.ceil(MAX_POLICY_BYTES / 66))));
+  let deep: unknown = {};
+  for (let i = 0; i < 100_000; i++) deep = { deep };
+  table.set(facts({ ...GOOD, deep }, { name: "deep" }));
+  const notes = flush();
+  assert.match(notes[0] ?? "", /Field "spec" has \d+ bytes, more than 1048576: split it/);
+  assert.match(notes[1] ?? "", /nested too deeply/);
+  assert.deepEqual(generations(), {});
+});
+
+test("when there are too many policies the oldest are accepted, in whatever order they come", () => {
+  const day = (name: string, created: string) => facts(GOOD, { name, created: `2026-01-0${created}T00:00:00Z` });
+  const all = [day("a", "3"), day("b", "1"), day("c", "2")];
+  for (const order of [all, [...all].reverse()]) {
+    const { table, records, flush } = rig({}, 2);
+    for (const each of order) {
+      table.set(each);
+      flush();
+    }
+    // The youngest was accepted when it came first: what is in force stays.
+    const names = [...records.values()].map(({ name }) => name).sort();
+    const wasFirst = order[0]?.name === "a";
+    assert.deepEqual(names, wasFirst ? ["a", "b", "c"] : ["b", "c"]);
+    const restarted = rig({}, 2);
+    for (const each of order) restarted.table.set(each);
+    assert.match(
+      restarted.flush().join(),
+      /more than 2 policies, and this is one of the youngest.*Nothing of it is in force/,
+    );
+    assert.deepEqual([...restarted.records.values()].map(({ name }) => name).sort(), ["b", "c"]);
+    restarted.table.delete(day("b", "1"));
+    assert.deepEqual(restarted.flush(), []);
+    assert.deepEqual([...restarted.records.values()].map(({ name }) => name).sort(), ["a", "c"]);
+  }
+});

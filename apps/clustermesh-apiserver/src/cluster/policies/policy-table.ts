@@ -1,0 +1,201 @@
+/**
+ * Keeps the policies of all kinds, decides which generation of each is in force, and makes their records (pure; work proportional
+ * to the change).
+ *
+ * In: policy objects that were added, changed or deleted, in any order. Out of `flush`: the records that changed since the last
+ * flush, and an Event for each policy whose present generation is newly not accepted. A generation that is not accepted leaves
+ * the last accepted one in force, so what opens or closes for a pod changes only by a policy that is accepted whole.
+ */
+import type { ReportedEvent } from "@isthmus/kube";
+import type { Finding, ParseOptions } from "@isthmus/policy";
+import { type HashedRecord, POLICY_KIND, policyRecordKey } from "@isthmus/records";
+import type { SavedLastGood } from "../feed/last-good.js";
+import { createRecordDiff, type RecordChange } from "../feed/record-diff.js";
+import { type PolicyFacts, parseFacts } from "./policy-facts.js";
+
+/** Policies of all kinds in one cluster; more are not accepted, the youngest first. */
+export const MAX_POLICIES = 10_000;
+
+/** The generation of a policy that is in force. */
+export interface AcceptedPolicy {
+  /** Of the object when it had this content. */
+  readonly generation: number;
+  /** Canonical JSON. */
+  readonly object: string;
+}
+
+export interface KnownPolicy {
+  /** As of the last flush. */
+  readonly facts: PolicyFacts;
+  /** Undefined: nothing of it is in force. */
+  readonly accepted: AcceptedPolicy | undefined;
+  /** Why the present generation is not accepted; empty when it is. */
+  readonly findings: readonly Finding[];
+}
+
+export interface PolicyTableModules {
+  /** What policies are read for. */
+  readonly parse: ParseOptions;
+  /** Accepted generations by uid of the object, of which those that are needed outlive the process. */
+  readonly lastGood: SavedLastGood<AcceptedPolicy>;
+  /** `MAX_POLICIES` unless given. */
+  readonly maxPolicies?: number;
+}
+
+export interface PolicyTableFlush {
+  /** For this cluster's agents. */
+  readonly local: RecordChange;
+  /** One for each generation that is newly not accepted. */
+  readonly notes: readonly ReportedEvent[];
+}
+
+export interface PolicyTable {
+  /** A new object, or another state of one. */
+  set(facts: PolicyFacts): void;
+  /** Only when the uid is the known one: the object may have been recreated under the name. */
+  delete(facts: PolicyFacts): void;
+  /** As of the last flush, in no order. */
+  all(): Iterable<KnownPolicy>;
+  /** The first one follows the lists of all resources: what was saved of objects that are gone by then is forgotten. */
+  flush(): PolicyTableFlush;
+}
+
+/** The usable part of a saved line. */
+export function savedPolicy({ generation, object }: Readonly<Record<string, unknown>>): Partial<AcceptedPolicy> {
+  return typeof generation === "number" && typeof object === "string" ? { generation, object } : {};
+}
+
+interface Entry {
+  readonly facts: PolicyFacts;
+  /** As of the last flush. */
+  known: KnownPolicy | undefined;
+}
+
+/** Empty; accepted generations of an earlier process are in `lastGood`. */
+export function createPolicyTable({ parse, lastGood, maxPolicies = MAX_POLICIES }: PolicyTableModules): PolicyTable {
+  const entries = new Map<string, Entry>();
+  const dirty = new Set<string>();
+  const records = createRecordDiff();
+  /** Keys of those that are too many. */
+  let surplus: ReadonlySet<string> = new Set();
+  let isFirst = true;
+
+  function judge(key: string, { facts }: Entry): KnownPolicy {
+    const parsed = surplus.has(key)
+      ? { ok: false as const, findings: [TOO_MANY(maxPolicies)] }
+      : parseFacts(facts, parse);
+    const { generation, object, uid } = facts;
+    if (parsed.ok && typeof object === "string") {
+      lastGood.set(uid, { generation, object }, false);
+      return { facts, accepted: { generation, object }, findings: [] };
+    }
+    const accepted = lastAccepted(facts);
+    if (accepted !== undefined) lastGood.set(uid, accepted, true);
+    return { facts, accepted, findings: parsed.ok ? [] : parsed.findings };
+  }
+
+  /** What was saved is parsed again: this version may read it more strictly than the one that saved it. */
+  function lastAccepted(facts: PolicyFacts): AcceptedPolicy | undefined {
+    const { generation, object } = lastGood.get(facts.uid) ?? {};
+    if (generation === undefined || object === undefined) return undefined;
+    return parseFacts({ ...facts, object }, parse).ok ? { generation, object } : undefined;
+  }
+
+  function flushOne(key: string, notes: ReportedEvent[]): void {
+    const entry = entries.get(key);
+    if (entry === undefined) {
+      records.set(key, []);
+      return;
+    }
+    const known = judge(key, entry);
+    const note = eventOf(known);
+    if (note !== undefined && note.note !== (entry.known && eventOf(entry.known)?.note)) notes.push(note);
+    entry.known = known;
+    records.set(key, known.accepted === undefined ? [] : [policyRecord(known.facts, known.accepted)]);
+  }
+
+  /** Older policies are accepted first, so a new one never displaces another. */
+  function updateSurplus(): void {
+    if (entries.size <= maxPolicies && surplus.size === 0) return;
+    const age = ([key, { facts }]: [string, Entry]) => `${facts.created} ${facts.uid} ${key}`;
+    const byAge = [...entries].sort((a, b) => (age(a) < age(b) ? -1 : 1)).map(([key]) => key);
+    const now = new Set(byAge.slice(maxPolicies));
+    for (const key of [...now, ...surplus]) if (now.has(key) !== surplus.has(key)) dirty.add(key);
+    surplus = now;
+  }
+
+  function forgetUnknown(): void {
+    const uids = new Set([...entries.values()].map(({ facts }) => facts.uid));
+    for (const uid of Object.keys(lastGood.needed())) if (!uids.has(uid)) lastGood.delete(uid);
+    isFirst = false;
+  }
+
+  return {
+    set(facts) {
+      const key = policyRecordKey(nameOf(facts));
+      const before = entries.get(key);
+      const known = before?.facts.uid === facts.uid ? before.known : undefined;
+      if (before !== undefined && before.facts.uid !== facts.uid) lastGood.delete(before.facts.uid);
+      entries.set(key, { facts, known });
+      dirty.add(key);
+    },
+    delete(facts) {
+      lastGood.delete(facts.uid);
+      const key = policyRecordKey(nameOf(facts));
+      if (entries.get(key)?.facts.uid !== facts.uid) return;
+      entries.delete(key);
+      dirty.add(key);
+    },
+    *all() {
+      for (const { known } of entries.values()) if (known !== undefined) yield known;
+    },
+    flush() {
+      const notes: ReportedEvent[] = [];
+      if (isFirst) forgetUnknown();
+      updateSurplus();
+      for (const key of dirty) flushOne(key, notes);
+      dirty.clear();
+      return { local: records.take(), notes };
+    },
+  };
+}
+
+const TOO_MANY = (most: number): Finding => ({
+  path: "",
+  sentence: `The cluster has more than ${most} policies, and this is one of the youngest: delete some, or merge them`,
+});
+
+function nameOf({ of, namespace, name }: PolicyFacts) {
+  return { resource: of.resource.plural, namespace, name };
+}
+
+function policyRecord(facts: PolicyFacts, { generation, object }: AcceptedPolicy): HashedRecord {
+  const name = nameOf(facts);
+  return POLICY_KIND.record(policyRecordKey(name), {
+    ...name,
+    uid: facts.uid,
+    generation: BigInt(generation),
+    object: Buffer.from(object),
+  });
+}
+
+/** Undefined for a policy that is accepted. */
+function eventOf({ facts, accepted, findings }: KnownPolicy): ReportedEvent | undefined {
+  const [first] = findings;
+  if (first === undefined) return undefined;
+  const { of, namespace, name, uid, generation } = facts;
+  const more = findings.length === 1 ? "" : ` (and ${findings.length - 1} more)`;
+  const stays =
+    accepted === undefined ? "Nothing of it is in force" : `Generation ${accepted.generation} stays in force`;
+  const note = `Generation ${generation} is not accepted: ${first.sentence}${more}. ${stays}`;
+  const names = { name, ...(namespace === "" ? {} : { namespace }) };
+  return {
+    resource: of.resource,
+    ...names,
+    uid,
+    type: "Warning",
+    reason: "PolicyNotAccepted",
+    action: "Validate",
+    note,
+  };
+}
