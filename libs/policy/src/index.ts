@@ -1,5 +1,14 @@
+export {
+  CLUSTER_LABEL,
+  isReservedKey,
+  type Labels,
+  NAMESPACE_LABEL,
+  NAMESPACE_LABELS,
+  type PodFacts,
+  podIdentityLabels,
+  SERVICE_ACCOUNT_LABEL,
+} from "@isthmus/identity";
 export * from "./model/address-block.js";
-export * from "./model/labels.js";
 export * from "./model/policy.js";
 export * from "./model/selector.js";
 export type { CidrGroups } from "./parse/cilium-cidr-set.js";

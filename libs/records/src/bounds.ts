@@ -27,8 +27,10 @@ export const BOUNDS = {
   clusterName: 32,
   /** Values of labels: zones, regions, zones of hints. */
   labelValue: 63,
-  /** Keys of labels: a DNS subdomain, a slash, a name. */
-  labelKey: 317,
+  /** Keys of an identity's labels: a DNS subdomain, a slash, a name, behind the prefix of a namespace's labels. */
+  labelKey: 348,
+  /** Values of an identity's labels: a label's value has 63 characters, the name of a service account 253. */
+  identityLabelValue: 253,
   /** Kubernetes uids have 36 characters. */
   uid: 128,
   /** A publisher's instance name, epoch and capability names. */

@@ -71,8 +71,12 @@ const cases: readonly (readonly [(n: number) => readonly [string, Uint8Array], n
   [(n) => endpoint({ podUid: long(n) }), BOUNDS.uid, "pod uid of 129 characters is more than 128"],
   [(n) => endpoint({ ports: many(n, { name: "", port: 1, protocol: 6 }) }), BOUNDS.ports, "1001 ports are more than"],
   [(n) => labels(many(n, { key: "k", value: "v" })), BOUNDS.labels, "257 labels are more than 256"],
-  [(n) => labels([{ key: long(n), value: "" }]), BOUNDS.labelKey, "label key of 318 characters is more than 317"],
-  [(n) => labels([{ key: "k", value: long(n) }]), BOUNDS.labelValue, "label value of 64 characters is more than 63"],
+  [(n) => labels([{ key: long(n), value: "" }]), BOUNDS.labelKey, "label key of 349 characters is more than 348"],
+  [
+    (n) => labels([{ key: "k", value: long(n) }]),
+    BOUNDS.identityLabelValue,
+    "label value of 254 characters is more than 253",
+  ],
 ];
 
 test("each number, text and list is accepted at its bound and refused above it with its name", () => {

@@ -2,7 +2,7 @@
  * Selectors over labels, with the meaning of Kubernetes: all requirements must hold; `NotIn` holds for a key that is absent, too;
  * no requirement at all matches everything.
  */
-import type { Labels } from "./labels.js";
+import type { Labels } from "@isthmus/identity";
 
 export type Requirement =
   | { readonly key: string; readonly operator: "In" | "NotIn"; readonly values: readonly string[] }

@@ -1,6 +1,6 @@
 /** Entities of Cilium policies, as selectors of the labels that reserved identities and pods have. */
 import type { ReservedName } from "@isthmus/identity";
-import { CLUSTER_LABEL } from "../model/labels.js";
+import { CLUSTER_LABEL } from "@isthmus/identity";
 import { createSelector, type Selector } from "../model/selector.js";
 import { type Reader, readChoice, readList } from "./findings.js";
 

@@ -39,6 +39,11 @@ const REFUSED: readonly (readonly [spec: unknown, path: string, sentence: RegExp
     "spec.endpointSelector.matchLabels.container:a",
     /must be a label of source k8s, any or reserved/,
   ],
+  [
+    { endpointSelector: { matchLabels: { "k8s:pod-template-hash": "5d4f" } }, ingress: [{}] },
+    "spec.endpointSelector.matchLabels.k8s:pod-template-hash",
+    /must be another label than "pod-template-hash", which is no part of identities/,
+  ],
   [rule({ fromRequires: [{}] }), "spec.ingress[0].fromRequires", /is not supported/],
   [rule({ fromNodes: [{}] }), "spec.ingress[0].fromNodes", /is not supported/],
   [rule({ fromGroups: [{}] }), "spec.ingress[0].fromGroups", /is not supported/],

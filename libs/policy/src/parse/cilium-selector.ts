@@ -4,11 +4,11 @@
  * A key may begin with `k8s:` or `any:`, which add nothing here, or with `reserved:`. A selector that asks for no namespace means
  * that of the policy; in a clusterwide one any namespace, so pods only. One that asks for no cluster means the local one.
  */
-import { CLUSTER_LABEL, NAMESPACE_LABEL, NAMESPACE_LABELS } from "../model/labels.js";
+import { CLUSTER_LABEL, NAMESPACE_LABEL, NAMESPACE_LABELS } from "@isthmus/identity";
 import { createSelector, type Requirement, type Selector, selects } from "../model/selector.js";
 import type { CidrGroups } from "./cilium-cidr-set.js";
 import { describe, type Reader } from "./findings.js";
-import { checkLabelKey, readLabelSelector } from "./label-selector.js";
+import { checkLabelKey, checkSelectable, readLabelSelector } from "./label-selector.js";
 
 /** What selectors of one policy mean where they do not say it. */
 export interface CiliumScope {
@@ -63,6 +63,7 @@ function labelKey(reader: Reader, written: string, path: string): string {
   const colon = written.indexOf(":");
   const [source, key] = [written.slice(0, Math.max(colon, 0)), written.slice(colon + 1)];
   checkLabelKey(reader, key, path);
+  checkSelectable(reader, key, path);
   if (!["", "k8s", "any", "reserved"].includes(source))
     reader.refuse(path, `must be a label of source k8s, any or reserved, not ${describe(source)}`);
   return source === "reserved" ? `reserved:${key}` : key;

@@ -1,4 +1,5 @@
 /** Reads a LabelSelector of the API into requirements, with the checks that the API server makes. */
+import { isExcludedLabel } from "@isthmus/identity";
 import type { Requirement } from "../model/selector.js";
 import {
   describe,
@@ -66,6 +67,15 @@ function readValue(reader: Reader, value: unknown, path: string): string {
 export function checkLabelKey(reader: Reader, key: string, path: string): void {
   if (!isLabelKey(key))
     reader.refuse(path, `must be a label key such as "app" or "example.com/app", not ${describe(key)}`);
+}
+
+/** Refuses a key of pod labels that identities are made without: it would select nobody. */
+export function checkSelectable(reader: Reader, key: string, path: string): void {
+  if (isExcludedLabel(key))
+    reader.refuse(
+      path,
+      `must be another label than ${describe(key)}, which is no part of identities because it changes with each pod or rollout`,
+    );
 }
 
 const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;

@@ -1,5 +1,5 @@
 /** What one policy may cost; the API server has no limit but the size of an object. */
-import { CLUSTER_LABEL } from "../model/labels.js";
+import { CLUSTER_LABEL } from "@isthmus/identity";
 import type { Peer, Policy, PolicyRule } from "../model/policy.js";
 import type { Selector } from "../model/selector.js";
 import type { Reader } from "./findings.js";

@@ -34,6 +34,11 @@ const REFUSED: readonly (readonly [spec: unknown, path: string, sentence: RegExp
     /is no label of pods/,
   ],
   [
+    { podSelector: { matchExpressions: [{ key: "statefulset.kubernetes.io/pod-name", operator: "Exists" }] } },
+    "spec.podSelector.matchExpressions[0].key",
+    /must be another label than "statefulset\.kubernetes\.io\/pod-name", which is no part of identities/,
+  ],
+  [
     { podSelector: { matchExpressions: [{ key: "a", operator: "Is", values: ["b"] }] } },
     "spec.podSelector.matchExpressions[0].operator",
     /must be one of In, NotIn, Exists, DoesNotExist, not "Is"/,

@@ -4,12 +4,12 @@
  * In: the object as the API has it. Out: the policy, or findings that name each field that is unknown or malformed; a policy is
  * accepted whole or not at all. Its subjects and its peers are pods of the local cluster: NetworkPolicy knows no other.
  */
-import { CLUSTER_LABEL, isReservedKey, NAMESPACE_LABEL, NAMESPACE_LABELS } from "../model/labels.js";
+import { CLUSTER_LABEL, isReservedKey, NAMESPACE_LABEL, NAMESPACE_LABELS } from "@isthmus/identity";
 import type { Direction, Peer, Policy, PolicyRule } from "../model/policy.js";
 import { createSelector, type Requirement } from "../model/selector.js";
 import { isAbsent, joinPath, type Reader, readChoice, readList, readObject } from "./findings.js";
 import { readIpBlock } from "./ip-block.js";
-import { checkLabelKey, type KeyMapper, readLabelSelector } from "./label-selector.js";
+import { checkLabelKey, checkSelectable, type KeyMapper, readLabelSelector } from "./label-selector.js";
 import { readMetadata } from "./metadata.js";
 import { readPorts } from "./network-policy-ports.js";
 import { checkKind, type ParsedPolicy, type ParseOptions, parseWhole } from "./parsed-policy.js";
@@ -112,6 +112,7 @@ function readNamespaces(reader: Reader, value: unknown, path: string): Requireme
 function podKey(reader: Reader): KeyMapper {
   return (key, path) => {
     checkLabelKey(reader, key, path);
+    checkSelectable(reader, key, path);
     if (isReservedKey(key))
       reader.refuse(
         path,

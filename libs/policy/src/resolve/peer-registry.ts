@@ -4,9 +4,8 @@
  * Changes are noted and take effect in `settle`, all at once: a new peer is compared with the identities, a new identity with the
  * peers, and what did not change with nothing.
  */
-import type { IdentityNumber } from "@isthmus/identity";
+import type { IdentityNumber, Labels } from "@isthmus/identity";
 import { formatPrefix, type Prefix } from "@isthmus/model";
-import type { Labels } from "../model/labels.js";
 import { type NamedPort, type Peer, peerText } from "../model/policy.js";
 import { createPeerIndex } from "../select/peer-index.js";
 import { createPortNames, type PortNames } from "./named-ports.js";

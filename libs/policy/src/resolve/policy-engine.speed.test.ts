@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { cpuUsage } from "node:process";
 import { type TestContext, test } from "node:test";
-import { podIdentityLabels } from "../model/labels.js";
+import { podIdentityLabels } from "@isthmus/identity";
 import type { Policy } from "../model/policy.js";
 import { MAX_RULES } from "../parse/limits.js";
 import type { TestSpec } from "../testing/mesh.js";

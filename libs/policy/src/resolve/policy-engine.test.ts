@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { IdentityNumber } from "@isthmus/identity";
+import { podIdentityLabels } from "@isthmus/identity";
 import { parsePrefix } from "@isthmus/model";
-import { podIdentityLabels } from "../model/labels.js";
 import type { NamedPort } from "../model/policy.js";
 import type { TestSpec } from "../testing/mesh.js";
 import { acceptedPolicy, localNumber } from "../testing/node.js";

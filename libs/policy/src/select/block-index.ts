@@ -1,7 +1,8 @@
 /** Finds the address blocks that select a prefix: one look-up for each length that some block has. */
+
+import type { Labels } from "@isthmus/identity";
 import type { Prefix } from "@isthmus/model";
 import { blockSelects, maskedKey } from "../model/address-block.js";
-import type { Labels } from "../model/labels.js";
 import { type BlockPeer, peerText } from "../model/policy.js";
 import { selects } from "../model/selector.js";
 

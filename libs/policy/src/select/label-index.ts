@@ -5,7 +5,7 @@
  * `Exists` key. Of several `In` it takes the key for which selectors have the most values, since the fewest label sets have just
  * this one: a label that all have costs nothing. Those with neither are asked every time.
  */
-import type { Labels } from "../model/labels.js";
+import type { Labels } from "@isthmus/identity";
 import { type Requirement, type Selector, selects } from "../model/selector.js";
 
 interface Entry<T> {

@@ -1,6 +1,7 @@
 /** Finds the peers, selectors and address blocks alike, that match an identity. */
+
+import type { Labels } from "@isthmus/identity";
 import type { Prefix } from "@isthmus/model";
-import type { Labels } from "../model/labels.js";
 import type { Peer } from "../model/policy.js";
 import { createBlockIndex } from "./block-index.js";
 import { createLabelIndex } from "./label-index.js";

@@ -2,9 +2,8 @@
  * Does for tests what a node's agent does around the engine: gives numbers to label sets and prefixes, and knows the identity of
  * an address as the maps do, by the longest prefix over 16 bytes.
  */
-import { type IdentityNumber, identityNumber } from "@isthmus/identity";
+import { type IdentityNumber, identityNumber, type Labels, podIdentityLabels } from "@isthmus/identity";
 import { parseClusterId, parsePrefix } from "@isthmus/model";
-import { type Labels, podIdentityLabels } from "../model/labels.js";
 import type { NamedPort, Policy } from "../model/policy.js";
 import { parseCiliumClusterwideNetworkPolicy, parseCiliumNetworkPolicy } from "../parse/cilium-policy.js";
 import { parseNetworkPolicy } from "../parse/network-policy.js";

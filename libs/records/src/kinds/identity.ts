@@ -21,7 +21,7 @@ export const IDENTITY_KIND = defineKind({
       labels,
       BOUNDS.labels,
       ({ key, value }) =>
-        checkText("label key", key, BOUNDS.labelKey) ?? checkText("label value", value, BOUNDS.labelValue),
+        checkText("label key", key, BOUNDS.labelKey) ?? checkText("label value", value, BOUNDS.identityLabelValue),
     ),
   check: ({ identity }, _, limits) => checkIdentity(identity, limits),
 });
