@@ -2,13 +2,14 @@
 import type { Mesh } from "../membership/mesh.js";
 import type { Parts } from "../process/parts.js";
 import { startAdminServer } from "../serve/admin/admin-server.js";
-import { appliedServices } from "../serve/admin/applied-services.js";
+import { type AppliedRecords, appliedPolicies, appliedServices } from "../serve/admin/applied-records.js";
 import { listAgents } from "../serve/agents/agent-roll.js";
 import { type AgentQueries, createAgentQueries } from "../serve/agents/agent-queries.js";
 import { createStreamHub, type StreamHub } from "../serve/agents/stream-hub.js";
 import { startStreamServer } from "../serve/agents/stream-server.js";
 import { reportCertificates, watchCertificates } from "../serve/grpc/certificates.js";
 import { createHostPortEvents } from "../status/host-port-events.js";
+import { policyReports } from "../status/policy-reports.js";
 import { servicesWithoutClusterIp } from "../status/services-without-cluster-ip.js";
 import type { Base } from "./base.js";
 import type { LocalCluster } from "./local-cluster.js";
@@ -70,19 +71,28 @@ export async function serveAdmin(
     ...{ store: mesh.storeCertificate, "store-ca": mesh.storeCa },
   });
   watchCertificates(metrics, certificates);
+  /** Undefined until Nodes have been read. */
+  const nodesOf = () => {
+    const roll = listAgents(agents.reports(), nodes(), clock.now());
+    return roll.nodes.known ? roll.agents : undefined;
+  };
+  /** A node whose agent enforces no policies counts for none. */
+  const enforced = (): AppliedRecords | undefined =>
+    appliedPolicies({
+      sources: sources.all.filter(({ clusterId }) => clusterId === 0),
+      agents: nodesOf()?.map(({ node, connected }) => ({
+        node,
+        connected: connected && agents.enforcesPolicies(node),
+      })),
+      applied: agents.applied,
+    });
   const server = await startAdminServer(
     { address: args.admin, clusterId: id },
     {
       ...{ auth, tls, log: log.child("admin"), clock, metrics, sources },
       status: () => ({ ...mesh.report(), certificates: reportCertificates(certificates()) }),
-      applied() {
-        const roll = listAgents(agents.reports(), nodes(), clock.now());
-        return appliedServices({
-          sources: sources.all,
-          agents: roll.nodes.known ? roll.agents : undefined,
-          applied: agents.applied,
-        });
-      },
+      applied: () => appliedServices({ sources: sources.all, agents: nodesOf(), applied: agents.applied }),
+      policies: (request) => policyReports(feeds.policies.known(), enforced(), request),
       monitor: {
         queries,
         nodes: () => listAgents(agents.reports(), nodes(), clock.now()).agents,

@@ -13,6 +13,8 @@ import {
   type CheckStoreRequest,
   type CheckStoreResponse,
   type DumpRequest,
+  type ListPoliciesRequest,
+  type ListPoliciesResponse,
   type ListServicesRequest,
   type ListServicesResponse,
   type MapRows,
@@ -33,6 +35,8 @@ export interface AdminApi {
   status(request: StatusRequest): Promise<StatusResponse>;
   /** All frontends of a namespace, "" = of the cluster, as that cluster merges them; 5 s for each server. */
   listServices(request: ListServicesRequest): Promise<ListServicesResponse>;
+  /** All policies of a namespace, "" = of the cluster; 5 s for each server. */
+  listPolicies(request: ListPoliciesRequest): Promise<ListPoliciesResponse>;
   /** Lets the cluster dial endpoints of a store; 15 s for each server, as it waits for dead endpoints. */
   checkStore(request: CheckStoreRequest): Promise<CheckStoreResponse>;
   /**
@@ -157,6 +161,8 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
       ),
     listServices: (request) =>
       ask((client, deadline, done) => client.listServices(request, metadata, { deadline }, done), DEADLINE_MS),
+    listPolicies: (request) =>
+      ask((client, deadline, done) => client.listPolicies(request, metadata, { deadline }, done), DEADLINE_MS),
     checkStore: (request) =>
       ask((client, deadline, done) => client.checkStore(request, metadata, { deadline }, done), CHECK_DEADLINE_MS),
     close() {

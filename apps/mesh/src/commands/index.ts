@@ -7,12 +7,14 @@ import { connect } from "./cluster/connect.js";
 import { status } from "./cluster/status.js";
 import { lab } from "./lab/lab.js";
 import { monitor } from "./monitor/monitor.js";
+import { policyList } from "./policy/list.js";
 import { serviceList } from "./service/list.js";
 
 export const COMMANDS: readonly Command[] = [
   connect,
   status,
   serviceList,
+  policyList,
   monitor,
   bpfDump,
   bpfConntrack,

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { MESH_CLUSTERS, MESH_PEERS, type MeshCluster, type MeshPeer } from "@isthmus/kube";
 import { createStore, provisionStore, type Store } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
-import { CheckStoreResponse, ClusterClaim, ListServicesResponse } from "@isthmus/proto";
+import { CheckStoreResponse, ClusterClaim, ListPoliciesResponse, ListServicesResponse } from "@isthmus/proto";
 import { type Member, startTestCluster, writeContexts } from "../testing/member.js";
 import { type Ran, runForTest } from "../testing/memory-io.js";
 import { writeStoreFile } from "../testing/store-file.js";
@@ -207,6 +207,23 @@ test("the CLI calls the admin API with a token of mesh-cli and prints its answer
     frontends: [{ service: "a/b", address: Buffer.alloc(16), port: 1, protocol: 6, status: "Error: no room" }],
   });
   assert.equal((await mesh("service", "list", "--context", "east", "-o", "json")).code, 1);
+});
+
+test("policies are listed with exit code 1 when one is not accepted, and an empty namespace is reported as such", async () => {
+  const [first] = members();
+  const none = await mesh("policy", "list", "-n", "default");
+  assert.deepEqual([none.code, none.err], [0, 'No policy in namespace "default" of context "east"\n']);
+  const policy = { kind: "NetworkPolicy", namespace: "a", name: "b", generation: 1n, inForce: 1n, nodes: 2 };
+  first.answers.policies = ListPoliciesResponse.fromPartial({ policies: [policy] });
+  const listed = await mesh("policy", "list");
+  assert.equal(listed.code, 0, listed.err);
+  assert.match(listed.out, /NetworkPolicy +a\/b +yes +0\/2 nodes/);
+  first.answers.policies = ListPoliciesResponse.fromPartial({ policies: [{ ...policy, findings: ["Field x"] }] });
+  assert.equal((await mesh("policy", "list", "-o", "json")).code, 1);
+  first.answers.policies = ListPoliciesResponse.fromPartial({});
+  const nope = await mesh("policy", "list", "-n", "nope");
+  assert.equal(nope.code, 1);
+  assert.match(nope.err, /Cannot list policies of namespace "nope"/);
 });
 
 test("a namespace without Services is reported as such; one that does not exist is an error", async () => {

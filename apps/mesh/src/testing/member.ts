@@ -35,6 +35,7 @@ import {
   CheckStoreResponse,
   type DumpRequest,
   type DumpResponse,
+  ListPoliciesResponse,
   ListServicesResponse,
   type MonitorRequest,
   type MonitorResponse,
@@ -51,6 +52,7 @@ export interface Member {
   readonly answers: {
     status: StatusResponse;
     services: ListServicesResponse;
+    policies: ListPoliciesResponse;
     checkStore: CheckStoreResponse;
     /** Written at the start of each stream of events, which then stays open. */
     monitor: (request: MonitorRequest) => readonly MonitorResponse[];
@@ -72,6 +74,7 @@ export async function startTestCluster(name: string, id: number): Promise<Member
     const answers = {
       status: StatusResponse.fromPartial({ cluster: name, clusterId: id }),
       services: ListServicesResponse.fromPartial({}),
+      policies: ListPoliciesResponse.fromPartial({}),
       checkStore: CheckStoreResponse.fromPartial({}),
       monitor: (): readonly MonitorResponse[] => [],
       dump: (): readonly DumpResponse[] => [],
@@ -168,6 +171,7 @@ async function serveAdmin(
     dump,
     status: guarded(() => answers.status),
     listServices: guarded(() => answers.services),
+    listPolicies: guarded(() => answers.policies),
     checkStore: guarded(() => answers.checkStore),
   });
   const credentials = ServerCredentials.createSsl(null, [

@@ -13,9 +13,12 @@ import {
   type CheckStoreResponse,
   type DumpResponse,
   type FrontendReport,
+  type ListPoliciesRequest,
+  type ListPoliciesResponse,
   type ListServicesRequest,
   type ListServicesResponse,
   type MonitorResponse,
+  type PolicyReport,
   type StatusRequest,
   type StatusResponse,
 } from "@isthmus/proto";
@@ -26,7 +29,7 @@ import type { TlsFiles } from "../grpc/tls-files.js";
 import type { AdminAuth, AdminRight } from "./admin-auth.js";
 import { adminError, isAdminError } from "./admin-error.js";
 import { listServices } from "./admin-services.js";
-import type { AppliedServices } from "./applied-services.js";
+import type { AppliedRecords } from "./applied-records.js";
 import { createStoreChecker } from "./check-store.js";
 import { startDump } from "./dump.js";
 import { type MonitorModules, startMonitor } from "./monitor.js";
@@ -65,9 +68,11 @@ export interface AdminServerModules {
   /** Called for each authorized request of the status. */
   readonly status: () => StatusResponse;
   /** On how many nodes each Service is applied; undefined while the nodes are not known. */
-  readonly applied?: () => AppliedServices | undefined;
+  readonly applied?: () => AppliedRecords | undefined;
   /** Absent: `Monitor` and `Dump` are refused, and a status has no figures. */
   readonly monitor?: Pick<MonitorModules, "queries" | "nodes">;
+  /** Policies of this cluster. Absent: there are none. */
+  readonly policies?: (request: ListPoliciesRequest) => readonly PolicyReport[];
   /** Services of this cluster that have no frontend to be merged. */
   readonly withoutClusterIp?: (request: ListServicesRequest) => readonly FrontendReport[];
 }
@@ -193,7 +198,7 @@ export async function startAdminServer(
   const figures = modules.monitor && createNodeFiguresReader({ ...modules.monitor, clock: modules.clock });
   const server = createGrpcServer(MAX_REQUEST_BYTES);
   const { status: ofStatus, listServices: ofServices, checkStore: ofCheck } = AdminService;
-  const { monitor: ofMonitor, dump: ofDump } = AdminService;
+  const { listPolicies: ofPolicies, monitor: ofMonitor, dump: ofDump } = AdminService;
   server.addService(undecoded(FOR_CLI), {
     monitor,
     dump,
@@ -205,6 +210,9 @@ export async function startAdminServer(
     listServices: answer("read", ofServices.requestDeserialize, async (request): Promise<ListServicesResponse> => {
       const merged = await listServices({ sources, log, applied: modules.applied?.() }, options.clusterId, request);
       return { frontends: [...merged, ...(modules.withoutClusterIp?.(request) ?? [])] };
+    }),
+    listPolicies: answer("read", ofPolicies.requestDeserialize, async (request): Promise<ListPoliciesResponse> => {
+      return { policies: [...(modules.policies?.(request) ?? [])] };
     }),
     checkStore: answer("dial", ofCheck.requestDeserialize, async (request): Promise<CheckStoreResponse> => {
       return { endpoints: await stores.check(request) };

@@ -25,7 +25,7 @@ import {
 } from "@isthmus/records";
 import { createFakeSource, createFakeSources } from "../../testing/fake-source.js";
 import { listServices } from "./admin-services.js";
-import { type AgentNode, appliedServices } from "./applied-services.js";
+import { type AgentNode, appliedServices } from "./applied-records.js";
 
 const CART = serviceName("shop", "cart");
 const [READY, SERVES_STILL, GONE] = [3, 6, 0];

@@ -18,7 +18,7 @@ import {
 import { type FrontendStatus, frontendStatus, parseKey } from "@isthmus/records";
 import { nextTurn } from "@isthmus/runtime";
 import type { StreamSources } from "../../ports/stream-source.js";
-import type { AppliedServices } from "./applied-services.js";
+import type { AppliedRecords } from "./applied-records.js";
 
 const KINDS = [Kind.KIND_NODE, Kind.KIND_SERVICE, Kind.KIND_SLICE, Kind.KIND_SERVICE_CONFIG];
 const YIELD_EVERY = 500;
@@ -29,7 +29,7 @@ export interface ServiceListModules {
   /** Gets at most one line per list, about records that cannot be read. */
   readonly log: Logger;
   /** On how many nodes each Service is applied; undefined while the nodes are not known. */
-  readonly applied?: AppliedServices | undefined;
+  readonly applied?: AppliedRecords | undefined;
 }
 
 /** Sorted by Service. `ownId`: id of the local cluster, which is 0 in `sources`. Namespace "": all. */
@@ -77,7 +77,7 @@ function inNamespace(key: string, namespace: string): boolean {
 }
 
 /** One row; without `applied` its state is MERGED, or NO_BACKEND when no tier has a backend that serves. */
-export function report(frontend: MergedFrontend, affinity: Affinity, applied?: AppliedServices): FrontendReport {
+export function report(frontend: MergedFrontend, affinity: Affinity, applied?: AppliedRecords): FrontendReport {
   const active = activeTier(frontend.tiers);
   return {
     service: frontend.service,
@@ -95,7 +95,7 @@ export function report(frontend: MergedFrontend, affinity: Affinity, applied?: A
 }
 
 /** Done when all nodes have applied the Service as it is merged here. */
-function statusOf(service: string, serves: boolean, applied: AppliedServices | undefined): FrontendStatus {
+function statusOf(service: string, serves: boolean, applied: AppliedRecords | undefined): FrontendStatus {
   if (!serves) return frontendStatus(FrontendState.FRONTEND_STATE_NO_BACKEND);
   if (applied === undefined) return frontendStatus(FrontendState.FRONTEND_STATE_MERGED);
   const [appliedNodes, nodes] = [applied.on(service), applied.nodes];

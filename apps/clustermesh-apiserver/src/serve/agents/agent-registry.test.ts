@@ -6,11 +6,12 @@ import { remotePosition } from "@isthmus/records";
 import { createFakeClock } from "@isthmus/testing";
 import { createAgentRegistry } from "./agent-registry.js";
 
+const HELLO = { version: "0", capabilities: [] };
 const at = (revision: bigint, store = 1) => remotePosition(Buffer.alloc(16, store), revision);
 
 function registry(have: Position) {
   const agents = createAgentRegistry(createFakeClock());
-  agents.connected("n1", "0");
+  agents.connected("n1", HELLO);
   agents.setApplied("n1", 2, have);
   return {
     sent: (to: Position) => agents.sent("n1", 2, to),
@@ -51,7 +52,7 @@ test("a node's conditions are kept, bounded and printable, until its next Ack or
   const conditions = () => agents.reports()[0]?.conditions;
   const say = (...said: readonly NodeCondition[]) =>
     agents.acked("n1", Ack.fromPartial({ conditions: said.map((each) => ({ ...each })) }));
-  agents.connected("n1", "0");
+  agents.connected("n1", HELLO);
   say({ type: "PodSourcesChecked", message: "rp_filter is 2" });
   assert.deepEqual(conditions(), [{ type: "PodSourcesChecked", message: "rp_filter is 2" }]);
   say();
@@ -59,6 +60,15 @@ test("a node's conditions are kept, bounded and printable, until its next Ack or
   say(...Array.from({ length: 500 }, () => ({ type: "\x1b[2J".repeat(5000), message: "\n".repeat(5000) })));
   const text = conditions()?.map(({ type, message }) => type + message) ?? [];
   assert.ok(text.length === 8 && text.every((each) => each.length <= 320 && each === printable(each, 320)));
-  agents.connected("n1", "0");
+  agents.connected("n1", HELLO);
   assert.deepEqual(conditions(), []);
+});
+
+test("an agent enforces policies when the Hello of its last stream says so", () => {
+  const agents = createAgentRegistry(createFakeClock());
+  assert.equal(agents.enforcesPolicies("n1"), false);
+  agents.connected("n1", { version: "0", capabilities: ["source-states", "policies"] });
+  assert.equal(agents.enforcesPolicies("n1"), true);
+  agents.connected("n1", HELLO);
+  assert.equal(agents.enforcesPolicies("n1"), false);
 });

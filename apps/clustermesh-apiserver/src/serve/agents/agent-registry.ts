@@ -10,6 +10,7 @@ import {
   AgentPresence,
   type AgentReport,
   type Applied,
+  type Hello,
   type MapFill,
   type NodeCondition,
   type Position,
@@ -19,7 +20,7 @@ import { MAX_CONDITIONS } from "./message-bounds.js";
 
 export interface AgentRegistry {
   /** The node has a new stream: its positions and conditions of before are dropped. */
-  connected(node: string, version: string): void;
+  connected(node: string, hello: Pick<Hello, "version" | "capabilities">): void;
   /** The position of a source in an agent's Hello counts as applied. */
   setApplied(node: string, clusterId: number, have: Position): void;
   /** The node's stream ended; its report is kept for at least 10 minutes. */
@@ -35,6 +36,8 @@ export interface AgentRegistry {
   removedSource(clusterId: number): void;
   /** Position of the source that the node has applied, by its agent's last message. */
   applied(node: string, clusterId: number): Position | undefined;
+  /** The agent of the node says that it enforces the policies that it has applied. */
+  enforcesPolicies(node: string): boolean;
   /** Sorted by node, and by cluster id in each; times in milliseconds as of this call. */
   reports(): readonly AgentReport[];
   /** Number of nodes that have a stream. */
@@ -52,11 +55,15 @@ interface SourceRow {
 interface Row {
   connected: boolean;
   version: string;
+  enforcesPolicies: boolean;
   lastSeen: number;
   readonly sources: Map<number, SourceRow>;
   maps: readonly MapFill[];
   conditions: readonly NodeCondition[];
 }
+
+/** Capability of an agent that enforces the policies up to the position that it acknowledges, in the mode that it runs in. */
+export const POLICIES = "policies";
 
 const FORGET_MS = 600_000;
 /** A longer time means a wrong clock, and would dominate a sum over agents. */
@@ -98,8 +105,13 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
   }
 
   return {
-    connected(node, version) {
-      const now = Object.assign(row(node), { connected: true, version: printable(version, 64), conditions: [] });
+    connected(node, { version, capabilities }) {
+      const now = Object.assign(row(node), {
+        connected: true,
+        version: printable(version, 64),
+        enforcesPolicies: capabilities.includes(POLICIES),
+        conditions: [],
+      });
       now.sources.clear();
       forget();
     },
@@ -140,6 +152,7 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
       for (const { sources } of rows.values()) sources.delete(clusterId);
     },
     applied: (node, clusterId) => rows.get(node)?.sources.get(clusterId)?.applied,
+    enforcesPolicies: (node) => rows.get(node)?.enforcesPolicies === true,
     reports: () =>
       [...rows]
         .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -172,7 +185,8 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
 }
 
 function emptyRow(): Row {
-  return { connected: false, version: "", lastSeen: 0, sources: new Map(), maps: [], conditions: [] };
+  const nothing = { connected: false, version: "", enforcesPolicies: false, lastSeen: 0 };
+  return { ...nothing, sources: new Map(), maps: [], conditions: [] };
 }
 
 /** True when everything that was sent is applied. */

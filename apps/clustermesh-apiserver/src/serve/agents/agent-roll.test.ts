@@ -8,6 +8,7 @@ import { createAgentRegistry } from "./agent-registry.js";
 import { listAgents } from "./agent-roll.js";
 
 const MINUTE = 60_000;
+const HELLO = { version: "0", capabilities: [] };
 
 function cluster() {
   const clock = createFakeClock();
@@ -37,7 +38,7 @@ test("after a restart the agent of a dead node is awaited for half a minute, the
   const { agents, add, advance, said } = cluster();
   add("n1");
   add("n2");
-  agents.connected("n1", "0");
+  agents.connected("n1", HELLO);
   await advance(5000);
   assert.deepEqual(said(), [
     ["n1", "CONNECTED", 0],
@@ -51,11 +52,11 @@ test("a disconnected agent is reported for as long as its Node exists, and no lo
   const { agents, add, remove, advance, said } = cluster();
   add("n1");
   add("n2");
-  for (const node of ["n1", "n2"]) agents.connected(node, "0");
+  for (const node of ["n1", "n2"]) agents.connected(node, HELLO);
   agents.disconnected("n2");
   for (let minutes = 0; minutes < 60; minutes += 2) {
     await advance(2 * MINUTE);
-    agents.connected("n1", "0");
+    agents.connected("n1", HELLO);
   }
   assert.deepEqual(said(), [
     ["n1", "CONNECTED", 0],
@@ -93,7 +94,7 @@ test("Windows and virtual nodes have no agent: they are counted separately and n
 test("before the Nodes are read, only connected agents are reported and the node counts are marked as unknown", () => {
   const clock = createFakeClock();
   const agents = createAgentRegistry(clock);
-  agents.connected("n1", "0");
+  agents.connected("n1", HELLO);
   const { agents: reported, nodes } = listAgents(agents.reports(), undefined, clock.now());
   assert.deepEqual([reported.length, nodes.known], [1, false]);
 });

@@ -118,7 +118,7 @@ export function createStreamHub(options: StreamHubOptions, modules: StreamHubMod
     });
     const agent = { node, stream, handle };
     roster.add(node, agent);
-    agents.connected(node, hello.version);
+    agents.connected(node, hello);
     return handle;
   }
 

@@ -1,0 +1,39 @@
+/** Rows of `mesh policy list`: every policy of this cluster, what of it is in force, and on how many nodes (pure). */
+import type { ListPoliciesRequest, PolicyReport } from "@isthmus/proto";
+import { policyRecordKey } from "@isthmus/records";
+import type { KnownPolicy } from "../cluster/policies/policy-table.js";
+
+/** On how many nodes a policy is enforced, by the key of its record. */
+export interface EnforcedPolicies {
+  /** Number of nodes of the cluster. */
+  readonly nodes: number;
+  /** Number of nodes that enforce the generation in force. */
+  on(key: string): number;
+}
+
+/** Findings of one policy; the first ones say enough. */
+const MAX_FINDINGS = 10;
+
+/** Sorted by kind, namespace and name. `enforced` undefined: the nodes are not known. */
+export function policyReports(
+  policies: Iterable<KnownPolicy>,
+  enforced: EnforcedPolicies | undefined,
+  { namespace }: ListPoliciesRequest,
+): PolicyReport[] {
+  const reports: PolicyReport[] = [];
+  for (const { facts, accepted, findings } of policies) {
+    if (namespace !== "" && facts.namespace !== namespace) continue;
+    const { of, name } = facts;
+    const key = policyRecordKey({ resource: of.resource.plural, namespace: facts.namespace, name });
+    reports.push({
+      ...{ kind: of.resource.kind, namespace: facts.namespace, name },
+      generation: BigInt(facts.generation),
+      inForce: BigInt(accepted?.generation ?? 0),
+      findings: findings.slice(0, MAX_FINDINGS).map(({ sentence }) => sentence),
+      enforcedNodes: accepted === undefined ? 0 : (enforced?.on(key) ?? 0),
+      nodes: enforced?.nodes ?? 0,
+    });
+  }
+  const order = ({ kind, namespace, name }: PolicyReport) => `${kind} ${namespace} ${name}`;
+  return reports.sort((a, b) => (order(a) < order(b) ? -1 : 1));
+}
