@@ -1,9 +1,12 @@
 /**
  * Positions: where a reader is in a source.
  *
- * A position of a remote source is {store id, revision}. One of the local cluster is {epoch id, 8 resource versions};
+ * A position of a remote source is {store id, revision}. One of the local cluster is {epoch id, a resource version per type};
  * those are ordered componentwise, so two of them may be unordered. Positions with different store ids cannot be
  * compared.
+ *
+ * On the wire the first 8 types are `versions` and the others `added`: a reader of the first version refuses more than 8. What it
+ * sends has no `added`, and is compared without.
  */
 import type { Position } from "@isthmus/proto";
 import { asBuffer, sameBytes } from "./hash.js";
@@ -19,18 +22,30 @@ export const VERSION_TYPES = [
   "identities",
   "policies",
   "namespaces",
-  "reserved",
+  "ciliumnetworkpolicies",
+  "ciliumclusterwidenetworkpolicies",
 ] as const;
 export type VersionType = (typeof VERSION_TYPES)[number];
 
+/** Types in `versions`, and the most that `added` may have. */
+export const POSITION_TYPES = { versions: 8, added: 8 } as const;
+
 /** `storeId` has 16 bytes and is not copied; `revision` is etcd's. */
 export function remotePosition(storeId: Uint8Array, revision: bigint): Position {
-  return { storeId: asBuffer(storeId), revision, versions: [] };
+  return { storeId: asBuffer(storeId), revision, versions: [], added: [] };
 }
 
-/** `versions` may have fewer than 8 items; missing ones are 0. */
+/** By index of VERSION_TYPES; missing versions are 0. */
 export function localPosition(epochId: Uint8Array, versions: readonly bigint[]): Position {
-  return { storeId: asBuffer(epochId), revision: 0n, versions: VERSION_TYPES.map((_, i) => versions[i] ?? 0n) };
+  const all = VERSION_TYPES.map((_, i) => versions[i] ?? 0n);
+  const first = POSITION_TYPES.versions;
+  return { storeId: asBuffer(epochId), revision: 0n, versions: all.slice(0, first), added: all.slice(first) };
+}
+
+/** The resource versions of a position of the local cluster, by index of VERSION_TYPES; empty for one of a remote source. */
+export function versionsOf({ versions, added }: Position): readonly bigint[] {
+  if (added.length === 0) return versions;
+  return [...Array.from({ length: POSITION_TYPES.versions }, (_, i) => versions[i] ?? 0n), ...added];
 }
 
 export const STORE_ID_BYTES = 16;
@@ -44,11 +59,15 @@ export function isStoreId(bytes: Uint8Array): boolean {
 export function comparePositions(a: Position, b: Position): PositionOrder {
   if (!sameBytes(a.storeId, b.storeId)) return "other-store";
   let [older, newer] = [a.revision < b.revision, a.revision > b.revision];
-  for (let i = 0; i < Math.max(a.versions.length, b.versions.length); i++) {
-    const [x, y] = [a.versions[i] ?? 0n, b.versions[i] ?? 0n];
-    older ||= x < y;
-    newer ||= x > y;
-  }
+  const compare = (all: readonly bigint[], others: readonly bigint[]): void => {
+    for (let i = 0; i < Math.max(all.length, others.length); i++) {
+      const [x, y] = [all[i] ?? 0n, others[i] ?? 0n];
+      older ||= x < y;
+      newer ||= x > y;
+    }
+  };
+  compare(a.versions, b.versions);
+  if (a.added.length > 0 && b.added.length > 0) compare(a.added, b.added);
   return older ? (newer ? "unordered" : "older") : newer ? "newer" : "equal";
 }
 
@@ -60,10 +79,16 @@ export function isAtMost(a: Position, b: Position): boolean {
 
 /** Componentwise maximum of two positions of the same store. */
 export function joinPositions(a: Position, b: Position): Position {
-  const versions = Array.from({ length: Math.max(a.versions.length, b.versions.length) }, (_, i) =>
-    larger(a.versions[i] ?? 0n, b.versions[i] ?? 0n),
-  );
-  return { storeId: b.storeId, revision: larger(a.revision, b.revision), versions };
+  return {
+    storeId: b.storeId,
+    revision: larger(a.revision, b.revision),
+    versions: largest(a.versions, b.versions),
+    added: largest(a.added, b.added),
+  };
+}
+
+function largest(a: readonly bigint[], b: readonly bigint[]): bigint[] {
+  return Array.from({ length: Math.max(a.length, b.length) }, (_, i) => larger(a[i] ?? 0n, b[i] ?? 0n));
 }
 
 function larger(a: bigint, b: bigint): bigint {
@@ -76,8 +101,9 @@ function larger(a: bigint, b: bigint): bigint {
  */
 export function isPositionOf(clusterId: number, position: Position | undefined): position is Position {
   if (position === undefined) return false;
-  const { storeId, revision, versions } = position;
+  const { storeId, revision, versions, added } = position;
   if (!isStoreId(storeId)) return false;
-  if (clusterId !== 0) return versions.length === 0;
-  return revision === 0n && versions.length > 0 && versions.length <= VERSION_TYPES.length;
+  if (clusterId !== 0) return versions.length === 0 && added.length === 0;
+  const fits = versions.length > 0 && versions.length <= POSITION_TYPES.versions;
+  return revision === 0n && fits && added.length <= POSITION_TYPES.added;
 }

@@ -31,8 +31,8 @@ export function createRecordSource(options: RecordSourceOptions): RecordSource {
 
   const position = (): Position =>
     options.clusterId === 0
-      ? { storeId, revision: 0n, versions: Array.from({ length: 8 }, () => at) }
-      : { storeId, revision: at, versions: [] };
+      ? { storeId, revision: 0n, versions: Array.from({ length: 8 }, () => at), added: [at] }
+      : { storeId, revision: at, versions: [], added: [] };
 
   const batch = (value: Partial<Batch>): ToAgent => ({
     message: {

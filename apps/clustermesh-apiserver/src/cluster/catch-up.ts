@@ -5,7 +5,7 @@
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { Position } from "@isthmus/proto";
-import { sameBytes } from "@isthmus/records";
+import { sameBytes, versionsOf } from "@isthmus/records";
 import { retry } from "@isthmus/runtime";
 import { type FloorClaims, MAX_LOST_REVISIONS } from "./floor-claims.js";
 import type { LocalWatches } from "./local-watches.js";
@@ -56,7 +56,7 @@ export function createCatchUp(modules: CatchUpModules) {
     const have = modules.storeId();
     if (have !== undefined && !sameBytes(have, floor.storeId)) return confirm(signal);
     for (;;) {
-      const beyond = await watches.reach(floor.versions);
+      const beyond = await watches.reach(versionsOf(floor));
       await whenRelisted();
       // This process detected a restore meanwhile: the new epoch is served.
       if (beyond.length === 0 || !sameBytes(modules.storeId() ?? floor.storeId, floor.storeId)) return;

@@ -12,7 +12,7 @@ import {
   type ToServer,
   type Welcome,
 } from "@isthmus/proto";
-import { bucketOf, createRecordTable, hashRecord, KINDS, type RecordTable } from "@isthmus/records";
+import { bucketOf, createRecordTable, hashRecord, KINDS, type RecordTable, versionsOf } from "@isthmus/records";
 
 export interface AgentTls {
   readonly ca: string;
@@ -219,5 +219,5 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
 
 function text(position: Batch["to"]): readonly string[] {
   if (position === undefined) return [];
-  return [position.storeId.toString("hex"), String(position.revision), ...position.versions.map(String)];
+  return [position.storeId.toString("hex"), String(position.revision), ...versionsOf(position).map(String)];
 }

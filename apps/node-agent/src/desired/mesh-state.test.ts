@@ -15,7 +15,7 @@ import { recordsFromKernel, type ServedFrontends } from "./services/records-from
 
 const VIP = parseAddress("10.96.0.10");
 const FRONTEND = frontendName(VIP, 80, TCP);
-const FLOOR = { storeId: Buffer.alloc(16, 1), revision: 1n, versions: [] };
+const FLOOR = { storeId: Buffer.alloc(16, 1), revision: 1n, versions: [], added: [] };
 
 function delta(
   clusterId: number,

@@ -11,7 +11,7 @@ function announce(core: SyncCore, clusterId: number, cluster: string): void {
   core.step({ is: "message", message: { message: { $case: "sourceState", value } } });
 }
 
-const floor = { storeId: STORE, revision: 9n, versions: [] };
+const floor = { storeId: STORE, revision: 9n, versions: [], added: [] };
 
 function hello(effects: readonly SyncEffect[]) {
   const [first] = effects;

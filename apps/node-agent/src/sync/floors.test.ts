@@ -6,12 +6,12 @@ import { createMemoryKernel, Killed } from "@isthmus/testing";
 import { openFloors } from "./floors.js";
 
 const STORE = Buffer.alloc(16, 7);
-const at = (revision: bigint): Position => ({ storeId: STORE, revision, versions: [] });
+const at = (revision: bigint): Position => ({ storeId: STORE, revision, versions: [], added: [] });
 
 test("floors survive the process; that of the local cluster with all its versions", () => {
   const kernel = createMemoryKernel();
   const floors = openFloors(kernel.open().floors);
-  const own: Position = { storeId: STORE, revision: 0n, versions: [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n] };
+  const own: Position = { storeId: STORE, revision: 0n, versions: [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n], added: [9n] };
   floors.write(0, own);
   floors.write(3, at(2n ** 60n));
   const found = openFloors(kernel.open().floors);

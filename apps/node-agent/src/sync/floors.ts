@@ -8,7 +8,7 @@
 import { FloorCopy, FloorRow, makeFloor, validFloor } from "@isthmus/bpf";
 import type { Position } from "@isthmus/proto";
 import type { ArrayPort } from "@isthmus/reconcile";
-import { localPosition, remotePosition } from "@isthmus/records";
+import { localPosition, remotePosition, versionsOf } from "@isthmus/records";
 
 export interface Floors {
   /** By cluster id. */
@@ -56,7 +56,7 @@ export function openFloors(port: ArrayPort): Floors {
 }
 
 function copyOf(position: Position): FloorCopy {
-  const numbers = position.versions.length > 0 ? position.versions : [position.revision];
+  const numbers = position.versions.length > 0 ? versionsOf(position) : [position.revision];
   const store = new Uint8Array(16);
   store.set(position.storeId.subarray(0, 16));
   return makeFloor(store, numbers);

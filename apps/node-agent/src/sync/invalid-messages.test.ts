@@ -165,10 +165,10 @@ test("an impossible position is refused, and does not become a floor", () => {
   const storeId = Buffer.alloc(16, 3);
   const bad: (Position | undefined)[] = [
     undefined,
-    { storeId: Buffer.alloc(0), revision: 9n, versions: [] },
-    { storeId: Buffer.alloc(16), revision: 9n, versions: [] },
-    { storeId: Buffer.alloc(17, 3), revision: 9n, versions: [] },
-    { storeId, revision: 9n, versions: [1n] },
+    { storeId: Buffer.alloc(0), revision: 9n, versions: [], added: [] },
+    { storeId: Buffer.alloc(16), revision: 9n, versions: [], added: [] },
+    { storeId: Buffer.alloc(17, 3), revision: 9n, versions: [], added: [] },
+    { storeId, revision: 9n, versions: [1n], added: [] },
   ];
   for (const to of bad) {
     const { message } = from.change([makeService("a/d")]);
@@ -182,8 +182,9 @@ test("an impossible position is refused, and does not become a floor", () => {
   const own = { clusterId: 0, from: undefined, upserts: [], deletes: [], observedUs: 0n, last: true };
   feed(core, from, [sourceStateMessage(0, "east")]);
   for (const to of [
-    { storeId, revision: 1n, versions: [] },
-    { storeId, revision: 0n, versions: Array.from({ length: 9 }, () => 1n) },
+    { storeId, revision: 1n, versions: [], added: [] },
+    { storeId, revision: 0n, versions: Array.from({ length: 9 }, () => 1n), added: [] },
+    { storeId, revision: 0n, versions: [1n], added: Array.from({ length: 9 }, () => 1n) },
   ]) {
     const took = feed(core, from, [{ message: { $case: "batch", value: { ...own, to } } }]);
     assert.deepEqual(took.counted, ["malformed-position"]);
@@ -242,6 +243,7 @@ test("no message throws, and a healthy server afterwards repairs everything", ()
       storeId: fc.constantFrom(Buffer.alloc(16, 3), Buffer.alloc(16, 7), Buffer.alloc(3), Buffer.alloc(16)),
       revision: fc.bigInt({ min: 0n, max: 4n }),
       versions: fc.array(fc.bigInt({ min: 0n, max: 3n }), { maxLength: 9 }),
+      added: fc.array(fc.bigInt({ min: 0n, max: 3n }), { maxLength: 2 }),
     }),
     { nil: undefined },
   );

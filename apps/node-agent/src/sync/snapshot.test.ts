@@ -10,7 +10,7 @@ import { decodeSnapshot, encodeSnapshot } from "./snapshot.js";
 import { openStateFiles } from "./state-files.js";
 import { readSnapshot, snapshotFile } from "./testing/snapshot-file.js";
 
-const POSITION: Position = { storeId: Buffer.alloc(16, 3), revision: 42n, versions: [] };
+const POSITION: Position = { storeId: Buffer.alloc(16, 3), revision: 42n, versions: [], added: [] };
 const RECORDS = [makeService("a/a"), makeSlice("a/a", { ready: ["10.0.0.1"] })];
 
 test("a snapshot is read back with the records and position that were written", () => {

@@ -164,12 +164,12 @@ test("a position below the floor is refused, and so is a local one that cannot b
   assert.equal(source.phase, "Empty");
 
   const storeId = Buffer.alloc(16, 1);
-  const own = createSource({ clusterId: 0, floor: { storeId, revision: 0n, versions: [5n, 5n] } });
+  const own = createSource({ clusterId: 0, floor: { storeId, revision: 0n, versions: [5n, 5n], added: [] } });
   const batch = (versions: bigint[]) =>
     own.batch({
       clusterId: 0,
       from: undefined,
-      to: { storeId, revision: 0n, versions },
+      to: { storeId, revision: 0n, versions, added: [] },
       upserts: [],
       deletes: [],
       observedUs: 0n,

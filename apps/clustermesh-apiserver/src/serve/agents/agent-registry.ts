@@ -15,7 +15,7 @@ import {
   type NodeCondition,
   type Position,
 } from "@isthmus/proto";
-import { isAtMost } from "@isthmus/records";
+import { isAtMost, versionsOf } from "@isthmus/records";
 import { MAX_CONDITIONS } from "./message-bounds.js";
 
 export interface AgentRegistry {
@@ -198,6 +198,6 @@ function contains(applied: Position | undefined, sent: Position | undefined): bo
 function newest(position: Position | undefined): bigint {
   if (position === undefined) return 0n;
   let max = position.revision;
-  for (const version of position.versions) if (version > max) max = version;
+  for (const version of versionsOf(position)) if (version > max) max = version;
   return max;
 }

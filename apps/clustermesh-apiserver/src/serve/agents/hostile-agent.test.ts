@@ -30,7 +30,12 @@ async function isServed({ own }: ServedStream, agent: TestAgent): Promise<void> 
 }
 
 const huge = 2n ** 64n - 1n;
-const position = (size: number) => ({ storeId: Buffer.alloc(size, 7), revision: huge, versions: [huge, 0n, huge] });
+const position = (size: number) => ({
+  storeId: Buffer.alloc(size, 7),
+  revision: huge,
+  versions: [huge, 0n, huge],
+  added: [],
+});
 const ack = (value: Parameters<typeof Ack.fromPartial>[0]): Message => ({
   $case: "ack",
   value: Ack.fromPartial(value),
@@ -192,7 +197,7 @@ test("an internal error at one agent ends its stream with INTERNAL, is counted a
       return since(have);
     },
   });
-  const floor = { storeId: Buffer.alloc(16, 2), revision: 666n, versions: [] };
+  const floor = { storeId: Buffer.alloc(16, 2), revision: 666n, versions: [], added: [] };
   const bad = await served.agent("n2", { sources: [{ clusterId: 1, floor, have: undefined }] });
   await until("ended", () => bad.error !== undefined);
   assert.equal(bad.error?.code, status.INTERNAL);
@@ -217,7 +222,7 @@ test("an internal error during a change, or later in a catch-up, ends the stream
   await until("ended", () => one.error?.code === status.INTERNAL);
   Object.assign(index, { after: afterSeq });
 
-  const floor = { storeId: Buffer.alloc(16, 2), revision: 10_000n, versions: [] };
+  const floor = { storeId: Buffer.alloc(16, 2), revision: 10_000n, versions: [], added: [] };
   const two = await served.agent("n2", { sources: [{ clusterId: 1, floor, have: undefined }] });
   await until("asked", () => served.east.asked.length === 1);
   Object.assign(index, { since: throws });

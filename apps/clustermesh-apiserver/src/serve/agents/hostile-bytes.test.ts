@@ -31,6 +31,7 @@ const position = (store: number, versions: number): Position => ({
   storeId: Buffer.alloc(store, 7),
   revision: 9n,
   versions: Array.from({ length: versions }, (_, i) => BigInt(i % 100)),
+  added: [],
 });
 const ack = (clusterIds: readonly number[], at: Position) =>
   encode({
@@ -136,8 +137,9 @@ test("a message within the size limit that exceeds a field's bound is refused be
 
 test("the largest Hello and Ack of an agent that follows every possible cluster are accepted", async (t) => {
   const served = await serveStream(t, tls);
-  const most = { storeId: Buffer.alloc(16, 7), revision: 2n ** 64n - 1n, versions: [] };
-  const own = { storeId: Buffer.alloc(16, 7), revision: 0n, versions: Array.from({ length: 8 }, () => 2n ** 64n - 1n) };
+  const most = { storeId: Buffer.alloc(16, 7), revision: 2n ** 64n - 1n, versions: [], added: [] };
+  const versions = Array.from({ length: 8 }, () => 2n ** 64n - 1n);
+  const own = { storeId: Buffer.alloc(16, 7), revision: 0n, versions, added: versions };
   const sources = Array.from({ length: MAX_CLUSTER_ID + 1 }, (_, clusterId) => {
     const at = clusterId === 0 ? own : most;
     return { clusterId, floor: at, have: at };

@@ -6,7 +6,7 @@
  * its length prefix.
  */
 import { MAX_CLUSTER_ID } from "@isthmus/model";
-import { BUCKETS, VERSION_TYPES } from "@isthmus/records";
+import { BUCKETS, POSITION_TYPES } from "@isthmus/records";
 
 /** Maximum number of clusters, the local one (0) included. */
 const CLUSTERS = MAX_CLUSTER_ID + 1;
@@ -15,7 +15,7 @@ const CLUSTERS = MAX_CLUSTER_ID + 1;
  * a tag: 67 bytes. In Ack it has one position, its number, two times and a tag: 58 bytes.
  */
 const SOURCE_BYTES = 72;
-/** Names, the local cluster's eight versions, the fill of 256 maps of at most 83 bytes each, and eight conditions. */
+/** Names, the local cluster's versions, the fill of 256 maps of at most 83 bytes each, and eight conditions. */
 const OTHER_BYTES = 32 << 10;
 export const MAX_MESSAGE_BYTES = CLUSTERS * SOURCE_BYTES + OTHER_BYTES;
 
@@ -43,7 +43,8 @@ const message = (name: string, most: number, fields: Bounds): Bound => ({ name, 
 const POSITION = bounds({
   1: once("store_id", 16),
   2: once("revision", 0),
-  3: { name: "versions", most: VERSION_TYPES.length, bytes: VERSION_TYPES.length * VARINT_BYTES },
+  3: { name: "versions", most: POSITION_TYPES.versions, bytes: POSITION_TYPES.versions * VARINT_BYTES },
+  4: { name: "added", most: POSITION_TYPES.added, bytes: POSITION_TYPES.added * VARINT_BYTES },
 });
 const HELLO = bounds({
   2: once("node", 253),

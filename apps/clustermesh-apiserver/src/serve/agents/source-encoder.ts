@@ -6,7 +6,15 @@
  */
 import { toUint64 } from "@isthmus/model";
 import type { Batch, Kind, KindSum, Position } from "@isthmus/proto";
-import { type HashedRecord, type IndexDelta, isAtMost, KINDS, type SourceIndex, sameBytes } from "@isthmus/records";
+import {
+  type HashedRecord,
+  type IndexDelta,
+  isAtMost,
+  KINDS,
+  type SourceIndex,
+  sameBytes,
+  versionsOf,
+} from "@isthmus/records";
 import { encodeBatch, isPersonal, wireRecord } from "./messages.js";
 
 /** The shared chunks of a first sync at `seq`; the chunk with `last` is encoded for each client. */
@@ -171,5 +179,5 @@ export function createSourceEncoder(clusterId: number, index: SourceIndex): Sour
 /** Equal for equal positions only, so it can be a key of a map; "" for undefined. */
 export function positionText(position: Position | undefined): string {
   if (position === undefined) return "";
-  return `${position.storeId.toString("hex")}:${position.revision}:${position.versions.join(",")}`;
+  return `${position.storeId.toString("hex")}:${position.revision}:${versionsOf(position).join(",")}`;
 }

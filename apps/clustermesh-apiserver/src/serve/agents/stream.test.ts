@@ -137,7 +137,7 @@ test("an agent ahead of this server is notified, and served once the server has 
 
 test("an agent whose floor is of an unknown store is served after a quorum read, not before", async (t) => {
   const { east, agent } = await serve(t);
-  const floor = { storeId: Buffer.alloc(16, 9), revision: 1n, versions: [] };
+  const floor = { storeId: Buffer.alloc(16, 9), revision: 1n, versions: [], added: [] };
   const one = await agent("n1", { sources: [{ clusterId: 1, floor, have: undefined }] });
   await until("asked", () => east.asked.length === 1);
   assert.equal(
@@ -256,7 +256,11 @@ test("first syncs beyond the limit are sent away with a retry time; a slow one d
   const resuming = await agent("n3", {
     sources: [
       { clusterId: 0, floor: position, have: position },
-      { clusterId: 1, floor: undefined, have: { storeId: Buffer.alloc(16, 2), revision: 101n, versions: [] } },
+      {
+        clusterId: 1,
+        floor: undefined,
+        have: { storeId: Buffer.alloc(16, 2), revision: 101n, versions: [], added: [] },
+      },
     ],
   });
   own.change({ "services/a/y": "2" });

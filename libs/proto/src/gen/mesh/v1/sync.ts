@@ -61,8 +61,13 @@ export interface Position {
   storeId: Buffer;
   /** remote sources */
   revision: bigint;
-  /** local cluster: [services, endpointslices, nodes, pods, identities, policies, namespaces, reserved] */
+  /**
+   * Local cluster: [services, endpointslices, nodes, pods, identities, policies, namespaces, ciliumnetworkpolicies]. Servers and agents
+   * of the first version refuse a ninth.
+   */
   versions: bigint[];
+  /** Local cluster: [ciliumclusterwidenetworkpolicies]. Absent: by a writer of the first version, so not compared. */
+  added: bigint[];
 }
 
 export interface ToServer {
@@ -268,7 +273,7 @@ export interface GoAway {
 }
 
 function createBasePosition(): Position {
-  return { storeId: Buffer.alloc(0), revision: 0n, versions: [] };
+  return { storeId: Buffer.alloc(0), revision: 0n, versions: [], added: [] };
 }
 
 export const Position: MessageFns<Position> = {
@@ -287,6 +292,16 @@ export const Position: MessageFns<Position> = {
       for (const v of message.versions) {
         if (BigInt.asUintN(64, v) !== v) {
           throw new globalThis.Error("a value provided in array field versions of type uint64 is too large");
+        }
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    if (message.added.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.added) {
+        if (BigInt.asUintN(64, v) !== v) {
+          throw new globalThis.Error("a value provided in array field added of type uint64 is too large");
         }
         writer.uint64(v);
       }
@@ -342,6 +357,24 @@ export const Position: MessageFns<Position> = {
 
             break;
           }
+          case 4: {
+            if (tag === 32) {
+              message.added.push(reader.uint64() as bigint);
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.added.push(reader.uint64() as bigint);
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -362,6 +395,7 @@ export const Position: MessageFns<Position> = {
     message.storeId = object.storeId ?? Buffer.alloc(0);
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     message.versions = object.versions?.map((e) => BigInt(e)) || [];
+    message.added = object.added?.map((e) => BigInt(e)) || [];
     return message;
   },
 };
