@@ -1,8 +1,11 @@
 /**
  * One attempt of a list-watch: a streaming list with the watch that follows on its connection, a list by pages, or a watch.
  *
- * It ends when the API ends it, when a list is needed, or with the error that stopped it.
+ * It ends when the API ends it, when a list is needed, or with the error that stopped it. A resource that does not exist, where that
+ * is expected, is a list without objects.
  */
+import type { Clock } from "@isthmus/model";
+import { sleep } from "@isthmus/runtime";
 import { hasStatus } from "../errors.js";
 import type { Transport } from "../transport.js";
 import type { Collection } from "./collection.js";
@@ -23,12 +26,41 @@ export interface AttemptModules<T> {
   readonly onContact: () => void;
   /** The attempt has its collection and only watches from here on. */
   readonly onFollowing: () => void;
+  /** For the pause before a resource that does not exist is looked at again. */
+  readonly clock: Clock;
+  /** The resource has not existed for long enough that known objects are gone. */
+  readonly isGone: () => boolean;
   /** Ends the attempt, which rejects. */
   readonly signal: AbortSignal;
 }
 
+/** How long a resource that does not exist is left alone. */
+const ABSENT_MS = 10_000;
+
 /** Rejects with a KubeError, or with the error of a listener. Resolves when the next attempt is due. */
 export async function runAttempt<T>(modules: AttemptModules<T>): Promise<void> {
+  try {
+    await runOne(modules);
+  } catch (thrown) {
+    const { options, collection } = modules;
+    const isAbsent = options.whileAbsent !== undefined && hasStatus(thrown, 404);
+    if (!isAbsent || (collection.items.size > 0 && !modules.isGone())) throw thrown;
+    await adoptAbsence({ ...options, resource: options.whileAbsent }, modules);
+  }
+}
+
+/** All resources share the revisions of one store, so the version of another one is that at which this one did not exist. */
+async function adoptAbsence<T>(other: ListWatchOptions<T>, modules: AttemptModules<T>): Promise<void> {
+  const { transport, collection, clock, signal } = modules;
+  const requestedAt = collection.waiters.now();
+  collection.adopt({ items: new Map(), version: await quorumVersion(other, transport, signal) }, requestedAt);
+  modules.onContact();
+  if (collection.waiters.size > 0) return;
+  modules.onFollowing();
+  await sleep(clock, ABSENT_MS, signal);
+}
+
+async function runOne<T>(modules: AttemptModules<T>): Promise<void> {
   const { state, waiters } = modules.collection;
   const attempt = nextAttempt(state, { size: waiters.size, floor: waiters.floor() });
   if (attempt.is === "watch") return resumedWatch(attempt.from, modules);

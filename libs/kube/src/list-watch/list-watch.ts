@@ -24,6 +24,9 @@ import { endedTooSoon, SETTLED_MS } from "./state.js";
 import type { Change, ListWatch, ListWatchOptions } from "./types.js";
 import type { Outcome } from "./waiters.js";
 
+/** A resource that existed: its objects are gone after this time, since one answer may come from a server that just starts. */
+const GONE_MS = 60_000;
+
 export interface ListWatchModules<T> {
   /** Stays open when `run` ends. */
   readonly transport: Transport;
@@ -53,16 +56,23 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
   let lastContact: number | undefined;
   let problem: string | undefined;
   let attempt = new AbortController();
+  /** Since when each attempt was answered that the resource does not exist. */
+  let absentSince: number | undefined;
   /** The attempt has its collection and only watches: a request for a list may end it. */
   let following = false;
 
   function onContact(): void {
     lastContact = clock.now();
     problem = undefined;
+    absentSince = undefined;
   }
 
   function onFollowing(): void {
     following = true;
+  }
+
+  function isGone(): boolean {
+    return absentSince !== undefined && clock.now() - absentSince >= GONE_MS;
   }
 
   function listAgain(floor: bigint | undefined): Promise<Outcome> {
@@ -76,6 +86,7 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     if (!(thrown instanceof KubeError)) throw thrown;
     // 410: the position is compacted. 504: it is ahead of the server, as after a restore. Both need a new list.
     if (hasStatus(thrown, 410, 504)) collection.forgetResume();
+    absentSince = hasStatus(thrown, 404) ? (absentSince ?? clock.now()) : undefined;
     if (hasStatus(thrown, 410)) log.info("Watch position compacted, relisting", { path });
     else if (problem === undefined) log.warn("Watch failed, retrying", { path, error: thrown });
     problem = thrown.message;
@@ -86,7 +97,7 @@ export function createListWatch<T>(options: ListWatchOptions<T>, modules: ListWa
     const started = clock.now();
     const adoptedBefore = collection.state.adopted;
     try {
-      await runAttempt({ options, transport, collection, onContact, onFollowing, signal });
+      await runAttempt({ options, transport, collection, onContact, onFollowing, clock, isGone, signal });
       const lastedMs = clock.now() - started;
       return endedTooSoon(collection.state, { lastedMs, adoptedBefore, waiting: waiters.size }) ? endings : undefined;
     } catch (thrown) {

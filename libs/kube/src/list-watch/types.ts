@@ -42,6 +42,11 @@ export interface ListWatchOptions<T> {
   readonly labelSelector?: string;
   /** Returns the needed fields of an object; must not keep a reference to the object itself. */
   readonly project: (object: KubeObject) => T;
+  /**
+   * The resource may not exist, as before its CRD is installed: it is an empty collection then, and looked at again every 10 s. Its
+   * version is read from this resource, which always exists. Absent: such an answer is a failure.
+   */
+  readonly whileAbsent?: Resource;
   /** How the collection is read: "stream" (falls back to pages where the API cannot) or "pages". */
   readonly read?: "stream" | "pages";
   /** Objects per page of a list by pages; 500 when absent. */
