@@ -11,7 +11,13 @@ export { preflight } from "./host/preflight.js";
 export { identify, isAlive, type ProcessIdentity } from "./host/process.js";
 export { buildArchive, buildImage, type ImageFile, type ImageSpec } from "./images/build-image.js";
 export { DEMO_TAG } from "./images/lab-images.js";
-export { type KubeBinaries, resolveKubeBinaries, resolveKubeProxy } from "./kube-binaries/resolve.js";
+export {
+  type E2ePrograms,
+  type KubeBinaries,
+  resolveE2ePrograms,
+  resolveKubeBinaries,
+  resolveKubeProxy,
+} from "./kube-binaries/resolve.js";
 export { type DownOptions, downLab } from "./life/down.js";
 export { clearFaults, type FaultList, type FaultRow, listFaults, startFault } from "./life/faults.js";
 export { type LabHandle, openLab } from "./life/handle.js";

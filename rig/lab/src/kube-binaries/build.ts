@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { systemClock } from "@isthmus/model";
 import { run } from "../host/run.js";
-import { KUBE_PROGRAMS, type KubeProgram, type KubeVersions } from "./versions.js";
+import { KUBE_PROGRAMS, type KubeProgram, type KubeVersions, type ModuleVersion } from "./versions.js";
 
 export interface BuildOptions {
   readonly module: string;
@@ -50,7 +50,7 @@ export async function build(
   go: string,
   into: string,
   program: KubeProgram,
-  versions: KubeVersions,
+  versions: ModuleVersion,
   options: BuildOptions,
 ): Promise<void> {
   const signal = options.signal === undefined ? {} : { signal: options.signal };
@@ -58,7 +58,7 @@ export async function build(
   await run(
     [
       go,
-      "build",
+      ...(program.isTest === true ? ["test", "-c"] : ["build"]),
       "-trimpath",
       "-buildvcs=false",
       "-mod=readonly",

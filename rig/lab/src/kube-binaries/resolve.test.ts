@@ -11,8 +11,8 @@ import { type TestContext, test } from "node:test";
 import { MeshError } from "@isthmus/model";
 import { cacheRoot } from "../plan/paths.js";
 import { checksumOf } from "./download.js";
-import { missingFrom, resolveKubeBinaries, resolveKubeProxy } from "./resolve.js";
-import { KUBE_MODULE, KUBE_PROGRAMS, readKubeVersions } from "./versions.js";
+import { missingFrom, resolveE2ePrograms, resolveKubeBinaries, resolveKubeProxy } from "./resolve.js";
+import { KUBE_MODULE, KUBE_PROGRAMS, readE2eVersion, readKubeVersions } from "./versions.js";
 
 const ARCH = process.arch === "x64" ? "amd64" : process.arch;
 
@@ -122,4 +122,16 @@ test("kube-proxy is taken from the cache, and without it and without go the erro
   await mkdir(at, { recursive: true });
   await writeFile(join(at, "kube-proxy"), "program");
   assert.equal(await resolveKubeProxy({ env }), join(at, "kube-proxy"));
+});
+
+test("the end-to-end tests are taken from the cache when both programs are there", async (t) => {
+  const env = await without(t);
+  const { key, kubernetes } = await readE2eVersion();
+  const at = join(cacheRoot(env), key);
+  await mkdir(at, { recursive: true });
+  await writeFile(join(at, "agnhost"), "program");
+  await assert.rejects(resolveE2ePrograms({ env }), /^MeshError: Cannot build e2e\.test: install go 1\.21 or newer/);
+  await writeFile(join(at, "e2e.test"), "program");
+  const programs = { e2e: join(at, "e2e.test"), agnhost: join(at, "agnhost"), version: kubernetes };
+  assert.deepEqual(await resolveE2ePrograms({ env }), programs);
 });

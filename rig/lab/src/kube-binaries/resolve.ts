@@ -14,11 +14,15 @@ import { cacheRoot } from "../plan/paths.js";
 import { build, buildKubeBinaries, usableGo } from "./build.js";
 import { downloadKubeBinaries } from "./download.js";
 import {
+  E2E_MODULE,
+  E2E_PROGRAMS,
   KUBE_MODULE,
   KUBE_PROGRAMS,
   KUBE_PROXY,
   type KubeProgram,
   type KubeVersions,
+  type ModuleVersion,
+  readE2eVersion,
   readKubeVersions,
 } from "./versions.js";
 
@@ -48,18 +52,49 @@ export async function resolveKubeBinaries(options: ResolveOptions = {}): Promise
 
 /** Path of kube-proxy, of the lab's version and in the lab's cache; built through Go modules when it is not there. */
 export async function resolveKubeProxy(options: ResolveOptions = {}): Promise<string> {
-  const env = options.env ?? process.env;
   const module = options.module ?? KUBE_MODULE;
   const versions = await readKubeVersions(module);
-  const target = join(cacheRoot(env), `${versions.key}-kube-proxy`);
-  const program = join(target, KUBE_PROXY.name);
-  if (existsSync(program)) return program;
+  const folder = await buildOnce(`${versions.key}-kube-proxy`, [KUBE_PROXY], versions, { ...options, module });
+  return join(folder, KUBE_PROXY.name);
+}
+
+/** Paths of programs of Kubernetes' end-to-end tests. */
+export interface E2ePrograms {
+  readonly e2e: string;
+  readonly agnhost: string;
+  /** "v1.34.4" */
+  readonly version: string;
+}
+
+/** The end-to-end tests of the lab's version of Kubernetes, in the lab's cache; built through Go modules when they are not there. */
+export async function resolveE2ePrograms(options: ResolveOptions = {}): Promise<E2ePrograms> {
+  const module = options.module ?? E2E_MODULE;
+  const version = await readE2eVersion(module);
+  const { e2e, agnhost } = E2E_PROGRAMS;
+  const folder = await buildOnce(version.key, [agnhost, e2e], version, { ...options, module });
+  return { e2e: join(folder, e2e.name), agnhost: join(folder, agnhost.name), version: version.kubernetes };
+}
+
+/** A folder of the cache with these programs. `name`: of the folder. */
+async function buildOnce(
+  name: string,
+  programs: readonly KubeProgram[],
+  version: ModuleVersion,
+  options: ResolveOptions & { readonly module: string },
+): Promise<string> {
+  const env = options.env ?? process.env;
+  const target = join(cacheRoot(env), name);
+  const missing = missingFrom(target, programs);
+  if (missing.length === 0) return target;
+  const list = missing.join(", ");
   const go = await usableGo(env);
   if (go === undefined)
-    throw labError("UNFIT", `Cannot build ${KUBE_PROXY.name}: install go 1.21 or newer, or set MESH_GO to one`);
-  options.onProgress?.(`Building ${KUBE_PROXY.name} ${versions.kubernetes} through Go modules, once`);
-  await intoPlace(target, [KUBE_PROXY], (into) => build(go, into, KUBE_PROXY, versions, { ...options, env, module }));
-  return program;
+    throw labError("UNFIT", `Cannot build ${list}: install go 1.21 or newer, or set MESH_GO to one`);
+  options.onProgress?.(`Building ${list} ${version.kubernetes} through Go modules, once`);
+  await intoPlace(target, programs, async (into) => {
+    for (const program of programs) await build(go, into, program, version, { ...options, env });
+  });
+  return target;
 }
 
 /** Programs that the folder lacks. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isUsableGo, kubernetesLdflags } from "./build.js";
-import { parseKubeVersions, readKubeVersions } from "./versions.js";
+import { parseKubeVersions, readE2eVersion, readKubeVersions } from "./versions.js";
 
 const MOD =
   "tool (\n\tgo.etcd.io/etcd/server/v3\n)\nrequire (\n\tgo.etcd.io/etcd/server/v3 v3.6.4 // indirect\n\tk8s.io/kubernetes v1.34.4\n)";
@@ -19,6 +19,12 @@ test("the committed module pins both", async () => {
   const versions = await readKubeVersions();
   assert.match(versions.kubernetes, /^v1\.\d+\.\d+$/);
   assert.match(versions.etcd, /^v3\.\d+\.\d+$/);
+});
+
+test("the end-to-end tests are those of the lab's Kubernetes, in a cache of their own", async () => {
+  const [lab, e2e] = await Promise.all([readKubeVersions(), readE2eVersion()]);
+  assert.equal(e2e.kubernetes, lab.kubernetes);
+  assert.notEqual(e2e.key, lab.key);
 });
 
 test("go 1.21 and newer can fetch the toolchain that is needed", () => {
