@@ -25,6 +25,7 @@ export { type KeepOptions, type KeptLab, keepLab, type LabShape } from "./life/k
 export { remainsOf } from "./life/remains.js";
 export { controlProcess, labStatus, loadImage, wipe } from "./life/status.js";
 export { type UpOptions, upLab } from "./life/up.js";
+export { type UsedLab, type UseOptions, useLab } from "./life/use-lab.js";
 export type { LabPaths } from "./plan/paths.js";
 export { pinDirectory } from "./plan/pins.js";
 export type { ClusterPlan, LabPlan, NodePlan } from "./plan/plan.js";

@@ -21,6 +21,7 @@ import { downLab } from "./life/down.js";
 import { type LabHandle, openLab } from "./life/handle.js";
 import { remainsOf } from "./life/remains.js";
 import { controlProcess, labStatus, wipe } from "./life/status.js";
+import { useLab } from "./life/use-lab.js";
 import { macOf } from "./plan/addresses.js";
 import { type KeptLab, keepLab } from "./life/keep-lab.js";
 import { kubectl, LAB_MAIN, labCommand, labCommandWith, rowOf } from "./testing/lab-user.js";
@@ -148,6 +149,20 @@ test("the lab of a test is taken down when the test is killed", async () => {
   const { plan } = await openLab(OTHER);
   holder.kill("SIGKILL");
   await waitFor("the lab to go", async () => (await remainsOf(plan)).length === 0, { timeoutMs: 30_000 });
+});
+
+test("a program uses the lab that is up, which stays up, or one of its own, which goes", async () => {
+  const said: string[] = [];
+  const options = { keep: false, onProgress: (sentence: string) => void said.push(sentence) };
+  const shape = { clusters: ["solo"], nodes: 1, bare: true };
+  await (await useLab({ ...shape, name: NAME }, options)).release();
+  assert.equal((await rowOf(lab, "kube-apiserver")).status, "Running");
+  assert.match(said.join("\n"), new RegExp(`^Lab "${NAME}" is up already\nLab "${NAME}" stays up: `));
+  const used = await useLab({ ...shape, name: OTHER }, options);
+  const { plan } = await openLab(OTHER);
+  assert.equal((await labStatus(OTHER))[0]?.status, "Running");
+  await used.release();
+  assert.deepEqual(await remainsOf(plan), []);
 });
 
 test("after SIGKILL of the supervisor, down leaves nothing, with a pod still running", async () => {

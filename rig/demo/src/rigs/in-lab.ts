@@ -1,10 +1,5 @@
-/**
- * Runs work on the rig of a lab: one that is up, or else one that is brought up for it and taken down after it, even when this
- * process is killed.
- *
- * Invariant: a lab that was up before is up after it.
- */
-import { keepLab, labStatus, openLab, upLab } from "@isthmus/lab";
+/** Runs work on the rig of a lab: one that is up, or else one that is brought up for it and taken down after it. */
+import { openLab, useLab } from "@isthmus/lab";
 import { MeshError } from "@isthmus/model";
 import { alone, type RigModules, type RigUse } from "./alone.js";
 import { labRig } from "./lab-rig.js";
@@ -17,20 +12,14 @@ export interface LabUse extends RigUse {
   readonly keep: boolean;
 }
 
-interface FoundLab {
-  /** Takes it down; absent when it stays up. */
-  readonly release?: () => Promise<void>;
-  /** Leaves it to the work that uses it already. */
-  readonly leave?: () => Promise<void>;
-}
-
 export async function inLab<T extends { readonly passed: boolean }>(
   use: LabUse,
   modules: RigModules,
   work: (rig: Rig) => Promise<T>,
 ): Promise<T> {
-  const { say } = modules;
-  const found = await findLab(use, modules);
+  const { say, signal } = modules;
+  const shape = { name: use.lab, clusters: ["east", "west"], nodes: 2, bare: false };
+  const found = await useLab(shape, { keep: use.keep, onProgress: say, signal });
   let inUse = false;
   try {
     return await alone(labRig(await openLab(use.lab)), use, modules, work);
@@ -38,26 +27,6 @@ export async function inLab<T extends { readonly passed: boolean }>(
     inUse = MeshError.from(error).code === "RIG_IN_USE";
     throw error;
   } finally {
-    if (inUse || found.release === undefined) {
-      await found.leave?.();
-      say(
-        `Lab "${use.lab}" stays up: eval "$(npx mesh lab env --name ${use.lab})"; npx mesh lab down --name ${use.lab}`,
-      );
-    } else {
-      say("Taking the lab down");
-      await found.release();
-    }
+    await (inUse ? found.leave() : found.release());
   }
-}
-
-async function findLab({ lab: name, keep }: LabUse, { say, signal }: RigModules): Promise<FoundLab> {
-  const shape = { name, clusters: ["east", "west"], nodes: 2 };
-  const isUp = await labStatus(name).then(
-    () => true,
-    () => false,
-  );
-  say(isUp ? `Lab "${name}" is up already` : `$ mesh lab up --name ${name}`);
-  if (!isUp && !keep) return await keepLab({ ...shape, bare: false }, { onProgress: say, signal });
-  await upLab({ ...shape, ...(isUp ? {} : { onProgress: say }), signal });
-  return {};
 }
