@@ -55,6 +55,7 @@ struct ipcache_prefix_key ipcache_prefix_key;
 struct ipcache_row ipcache_row;
 struct peer_verdict peer_verdict;
 struct policy_set_row policy_set_row;
+struct policy_state_row policy_state_row;
 struct policy_peer_key policy_peer_key;
 struct policy_peer_row policy_peer_row;
 struct policy_port_key policy_port_key;

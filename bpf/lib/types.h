@@ -301,7 +301,7 @@ struct endpoint_row {
 	__u8 mac[6];	    /* MAC of the pod's side */
 	__u8 host_mac[6];   /* MAC of the node's side */
 	__u32 netns_id;	    /* 1 + the number that the node's side has for the pod's network namespace; 0 = not known */
-	__u32 identity;	    /* reserved: identity number */
+	__u32 identity;	    /* identity number; 0 = not known. No program reads it */
 	__u32 flags;	    /* reserved, 0 */
 	__u64 policy;	    /* struct pod_policy_word: its policy; 0 = everything is allowed */
 	__u8 addr[16];	    /* the address, IPv4 as v4-mapped */
@@ -349,7 +349,10 @@ enum ipcache_flag {
 	IPCACHE_EXACT = 1, /* of a prefix: each address that is known has a row of its own */
 };
 
-/** Value of mesh_ipcache and mesh_ipcache_prefixes: whose address it is. Inserted and deleted, never rewritten. */
+/**
+ * Value of mesh_ipcache and mesh_ipcache_prefixes: whose address it is. An address whose identity changes gets its row by one
+ * update: a look-up sees the old row, the new one, or another key's, which the check tells.
+ */
 struct ipcache_row {
 	__u32 identity; /* identity number */
 	__u32 node;	/* index into mesh_nodes; 0 = not known */
@@ -364,10 +367,16 @@ struct peer_verdict {
 	__u32 all_ports : 1;	   /* number is a rule; else a class */
 };
 
-/** Row of mesh_policy_sets (mapped array): of identities without a row in mesh_policy_peers. Row 0 stays empty. */
+/** Row of mesh_policy_sets (mapped array): of identities without a row in mesh_policy_peers. Row 0 is a policy_state_row. */
 struct policy_set_row {
 	__u32 in;  /* struct peer_verdict of what the identity sends to the pod */
 	__u32 out; /* struct peer_verdict of what the pod sends to the identity */
+};
+
+/** Row 0 of mesh_policy_sets, which is no set: what the next agent must know. No program reads it. */
+struct policy_state_row {
+	__u32 revision; /* the last one that a pod may have: stored before it is used */
+	__u32 pending;	/* 1: identities of addresses change, so each pod with a set must get another revision */
 };
 
 /** Key of mesh_policy_peers (hash). */

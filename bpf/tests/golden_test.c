@@ -204,6 +204,7 @@ static void policies(void)
 	struct ipcache_row row = {.identity = 0x00100101, .node = 9, .flags = IPCACHE_EXACT, .check = 0xabcd};
 	struct peer_verdict verdict = {.number = 0x01020304, .allow = 1};
 	struct policy_set_row set = {.in = 0x01020304, .out = 0x11121314};
+	struct policy_state_row state = {.revision = 0x01020304, .pending = 1};
 	struct policy_peer_key peer_key = {.set = 5, .identity = 0x00100101};
 	struct policy_peer_row peer = {.set = 5, .identity = 0x00100101, .in = 0x01020304, .out = 0x11121314};
 	struct policy_port_key port_key = {.length = 60, .class = 7, .proto = PROTO_TCP, .port = htons(8080)};
@@ -217,6 +218,7 @@ static void policies(void)
 	CHECK("ipcache_row", row);
 	CHECK("peer_verdict", verdict);
 	CHECK("policy_set_row", set);
+	CHECK("policy_state_row", state);
 	CHECK("policy_peer_key", peer_key);
 	CHECK("policy_peer_row", peer);
 	CHECK("policy_port_key", port_key);

@@ -56,7 +56,7 @@ test("an invalid argument is named in the error, with exit code 2", async () => 
     [["monitor", "--for", "soon"], /Cannot use "soon" for --for/],
     [
       ["bpf", "dump", "--node", "w1"],
-      /^Cannot tell which map to show: name one of services, frontends, .*, pod-ranges$/m,
+      /^Cannot tell which map to show: name one of services, frontends, .*, policy-ports$/m,
     ],
     [["bpf", "dump", "servces", "--node", "w1"], /^Cannot show map "servces": choose from services, frontends, .*$/m],
     [["bpf", "dump", "conntrack"], /flows have a command of their own, mesh bpf conntrack; maps are services/],

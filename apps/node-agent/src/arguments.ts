@@ -69,8 +69,8 @@ Stopping it removes nothing: programs, maps, routes and pods' interfaces stay, a
   --bpffs DIR          folder of the pins (/sys/fs/bpf/isthmus)
   --map-sizes LIST     entries of the maps, NAME=NUMBER[,NAME=NUMBER]; maps of a running node grow while traffic runs,
                        and never shrink (frontends=65536,services=65536,backends=262144,nodes=32768,udp=65536; in mode
-                       packets flows=524288,pods=4096,ranges=65536, and events=2097152: bytes of the ring buffer, a power
-                       of two)
+                       packets flows=524288,pods=4096,ranges=65536,addresses=262144,prefixes=65536,sets=16384,
+                       peers=262144,ports=262144, and events=2097152: bytes of the ring buffer, a power of two)
   --datapath-mode sockets|packets
                        packets: Services when a pod connects, and programs on devices that deliver packets between pods
                        of the mesh past the node's stack and move connects to dead backends to others; sockets: Services

@@ -2,7 +2,7 @@
  * All maps of one node's datapath, as their readers and writers see them: pinned BPF maps (datapath.ts) or arrays in
  * memory (libs/testing).
  */
-import type { ArrayPort, HashPort, RangesPort } from "@isthmus/reconcile";
+import type { ArrayPort, HashPort, RangesPort, RewritableHashPort } from "@isthmus/reconcile";
 
 /** The lines of backend ids, in at most 64 mapped arrays ("segments") of 65,536 lines of 64 bytes. */
 export interface TablesPort {
@@ -14,6 +14,20 @@ export interface TablesPort {
   readonly segments: readonly ArrayPort[];
   /** Adds a segment that programs can use. Rejects with `MAP_FULL` at `maxSegments`. */
   addSegment(): Promise<ArrayPort>;
+}
+
+/** The maps with the policies of pods and the identities of addresses, in mode `packets`. */
+export interface PolicyPort {
+  /** `struct policy_set_row`, by set. Row 0 is `struct policy_state_row`. */
+  readonly sets: ArrayPort;
+  /** `struct policy_peer_key` to `struct policy_peer_row`. */
+  readonly peers: RewritableHashPort;
+  /** `struct policy_port_key` to `struct policy_port_row`, by longest prefix. */
+  readonly ports: HashPort;
+  /** `struct ipcache_key` to `struct ipcache_row`. */
+  readonly addresses: RewritableHashPort;
+  /** `struct ipcache_prefix_key` to `struct ipcache_row`, by longest prefix. */
+  readonly prefixes: RewritableHashPort;
 }
 
 /** All maps of one node's datapath. */

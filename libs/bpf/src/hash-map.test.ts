@@ -47,6 +47,26 @@ for (const [name, type, flags] of [
     assert.deepEqual(read, await hash.load());
   });
 
+for (const [name, type, flags] of [
+  ["hash", MapType.Hash, MapFlag.NoPrealloc],
+  ["trie", LPM_TRIE, MapFlag.NoPrealloc],
+] as const)
+  test(`an update of a ${name} replaces values and adds keys; a full one takes no more keys`, async (t) => {
+    const map = native().mapCreate({ type, keySize: 8, valueSize: 4, maxEntries: 2, flags, name: "test" });
+    t.after(() => map.close());
+    const hash = createHashMap("test", map);
+    await hash.insert(new Map([[key(1), Uint8Array.of(1, 0, 0, 0)]]));
+    const values = new Map([1, 2, 3].map((i) => [key(i), Uint8Array.of(i, 9, 0, 0)]));
+    const { done, failed } = await hash.update(values);
+    assert.deepEqual([...done], [key(1), key(2)]);
+    assert.deepEqual(
+      [...failed].map(([failing, error]) => [failing, (error as { code?: string }).code]),
+      [[key(3), "MAP_FULL"]],
+    );
+    values.delete(key(3));
+    assert.deepEqual(await hash.load(), values);
+  });
+
 test("reading ends although entries are deleted between two parts", async (t) => {
   const hash = open(t, LPM_TRIE, MapFlag.NoPrealloc);
   await hash.insert(new Map(Array.from({ length: COUNT }, (_, i) => [key(i), new Uint8Array(4)])));

@@ -1,9 +1,9 @@
 /**
- * Implements SharedHashPort of libs/reconcile on a pinned BPF hash. Work is split into chunks of about a millisecond, and the
+ * Implements the hash ports of libs/reconcile on a pinned BPF hash or longest-prefix trie. Work is split into chunks of about a millisecond, and the
  * event loop runs between them.
  */
 import { bytesKey, keyBytes } from "@isthmus/model";
-import type { BatchResult, HashEntry, SharedHashPort } from "@isthmus/reconcile";
+import type { BatchResult, HashEntry, RewritableHashPort, SharedHashPort } from "@isthmus/reconcile";
 import { nextTurn } from "@isthmus/runtime";
 import { mapError } from "./errors.js";
 import { Errno, UpdateFlag } from "./kernel-constants.js";
@@ -12,7 +12,7 @@ import { type Fd, native } from "./native.js";
 const CHUNK = 1024;
 
 /** `name`: of the pin, for errors. `map` stays the caller's, which must not close it before the port's last call. */
-export function createHashMap(name: string, map: Fd): SharedHashPort {
+export function createHashMap(name: string, map: Fd): SharedHashPort & RewritableHashPort {
   const { keySize, valueSize, maxEntries } = native().mapInfo(map);
 
   async function load(): Promise<Map<string, Uint8Array>> {
@@ -79,6 +79,10 @@ export function createHashMap(name: string, map: Fd): SharedHashPort {
     insert: (entries) =>
       each([...entries.keys()], "add an entry to", (keys, chunk) =>
         native().mapUpdateEach(map, keys, valuesOf(entries, chunk), UpdateFlag.NoExist),
+      ),
+    update: (entries) =>
+      each([...entries.keys()], "write an entry of", (keys, chunk) =>
+        native().mapUpdateEach(map, keys, valuesOf(entries, chunk), UpdateFlag.Any),
       ),
     delete: (keys) =>
       each([...keys], "delete an entry of", (packed) =>

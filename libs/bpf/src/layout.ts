@@ -29,6 +29,16 @@ export interface MapSizes {
   readonly pods: number;
   /** Mode `packets`: pod ranges of all nodes of all clusters. */
   readonly ranges: number;
+  /** Mode `packets`: addresses of pods and nodes of all clusters, for their identities. */
+  readonly addresses: number;
+  /** Mode `packets`: prefixes whose addresses have identities. */
+  readonly prefixes: number;
+  /** Mode `packets`: policy sets, which pods with the same policies share; row 0 is no set. */
+  readonly sets: number;
+  /** Mode `packets`: what policy sets say of identities, a row for each of both. */
+  readonly peers: number;
+  /** Mode `packets`: what policies say of protocols and ports; equal ones share their rows. */
+  readonly ports: number;
   /** Mode `packets`: bytes of the ring buffer of events, a power of two. */
   readonly events: number;
 }
@@ -47,6 +57,11 @@ const SIZED: ReadonlyMap<string, keyof MapSizes> = new Map([
   [MAP_NAMES.endpoints, "pods"],
   [MAP_NAMES.endpointIndex, "pods"],
   [MAP_NAMES.podRanges, "ranges"],
+  [MAP_NAMES.ipcache, "addresses"],
+  [MAP_NAMES.ipcachePrefixes, "prefixes"],
+  [MAP_NAMES.policySets, "sets"],
+  [MAP_NAMES.policyPeers, "peers"],
+  [MAP_NAMES.policyPorts, "ports"],
   [MAP_NAMES.events, "events"],
 ]);
 

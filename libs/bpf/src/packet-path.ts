@@ -1,12 +1,13 @@
 /**
- * The programs on a node's devices (pod.bpf.c), and the maps that the agent writes for them: the pods of this node and
- * the pod ranges of the mesh. A pod's device gets its programs when its row is there: they drop what is of no pod.
+ * The programs on a node's devices (pod.bpf.c), and the maps that the agent writes for them: the pods of this node, their
+ * policies, the pod ranges of the mesh. A pod's device gets its programs when its row is there: they drop what is of no pod.
  */
 import { join } from "node:path";
 import type { ArrayPort, HashPort, SharedHashPort } from "@isthmus/reconcile";
 import { createMappedArray } from "./array-map.js";
 import { type DeviceLinks, openDeviceLinks } from "./attach/device-links.js";
 import type { DeviceProgram } from "./attach/device-mechanism.js";
+import type { PolicyPort } from "./datapath-port.js";
 import { type FlowConfig, readFlowConfig } from "./flow-config.js";
 import { countFlows, type FlowTable, flowCapacity } from "./flows.js";
 import { DatapathConfig, MAP_NAMES } from "./gen/index.js";
@@ -23,6 +24,8 @@ export interface PacketPath {
   readonly endpoints: ArrayPort;
   /** `struct pod_range_key` to `struct pod_range_row`. */
   readonly podRanges: HashPort;
+  /** Policies of pods, and identities. */
+  readonly policy: PolicyPort;
   /** `struct flow_key` to `struct nat_row`: flows whose connect was moved. Programs insert, the agent deletes. */
   readonly nat: SharedHashPort;
   /** `struct nat_state_row`. */
@@ -77,6 +80,7 @@ export function openPacketPath(
   const conntrack = createMappedArray(MAP_NAMES.conntrack, maps.map(MAP_NAMES.conntrack));
   const bodies = createMappedArray(MAP_NAMES.flowBodies, maps.map(MAP_NAMES.flowBodies));
   const natState = createMappedArray(MAP_NAMES.natState, maps.map(MAP_NAMES.natState));
+  const policySets = createMappedArray(MAP_NAMES.policySets, maps.map(MAP_NAMES.policySets));
   const serviceMoves = createHashMap(MAP_NAMES.serviceMoves, maps.map(MAP_NAMES.serviceMoves));
   const events = openPacketEvents(maps.map);
   const program = (name: string, direction: DeviceProgram["direction"]): DeviceProgram => {
@@ -89,6 +93,13 @@ export function openPacketPath(
     endpointIndex: createHashMap(MAP_NAMES.endpointIndex, maps.map(MAP_NAMES.endpointIndex)),
     endpoints,
     podRanges: createHashMap(MAP_NAMES.podRanges, maps.map(MAP_NAMES.podRanges)),
+    policy: {
+      sets: policySets,
+      peers: createHashMap(MAP_NAMES.policyPeers, maps.map(MAP_NAMES.policyPeers)),
+      ports: createHashMap(MAP_NAMES.policyPorts, maps.map(MAP_NAMES.policyPorts)),
+      addresses: createHashMap(MAP_NAMES.ipcache, maps.map(MAP_NAMES.ipcache)),
+      prefixes: createHashMap(MAP_NAMES.ipcachePrefixes, maps.map(MAP_NAMES.ipcachePrefixes)),
+    },
     nat: createHashMap(MAP_NAMES.nat, maps.map(MAP_NAMES.nat)),
     natState,
     serviceMoves: () => readServiceMoves(serviceMoves),
@@ -106,6 +117,7 @@ export function openPacketPath(
       conntrack.close();
       bodies.close();
       natState.close();
+      policySets.close();
       events.close();
       for (const { fd } of programs) fd.close();
     },

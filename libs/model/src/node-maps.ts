@@ -14,6 +14,11 @@ export const NODE_MAPS = [
   "endpoints",
   "endpoint-index",
   "pod-ranges",
+  "ipcache",
+  "ipcache-prefixes",
+  "policy-sets",
+  "policy-peers",
+  "policy-ports",
 ] as const;
 
 export type NodeMap = (typeof NODE_MAPS)[number];

@@ -50,6 +50,15 @@ export interface SharedHashPort extends HashPort {
   deleteUnchanged(entries: ReadonlyMap<string, Uint8Array>): Promise<BatchResult>;
 }
 
+/**
+ * A BPF hash whose entries are also rewritten. A program that looks an entry up meanwhile gets its old value, its new one, or
+ * another entry's, which it must be able to tell.
+ */
+export interface RewritableHashPort extends HashPort {
+  /** Gives these keys these values, those that exist by one update each. */
+  update(entries: ReadonlyMap<string, Uint8Array>): Promise<BatchResult>;
+}
+
 /** A BPF array that is mapped into memory. Under traffic only single aligned words are changed, by one store each. */
 export interface ArrayPort {
   /** As in errors: that of the pin. */

@@ -1,6 +1,6 @@
 /** A BPF hash in memory: inserting an existing key or into a full map fails, deleting an absent key succeeds. */
 import { keyBytes, MeshError } from "@isthmus/model";
-import type { BatchResult, HashPort } from "@isthmus/reconcile";
+import type { BatchResult, RewritableHashPort } from "@isthmus/reconcile";
 import { Killed, type Write, type Writer } from "./write-log.js";
 
 export interface HashShape {
@@ -12,21 +12,25 @@ export interface HashShape {
 
 export type HashMemory = Map<string, Uint8Array>;
 
-export function createMemoryHash(shape: HashShape, memory: HashMemory, writer: Writer): HashPort {
-  function insertOne(key: string, value: Uint8Array): void {
+export function createMemoryHash(shape: HashShape, memory: HashMemory, writer: Writer): RewritableHashPort {
+  function put(key: string, value: Uint8Array): void {
     if (key.length !== shape.keySize || value.length !== shape.valueSize) {
       throw new MeshError({ code: "MAP_IO", map: shape.name }, `Cannot write ${shape.name}: wrong size`);
     }
-    if (memory.has(key)) {
-      throw new MeshError({ code: "MAP_IO", map: shape.name }, `Cannot insert into ${shape.name}: key exists`);
-    }
-    if (memory.size >= shape.maxEntries) {
+    if (!memory.has(key) && memory.size >= shape.maxEntries) {
       throw new MeshError(
         { code: "MAP_FULL", map: shape.name, maxEntries: shape.maxEntries },
         `Cannot insert into ${shape.name}: all ${shape.maxEntries} entries are used`,
       );
     }
     memory.set(key, Uint8Array.from(value));
+  }
+
+  function insertOne(key: string, value: Uint8Array): void {
+    if (memory.has(key)) {
+      throw new MeshError({ code: "MAP_IO", map: shape.name }, `Cannot insert into ${shape.name}: key exists`);
+    }
+    put(key, value);
   }
 
   function each(what: Write["what"], keys: Iterable<string>, act: (key: string) => void): BatchResult {
@@ -55,6 +59,7 @@ export function createMemoryHash(shape: HashShape, memory: HashMemory, writer: W
     },
     insert: async (entries) =>
       each("insert", entries.keys(), (key) => insertOne(key, entries.get(key) ?? new Uint8Array())),
+    update: async (entries) => each("update", entries.keys(), (key) => put(key, entries.get(key) ?? new Uint8Array())),
     delete: async (keys) => each("delete", keys, (key) => void memory.delete(key)),
   };
 }

@@ -6,14 +6,24 @@
  *   kernel.open() ──► the next process on the same memory; the previous one can no longer write
  * ```
  */
-import type { DatapathPort } from "@isthmus/bpf";
+import type { DatapathPort, PacketPath, PolicyPort } from "@isthmus/bpf";
 import {
   BackendRow,
+  EndpointKey,
+  EndpointRow,
   FloorRow,
   FrontendKey,
   FrontendRow,
+  IpcacheKey,
+  IpcachePrefixKey,
+  IpcacheRow,
   MAP_NAMES,
   NodeRow,
+  PolicyPeerKey,
+  PolicyPeerRow,
+  PolicyPortKey,
+  PolicyPortRow,
+  PolicySetRow,
   ServiceRow,
   StateWord,
   TableLine,
@@ -34,6 +44,32 @@ export interface KernelSizes {
   readonly clusters: number;
   readonly linesPerSegment: number;
   readonly maxSegments: number;
+  /** Of the maps of mode `packets`; `SMALL_PACKETS` unless given. */
+  readonly packets?: PacketSizes;
+}
+
+/** Entries of the maps of pods, policies and identities. */
+export interface PacketSizes {
+  readonly pods: number;
+  readonly sets: number;
+  readonly peers: number;
+  readonly ports: number;
+  readonly addresses: number;
+  readonly prefixes: number;
+}
+
+export const SMALL_PACKETS: PacketSizes = {
+  pods: 32,
+  sets: 32,
+  peers: 512,
+  ports: 256,
+  addresses: 256,
+  prefixes: 64,
+};
+
+/** The maps of one process. */
+export interface MemoryPort extends DatapathPort, Pick<PacketPath, "endpointIndex" | "endpoints"> {
+  readonly policy: PolicyPort;
 }
 
 export const SMALL_KERNEL: KernelSizes = {
@@ -50,7 +86,7 @@ export const SMALL_KERNEL: KernelSizes = {
 export interface MemoryKernel {
   readonly log: WriteLog;
   /** Starts a new process on this memory. */
-  open(): DatapathPort;
+  open(): MemoryPort;
   /** Grace periods do not end until `releaseGrace`. */
   holdGrace(): void;
   releaseGrace(): void;
@@ -58,6 +94,7 @@ export interface MemoryKernel {
 }
 
 export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKernel {
+  const { packets = SMALL_PACKETS } = sizes;
   const log = createWriteLog();
   const frontends: HashMemory = new Map();
   const serviceRanges: RangesMemory = { list: [] };
@@ -69,6 +106,15 @@ export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKer
     nodeState: bytes(sizes.nodes, StateWord.size),
     nodes: bytes(sizes.nodes, NodeRow.size),
     floors: bytes(sizes.clusters, FloorRow.size),
+    endpoints: bytes(packets.pods, EndpointRow.size),
+    sets: bytes(packets.sets, PolicySetRow.size),
+  };
+  const hashes = {
+    endpointIndex: new Map() as HashMemory,
+    peers: new Map() as HashMemory,
+    ports: new Map() as HashMemory,
+    addresses: new Map() as HashMemory,
+    prefixes: new Map() as HashMemory,
   };
   const segments: Uint8Array[] = [];
   const waiting: (() => void)[] = [];
@@ -80,15 +126,20 @@ export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKer
     graces++;
   };
 
-  function open(): DatapathPort {
+  function open(): MemoryPort {
     const writer = log.newWriter();
     const array = (name: string, entrySize: number, maxEntries: number, memory: Uint8Array): ArrayPort =>
       createMemoryArray({ name, entrySize, maxEntries }, memory, writer);
-    const hash = (name: string, maxEntries: number, memory: HashMemory) =>
-      createMemoryHash({ name, keySize: FrontendKey.size, valueSize: FrontendRow.size, maxEntries }, memory, writer);
+    const hash = (
+      name: string,
+      key: { size: number },
+      value: { size: number },
+      maxEntries: number,
+      memory: HashMemory,
+    ) => createMemoryHash({ name, keySize: key.size, valueSize: value.size, maxEntries }, memory, writer);
     const ranges = { name: MAP_NAMES.serviceRanges, maxEntries: sizes.serviceRanges };
     return {
-      frontends: hash(MAP_NAMES.frontends, sizes.frontends, frontends),
+      frontends: hash(MAP_NAMES.frontends, FrontendKey, FrontendRow, sizes.frontends, frontends),
       serviceRanges: createMemoryRanges(ranges, serviceRanges, writer),
       services: array(MAP_NAMES.services, ServiceRow.size, sizes.services, arrays.services),
       backends: array(MAP_NAMES.backends, BackendRow.size, sizes.backends, arrays.backends),
@@ -97,6 +148,15 @@ export function createMemoryKernel(sizes: KernelSizes = SMALL_KERNEL): MemoryKer
       nodes: array(MAP_NAMES.nodes, NodeRow.size, sizes.nodes, arrays.nodes),
       floors: array(MAP_NAMES.floors, FloorRow.size, sizes.clusters, arrays.floors),
       tables: openTables(sizes, segments, writer),
+      endpointIndex: hash(MAP_NAMES.endpointIndex, EndpointKey, { size: 4 }, packets.pods, hashes.endpointIndex),
+      endpoints: array(MAP_NAMES.endpoints, EndpointRow.size, packets.pods, arrays.endpoints),
+      policy: {
+        sets: array(MAP_NAMES.policySets, PolicySetRow.size, packets.sets, arrays.sets),
+        peers: hash(MAP_NAMES.policyPeers, PolicyPeerKey, PolicyPeerRow, packets.peers, hashes.peers),
+        ports: hash(MAP_NAMES.policyPorts, PolicyPortKey, PolicyPortRow, packets.ports, hashes.ports),
+        addresses: hash(MAP_NAMES.ipcache, IpcacheKey, IpcacheRow, packets.addresses, hashes.addresses),
+        prefixes: hash(MAP_NAMES.ipcachePrefixes, IpcachePrefixKey, IpcacheRow, packets.prefixes, hashes.prefixes),
+      },
       gracePeriod: grace,
     };
   }

@@ -4,7 +4,7 @@
  */
 export interface Write {
   readonly map: string;
-  readonly what: "insert" | "delete" | "body" | "word" | "list";
+  readonly what: "insert" | "update" | "delete" | "body" | "word" | "list";
   /** Key (latin1) of a hash, index of an array. */
   readonly at: string | number;
 }

@@ -87,9 +87,10 @@ function setUp(
   };
   const pods = createPodNames();
   pods.set(11, { namespace: "shop", name: "cart", addresses: [A] });
-  const none = { endpointIndex: undefined, endpoints: undefined, podRanges: undefined };
+  const memory = createMemoryKernel().open();
+  const none = { endpointIndex: undefined, endpoints: undefined, podRanges: undefined, policy: memory.policy };
   const packets = { ...none, flows: { read, readBodies, maxEntries: sets, seed: SEED } } as never;
-  const port = { ...createMemoryKernel().open(), packets };
+  const port = { ...memory, packets };
   return createMapQueries({
     ...{ port, pods, services: makeServiceNames().services, monotonicNs: () => BigInt(NOW) << 30n },
   });

@@ -10,11 +10,23 @@ import {
   FrontendFlag,
   FrontendKey,
   FrontendRow,
+  IpcacheFlag,
+  IpcacheKey,
+  IpcachePrefixKey,
+  IpcacheRow,
   makeFloor,
   NodeFlag,
   NodeRow,
+  PeerVerdict,
+  PodPolicyWord,
   PodRangeKey,
   PodRangeRow,
+  PolicyPeerKey,
+  PolicyPeerRow,
+  PolicyPortKey,
+  PolicyPortRow,
+  PolicySetRow,
+  PolicyStateRow,
   Rank,
   rankBit,
   ServiceFlag,
@@ -27,8 +39,10 @@ import type { ArrayPort, HashPort } from "@isthmus/reconcile";
 import { createMemoryKernel } from "@isthmus/testing";
 import { createPodNames } from "../events/pod-names.js";
 import { createMapQueries, type MapQueriesModules } from "./map-queries.js";
+import { isPacketMap } from "./node-maps.js";
 import { readRows } from "./testing/read-rows.js";
 
+const NO_FLOWS = { read: () => new Uint8Array(), readBodies: () => new Uint8Array(), maxEntries: 0, seed: 0n };
 const NO_ADDRESS = new Uint8Array(16);
 const frontend = (address: string, port: number, proto: number) =>
   FrontendKey.encode({ addr: parseAddress(address), port, proto, scope: 0 });
@@ -169,6 +183,8 @@ test("pods of the node and ranges of pods, in mode packets", async () => {
     addr: parseAddress("10.1.0.1"),
     moved: 9,
     movesEnded: 7,
+    identity: 1048832,
+    policy: PodPolicyWord.toWord({ set: 3, revision: 9 }),
   };
   const addr = parseAddress("10.1.0.1");
   const { rows } = await setUp({
@@ -181,21 +197,65 @@ test("pods of the node and ranges of pods, in mode packets", async () => {
       PodRangeKey.encode({ length: 112, addr: parseAddress("10.2.0.0") }),
       PodRangeRow.encode({ cluster: 2, flags: 0 }),
     ]),
-    flows: { read: () => new Uint8Array(), readBodies: () => new Uint8Array(), maxEntries: 0, seed: 0n },
+    ...{ flows: NO_FLOWS, policy: createMemoryKernel().open().policy },
   });
   assert.deepEqual(await rows("endpoints"), [
     {
       ...{ index: "1", address: "10.1.0.1", pod: "shop/cart", ifindex: "11", "netns-id": "0" },
       ...{ mac: "02:00:00:00:00:0a", "host-mac": "02:00:00:00:00:0a", "moved-connects": "2" },
+      ...{ identity: "1048832", "policy-set": "3", revision: "9" },
     },
   ]);
   assert.deepEqual(await rows("endpoint-index"), [{ address: "10.1.0.1", endpoint: "1" }]);
   assert.deepEqual(await rows("pod-ranges"), [{ range: "10.2.0.0/16", cluster: "2" }]);
 });
 
+test("identities of addresses, and what policy sets say of identities, in mode packets", async () => {
+  const port = createMemoryKernel().open();
+  const { policy } = port;
+  const exact = IpcacheKey.encode({ addr: parseAddress("10.1.0.1"), space: 0 });
+  const range = IpcachePrefixKey.encode({ length: 32 + 112, space: 0, addr: parseAddress("10.2.0.0") });
+  const [cart, unmanaged] = [1048832, (2 << 20) | 3];
+  const row = { node: 0, flags: 0, check: 0 };
+  await policy.addresses.insert(new Map([[bytesKey(exact), IpcacheRow.encode({ ...row, identity: cart })]]));
+  const flags = IpcacheFlag.Exact;
+  await policy.prefixes.insert(new Map([[bytesKey(range), IpcacheRow.encode({ ...row, identity: unmanaged, flags })]]));
+  const allowed = PeerVerdict.toWord({ number: 5, allow: 1, allPorts: 1 });
+  const denied = PeerVerdict.toWord({ number: 0, allow: 0, allPorts: 1 });
+  const byPort = PeerVerdict.toWord({ number: 7, allow: 0, allPorts: 0 });
+  policy.sets.writeBody(0, PolicyStateRow.encode({ revision: 9, pending: 1 }));
+  policy.sets.writeBody(3, PolicySetRow.encode({ in: denied, out: allowed }));
+  const peer = PolicyPeerKey.encode({ set: 3, identity: cart });
+  const said = PolicyPeerRow.encode({ set: 3, identity: cart, in: byPort, out: allowed });
+  await policy.peers.insert(new Map([[bytesKey(peer), said]]));
+  const verdict = { class: 7, rule: 5, allow: 1, flags: 0, proxy: 0 };
+  const ports = [
+    { length: 32, class: 7, proto: 0, port: 0 },
+    { length: 48, class: 7, proto: 17, port: 0 },
+    { length: 60, class: 7, proto: 6, port: 8080 },
+    { length: 64, class: 7, proto: 6, port: 80 },
+  ].map((key) => [bytesKey(PolicyPortKey.encode(key)), PolicyPortRow.encode(verdict)] as const);
+  await policy.ports.insert(new Map(ports));
+  const none = { podRanges: hashOf(), flows: NO_FLOWS };
+  const { rows } = await setUp({ endpoints: port.endpoints, endpointIndex: port.endpointIndex, ...none, policy });
+  assert.deepEqual(await rows("ipcache"), [{ address: "10.1.0.1", identity: "1048832" }]);
+  assert.deepEqual(await rows("ipcache-prefixes"), [{ prefix: "10.2.0.0/16", identity: "2097155", flags: "exact" }]);
+  assert.deepEqual(await rows("policy-sets"), [{ set: "3", ingress: "deny by 0", egress: "allow by 5" }]);
+  assert.deepEqual(await rows("policy-peers"), [
+    { set: "3", identity: "1048832", ingress: "class 7", egress: "allow by 5" },
+  ]);
+  const by = { class: "7", verdict: "allow", rule: "5" };
+  assert.deepEqual(await rows("policy-ports"), [
+    { ...by, protocol: "any", ports: "any" },
+    { ...by, protocol: "UDP", ports: "any" },
+    { ...by, protocol: "TCP", ports: "8080-8095" },
+    { ...by, protocol: "TCP", ports: "80" },
+  ]);
+});
+
 test("every map that the command names has rows, and those of packets say that there are none in mode sockets", async () => {
   const { maps, rows } = await setUp();
-  const packets = ["endpoints", "endpoint-index", "pod-ranges", FLOW_MAP];
+  const packets = [...NODE_MAPS.filter(isPacketMap), FLOW_MAP];
   for (const map of NODE_MAPS) if (!packets.includes(map)) assert.deepEqual(await rows(map), [], map);
   for (const map of packets) await assert.rejects(readRows(maps, { map }), /runs with --datapath-mode sockets/);
 });

@@ -6,12 +6,12 @@ import type { PodNames } from "../events/pod-names.js";
 import type { ServiceNames } from "../events/service-names.js";
 import { flowTable } from "./flow-table.js";
 import { type MapParts, type MapTable, readParts } from "./map-rows.js";
-import { type NodePort, nodeTables, packetTables } from "./node-maps.js";
+import { isPacketMap, type NodePort, nodeTables, packetTables } from "./node-maps.js";
 
 export interface MapQueriesModules {
   /** The node's maps; those of packets are absent in mode `sockets`. */
   readonly port: NodePort & {
-    readonly packets: Pick<PacketPath, "endpointIndex" | "endpoints" | "podRanges" | "flows"> | undefined;
+    readonly packets: Pick<PacketPath, "endpointIndex" | "endpoints" | "podRanges" | "policy" | "flows"> | undefined;
   };
   /** The pods of this node. */
   readonly pods: PodNames;
@@ -49,7 +49,7 @@ export function createMapQueries({ port, pods, services, monotonicNs }: MapQueri
       return {
         problem: `the agent does not know this map, so it is of another version; it knows ${[...NODE_MAPS, FLOW_MAP].join(", ")}`,
       };
-    if (map !== "endpoints" && map !== "endpoint-index" && map !== "pod-ranges") return ofNode[map];
+    if (!isPacketMap(map)) return ofNode[map];
     return ofPackets?.[map] ?? withoutPackets;
   }
 

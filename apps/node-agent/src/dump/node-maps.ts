@@ -14,11 +14,22 @@ import {
   FrontendKey,
   FrontendRow,
   FrontendScopeHelp,
+  IpcacheFlagHelp,
+  IpcacheKey,
+  IpcachePrefixKey,
+  IpcacheRow,
   NodeFlagHelp,
   NodeRow,
   type PacketPath,
+  PeerVerdict,
+  PodPolicyWord,
   PodRangeKey,
   PodRangeRow,
+  PolicyPeerRow,
+  type PolicyPort,
+  PolicyPortKey,
+  PolicyPortRow,
+  PolicySetRow,
   RankHelp,
   rankOf,
   ServiceFlag,
@@ -40,13 +51,28 @@ export type NodePort = Pick<
 >;
 
 /** The maps of mode `packets`. */
-export type PacketPort = Pick<PacketPath, "endpointIndex" | "endpoints" | "podRanges">;
+export type PacketPort = Pick<PacketPath, "endpointIndex" | "endpoints" | "podRanges" | "policy">;
 
 /** Rows of an array that are read at once. */
 const CHUNK = 512;
 
 /** Maps that only mode `packets` has. */
-type PacketMap = "endpoints" | "endpoint-index" | "pod-ranges";
+const PACKET_MAPS = [
+  "endpoints",
+  "endpoint-index",
+  "pod-ranges",
+  "ipcache",
+  "ipcache-prefixes",
+  "policy-sets",
+  "policy-peers",
+  "policy-ports",
+] as const satisfies readonly NodeMap[];
+
+export type PacketMap = (typeof PACKET_MAPS)[number];
+
+export function isPacketMap(map: NodeMap): map is PacketMap {
+  return PACKET_MAPS.some((one) => one === map);
+}
 
 /** A table for each map that every node has. */
 export function nodeTables(port: NodePort): Readonly<Record<Exclude<NodeMap, PacketMap>, MapTable>> {
@@ -171,15 +197,23 @@ export function packetTables(
         ["host-mac", "text"],
         ["netns-id", "number"],
         ["moved-connects", "number"],
+        ["identity", "number"],
+        ["policy-set", "number"],
+        ["revision", "number"],
       ],
       (bytes, at, index) => {
         if (isZero(bytes, at + EndpointRow.offsets.id, 4)) return undefined;
         return () => {
-          const { addr, ifindex, mac, hostMac, netnsId, moved, movesEnded } = EndpointRow.decode(bytes, at);
+          const { addr, ifindex, mac, hostMac, netnsId, moved, movesEnded, identity, policy } = EndpointRow.decode(
+            bytes,
+            at,
+          );
           const pod = pods.byDevice(ifindex);
           const name = pod === undefined ? "" : `${pod.namespace}/${pod.name}`;
           const ofDevice = [ifindex, macText(mac), macText(hostMac), netnsNumber(netnsId)];
-          return [index, formatAddress(addr), name, ...ofDevice, (moved - movesEnded) >>> 0];
+          const { set, revision } = PodPolicyWord.fromWord(policy);
+          const enforced = [identity, set, revision];
+          return [index, formatAddress(addr), name, ...ofDevice, (moved - movesEnded) >>> 0, ...enforced];
         };
       },
     ),
@@ -202,7 +236,109 @@ export function packetTables(
         return [rangeText(addr, length), PodRangeRow.decode(value).cluster];
       },
     ),
+    ...policyTables(path.policy),
   };
+}
+
+/** Identities of addresses, and what policy sets say of identities. */
+function policyTables({
+  sets,
+  peers,
+  ports,
+  addresses,
+  prefixes,
+}: PolicyPort): Readonly<
+  Record<"ipcache" | "ipcache-prefixes" | "policy-sets" | "policy-peers" | "policy-ports", MapTable>
+> {
+  return {
+    ipcache: hashTable(
+      addresses,
+      [
+        ["address", "text"],
+        ["identity", "number"],
+      ],
+      (key, value) => [formatAddress(IpcacheKey.decode(key).addr), IpcacheRow.decode(value).identity],
+    ),
+    "ipcache-prefixes": hashTable(
+      prefixes,
+      [
+        ["prefix", "text"],
+        ["identity", "number"],
+        ["flags", "list"],
+      ],
+      (key, value) => {
+        const [{ addr, length }, { identity, flags }] = [IpcachePrefixKey.decode(key), IpcacheRow.decode(value)];
+        return [rangeText(addr, length - IPCACHE_KEY_BITS), identity, bitNames(IpcacheFlagHelp, flags)];
+      },
+    ),
+    "policy-sets": arrayTable(
+      sets,
+      [
+        ["set", "number"],
+        ["ingress", "text"],
+        ["egress", "text"],
+      ],
+      (bytes, at, index) => {
+        if (index === 0 || isZero(bytes, at, PolicySetRow.size)) return undefined;
+        return () => {
+          const row = PolicySetRow.decode(bytes, at);
+          return [index, verdictText(row.in), verdictText(row.out)];
+        };
+      },
+    ),
+    "policy-peers": hashTable(
+      peers,
+      [
+        ["set", "number"],
+        ["identity", "number"],
+        ["ingress", "text"],
+        ["egress", "text"],
+      ],
+      (_, value) => {
+        const row = PolicyPeerRow.decode(value);
+        return [row.set, row.identity, verdictText(row.in), verdictText(row.out)];
+      },
+    ),
+    "policy-ports": hashTable(
+      ports,
+      [
+        ["class", "number"],
+        ["protocol", "text"],
+        ["ports", "text"],
+        ["verdict", "text"],
+        ["rule", "number"],
+      ],
+      (key, value) => {
+        const { length, class: number, proto, port } = PolicyPortKey.decode(key);
+        const { allow, rule } = PolicyPortRow.decode(value);
+        const isOfAll = length === CLASS_BITS;
+        return [number, isOfAll ? "any" : protocolName(proto), portsText(length, port), allowText(allow !== 0), rule];
+      },
+    ),
+  };
+}
+
+/** Bits before the address in a key of mesh_ipcache_prefixes. */
+const IPCACHE_KEY_BITS = 32;
+/** Bits of the class in a key of mesh_policy_ports, and of what stands before the port. */
+const CLASS_BITS = 32;
+const PORT_AT = 48;
+
+/** `allow by 5`, for all ports; `class 7`, by port. */
+function verdictText(word: number): string {
+  const { allPorts, allow, number } = PeerVerdict.fromWord(word);
+  return allPorts === 0 ? `class ${number}` : `${allowText(allow !== 0)} by ${number}`;
+}
+
+function allowText(allow: boolean): string {
+  return allow ? "allow" : "deny";
+}
+
+/** The ports that so many bits of a key mean. */
+function portsText(length: number, port: number): string {
+  if (length <= PORT_AT) return "any";
+  const last = port + 2 ** (PORT_AT + 16 - length) - 1;
+  return last === port ? String(port) : `${port}-${last}`;
 }
 
 /** A row for each tier. A service without tiers is one that a frontend leads to: else its row is free. */

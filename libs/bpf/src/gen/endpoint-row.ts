@@ -16,7 +16,7 @@ export interface EndpointRow {
   readonly hostMac: Uint8Array;
   /** 1 + the number that the node's side has for the pod's network namespace; 0 = not known */
   readonly netnsId: number;
-  /** reserved: identity number */
+  /** identity number; 0 = not known. No program reads it */
   readonly identity: number;
   /** reserved, 0 */
   readonly flags: number;

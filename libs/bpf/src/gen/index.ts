@@ -29,6 +29,7 @@ export * from "./ipcache-prefix-key.js";
 export * from "./ipcache-row.js";
 export * from "./peer-verdict.js";
 export * from "./policy-set-row.js";
+export * from "./policy-state-row.js";
 export * from "./policy-peer-key.js";
 export * from "./policy-peer-row.js";
 export * from "./policy-port-key.js";

@@ -8,7 +8,8 @@ export const bpfDump: Command = {
   summary: "show what a map of a node's kernel holds, decoded",
   detail: [
     `MAP is one of ${NODE_MAPS.slice(0, 7).join(", ")},`,
-    `${NODE_MAPS.slice(7).join(", ")}. The last three are of nodes in mode packets.`,
+    `${NODE_MAPS.slice(7, 12).join(", ")},`,
+    `${NODE_MAPS.slice(12).join(", ")}. From endpoints on they are of nodes in mode packets.`,
     "services has a line for each tier; frontends names services, tables names backends (INDEX#GENERATION), backends name nodes by",
     "these numbers. node-state and cluster-state show what is not up, with the numbers of its reporters; free rows are left out.",
     "Rows are read one after another while the agent may change them. What is not shown is counted on stderr. With -o json each line",
