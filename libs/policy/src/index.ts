@@ -18,7 +18,7 @@ export { MAX_ITEMS, MAX_RULES, MAX_WIDE_PEERS } from "./parse/limits.js";
 export { parseNetworkPolicy } from "./parse/network-policy.js";
 export type { ParsedPolicy, ParseOptions } from "./parse/parsed-policy.js";
 export { allowsLess } from "./resolve/allows-less.js";
-export type { ClassRow } from "./resolve/class-rows.js";
+export { type ClassRow, classKey, compareClassRows } from "./resolve/class-rows.js";
 export type { RowChanges } from "./resolve/combinations.js";
 export * from "./resolve/look-up.js";
 export type { Identity } from "./resolve/peer-registry.js";

@@ -1,6 +1,6 @@
 /** Rows of a class: outcomes by longest prefix over protocol and port, as the programs look them up. */
 import { LAST_PORT } from "../model/policy.js";
-import { type Outcome, type Segment, sameOutcome } from "./port-rules.js";
+import { type Outcome, outcomeText, type Segment, sameOutcome } from "./port-rules.js";
 import { NO_RULE } from "./rule-name.js";
 
 export interface ClassRow extends Outcome {
@@ -31,6 +31,18 @@ export function classRows(base: Outcome, protocols: ReadonlyMap<number, readonly
     }
   }
   return rows;
+}
+
+/** What the rows of a class say: equal exactly for equal rows in the order of `classRows`. */
+export function classKey(rows: readonly ClassRow[]): string {
+  return rows
+    .map(({ protocol, port, bits, allow, rule }) => `${protocol}:${port}/${bits}${outcomeText({ allow, rule })}`)
+    .join(" ");
+}
+
+/** Brings the rows of a class into the order of `classRows`. */
+export function compareClassRows(a: ClassRow, b: ClassRow): number {
+  return Number(a.bits > 0) - Number(b.bits > 0) || a.protocol - b.protocol || a.port - b.port;
 }
 
 /** The fewest prefixes of 16 bits that together have exactly these ports. */

@@ -92,6 +92,11 @@ function joinEqual(starts: readonly number[], outcomeAt: (place: number) => Outc
   return segments;
 }
 
+/** Equal exactly for the same outcomes. */
+export function outcomeText({ allow, rule }: Outcome): string {
+  return `${allow ? "+" : "-"}${rule}`;
+}
+
 /** True when they name the same rule, too. */
 export function sameOutcome(a: Outcome, b: Outcome): boolean {
   return a.allow === b.allow && a.rule === b.rule;

@@ -1,6 +1,14 @@
 /** What a policy set says of one direction of an identity: all ports alike, or a class. Merged: nothing has precedence later. */
-import { type ClassRow, classRows } from "./class-rows.js";
-import { comparePortRules, type Outcome, type PortRule, type Segment, sameOutcome, segmentsOf } from "./port-rules.js";
+import { type ClassRow, classKey, classRows } from "./class-rows.js";
+import {
+  comparePortRules,
+  type Outcome,
+  outcomeText,
+  type PortRule,
+  type Segment,
+  sameOutcome,
+  segmentsOf,
+} from "./port-rules.js";
 
 /** Outcomes by protocol and port. Immutable. */
 export interface PolicyClass {
@@ -41,10 +49,6 @@ export function allPorts({ allow, rule }: Outcome): PeerVerdict {
 
 function ofClass(base: Outcome, protocols: ReadonlyMap<number, readonly Segment[]>): PeerVerdict {
   const rows = classRows(base, protocols);
-  const key = rows.map((row) => `${row.protocol}:${row.port}/${row.bits}${outcomeText(row)}`).join(" ");
+  const key = classKey(rows);
   return { ports: "class", class: { key, rows, base: { allow: base.allow, rule: base.rule }, protocols }, key };
-}
-
-function outcomeText({ allow, rule }: Outcome): string {
-  return `${allow ? "+" : "-"}${rule}`;
 }
