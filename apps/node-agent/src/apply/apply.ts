@@ -77,8 +77,8 @@ export function createApply<Changes>(modules: ApplyModules<Changes>): Apply<Chan
     }
     if (rounds.length === 0) return undefined;
     return {
-      free() {
-        for (const round of rounds) round.free();
+      async free() {
+        for (const round of rounds) await round.free();
       },
     };
   }

@@ -9,8 +9,8 @@
  * kernel may differ, so nothing that programs can reach is freed until a fresh agent has read the kernel back.
  */
 export interface Round {
-  /** Runs when the grace period has passed. */
-  free(): void;
+  /** Runs when the grace period has passed. An apply may run while it waits. */
+  free(): void | Promise<void>;
 }
 
 export interface Collector {
@@ -56,14 +56,14 @@ export function createCollector(modules: CollectorModules): Collector {
       if (round === undefined) return void (rounds > 0 && modules.freed());
       await modules.gracePeriod();
       if (stopped !== undefined) return;
-      free(round);
+      await free(round);
       round = undefined;
     }
   }
 
-  function free(what: Round): void {
+  async function free(what: Round): Promise<void> {
     try {
-      what.free();
+      await what.free();
     } catch (thrown) {
       stop(thrown);
       throw thrown;
