@@ -5,6 +5,9 @@
  * A row is written body first, then its id, then the entry that names it. To free it the entry is deleted, and after a
  * grace period the id is set to 0; only then is the row used again. An address gets a row again only when nothing is left of
  * the pod that had it.
+ *
+ * What is enforced for a pod, and its identity, are two words of its row that others set here. They stay while the row does; a
+ * new one begins with `firstPolicy`.
  */
 import { EndpointKey, EndpointRow, type PacketPath, rtnetlink } from "@isthmus/bpf";
 import { type Address, bytesKey, MeshError } from "@isthmus/model";
@@ -37,6 +40,14 @@ export interface EndpointTable {
   retain(addresses: ReadonlySet<string>): Promise<void>;
   /** By address (`bytesKey`), of pods that have one. */
   readonly rows: ReadonlyMap<string, number>;
+  /** Addresses (`bytesKey`) of pods that have a row. */
+  readonly addresses: Iterable<string>;
+  /** What is enforced for the pod with this address, a `struct pod_policy_word`, and its identity; undefined: it has no row. */
+  policyOf(address: string): { readonly word: bigint; readonly identity: number } | undefined;
+  /** Stores both. Returns false when the address has no row. */
+  setPolicy(address: string, word: bigint, identity: number): boolean;
+  /** Calls `changed` with each address whose row comes or goes, when no program finds the former one any more. */
+  onChange(changed: (address: string) => void): void;
   /** Rows in use, those that wait to be freed included. */
   readonly used: number;
 }
@@ -46,6 +57,8 @@ export interface EndpointTableModules {
   readonly gracePeriod: () => Promise<void>;
   /** No program finds the rows of some addresses any more; resolves when nothing is left of their pods elsewhere. Never rejects. */
   readonly removed: () => Promise<void>;
+  /** What is enforced for a pod until its policy is known, a `struct pod_policy_word`; 0, which allows everything, unless given. */
+  readonly firstPolicy?: (() => bigint) | undefined;
 }
 
 type TablePort = Pick<PacketPath, "endpointIndex" | "endpoints">;
@@ -55,9 +68,10 @@ const BODY = EndpointRow.offsets.ifindex;
 /** Calls must not overlap. Resolves when rows that no entry names are free. */
 export async function openEndpointTable(
   { endpointIndex, endpoints }: TablePort,
-  { gracePeriod, removed }: EndpointTableModules,
+  { gracePeriod, removed, firstPolicy = () => 0n }: EndpointTableModules,
 ): Promise<EndpointTable> {
   const rows = new Map<string, number>();
+  const listeners: ((address: string) => void)[] = [];
   /** Addresses of pods of which something is left. */
   const leaving = new Map<string, Promise<void>>();
   for (const [address, value] of await endpointIndex.load())
@@ -71,12 +85,17 @@ export async function openEndpointTable(
   for (const index of orphans) endpoints.storeWord32(index, EndpointRow.offsets.id, 0);
   const pool = await inTurns(createIndexPool(endpoints.maxEntries, named));
 
+  function report(address: string): void {
+    for (const listener of listeners) listener(address);
+  }
+
   async function drop(address: string): Promise<void> {
     const index = rows.get(address);
     if (index === undefined) return;
     const { failed } = await endpointIndex.delete(new Set([address]));
     for (const error of failed.values()) throw error;
     rows.delete(address);
+    report(address);
     const left = leave(index).finally(() => {
       if (leaving.get(address) === left) leaving.delete(address);
     });
@@ -104,22 +123,20 @@ export async function openEndpointTable(
       const macs = { mac: rtnetlink.macBytes(mac), hostMac: rtnetlink.macBytes(hostMac) };
       const netns = netnsId === undefined ? 0 : netnsId + 1;
       const counts = { moved: 0, movesEnded: 0 };
-      const row = {
-        id: 0,
-        ifindex,
-        ...macs,
-        netnsId: netns,
-        identity: 0,
-        flags: 0,
-        policy: 0n,
-        addr: address,
-        ...counts,
-      };
+      const fixed = { id: 0, ifindex, ...macs, netnsId: netns, flags: 0, addr: address, ...counts };
       const known = rows.get(key);
       if (known !== undefined) {
         const held = EndpointRow.decode(endpoints.read(known));
-        const { moved, movesEnded } = held;
-        const same = EndpointRow.encode({ ...row, id: known, netnsId: held.netnsId, moved, movesEnded });
+        const { moved, movesEnded, identity, policy } = held;
+        const same = EndpointRow.encode({
+          ...fixed,
+          id: known,
+          netnsId: held.netnsId,
+          moved,
+          movesEnded,
+          identity,
+          policy,
+        });
         if (Buffer.compare(EndpointRow.encode(held), same) === 0) {
           if (held.netnsId !== netns) endpoints.storeWord32(known, EndpointRow.offsets.netnsId, netns);
           return;
@@ -133,7 +150,8 @@ export async function openEndpointTable(
           { code: "MAP_FULL", map: endpoints.name, maxEntries: endpoints.maxEntries },
           `Cannot add to ${endpoints.name}: all ${endpoints.maxEntries - 1} rows are used`,
         );
-      endpoints.writeBody(index, EndpointRow.encode(row).subarray(BODY), BODY);
+      const row = EndpointRow.encode({ ...fixed, identity: 0, policy: firstPolicy() });
+      endpoints.writeBody(index, row.subarray(BODY), BODY);
       endpoints.storeWord32(index, EndpointRow.offsets.id, index);
       const { failed } = await endpointIndex.insert(new Map([[key, new Uint8Array(Uint32Array.of(index).buffer)]]));
       for (const error of failed.values()) {
@@ -142,6 +160,7 @@ export async function openEndpointTable(
         throw error;
       }
       rows.set(key, index);
+      report(key);
     },
     async remove(address, mac) {
       const key = bytesKey(EndpointKey.encode({ addr: address }));
@@ -154,6 +173,23 @@ export async function openEndpointTable(
       for (const address of [...rows.keys()]) if (!addresses.has(address)) await drop(address);
     },
     rows,
+    get addresses() {
+      return rows.keys();
+    },
+    policyOf(address) {
+      const index = rows.get(address);
+      if (index === undefined) return undefined;
+      const { policy, identity } = EndpointRow.decode(endpoints.read(index));
+      return { word: policy, identity };
+    },
+    setPolicy(address, word, identity) {
+      const index = rows.get(address);
+      if (index === undefined) return false;
+      endpoints.storeWord32(index, EndpointRow.offsets.identity, identity);
+      endpoints.storeWord64(index, EndpointRow.offsets.policy, word);
+      return true;
+    },
+    onChange: (changed) => void listeners.push(changed),
     get used() {
       return pool.used;
     },

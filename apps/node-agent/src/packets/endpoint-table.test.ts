@@ -1,0 +1,60 @@
+/** Rows of pods, and what is enforced for them. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EndpointRow } from "@isthmus/bpf";
+import { bytesKey, formatAddress, keyBytes, addressFromBytes, parseAddress } from "@isthmus/model";
+import { createMemoryKernel } from "@isthmus/testing";
+import { type Endpoint, openEndpointTable } from "./endpoint-table.js";
+
+const ADDRESS = parseAddress("10.1.0.1");
+const KEY = bytesKey(ADDRESS);
+const POD: Endpoint = {
+  ...{ address: ADDRESS, ifindex: 11, netnsId: 3 },
+  ...{ mac: "02:00:00:00:00:01", hostMac: "02:00:00:00:00:02" },
+};
+const OTHER: Endpoint = { ...POD, mac: "02:00:00:00:00:03" };
+
+async function setUp(kernel = createMemoryKernel()) {
+  const port = kernel.open();
+  let next = 0n;
+  const table = await openEndpointTable(port, {
+    gracePeriod: () => port.gracePeriod(),
+    removed: async () => undefined,
+    firstPolicy: () => 100n + next++,
+  });
+  const changes: string[] = [];
+  table.onChange((address) => {
+    const held = table.policyOf(address);
+    changes.push(`${formatAddress(addressFromBytes(keyBytes(address)))} ${held === undefined ? "gone" : held.word}`);
+  });
+  return { kernel, port, table, changes };
+}
+
+test("a new row begins with the first policy, and keeps what is set while it has the same pod", async () => {
+  const { kernel, table } = await setUp();
+  assert.equal(table.setPolicy(KEY, 7n, 5), false);
+  await table.put(POD);
+  assert.deepEqual(table.policyOf(KEY), { word: 100n, identity: 0 });
+  assert.equal(table.setPolicy(KEY, 7n, 5), true);
+  await table.put(POD);
+  await table.put({ ...POD, netnsId: 4 });
+  assert.deepEqual(table.policyOf(KEY), { word: 7n, identity: 5 });
+  const again = await setUp(kernel);
+  assert.deepEqual([...again.table.addresses], [KEY]);
+  await again.table.put(POD);
+  assert.deepEqual(again.table.policyOf(KEY), { word: 7n, identity: 5 });
+  const row = EndpointRow.decode(again.port.endpoints.read(again.table.rows.get(KEY) ?? 0));
+  assert.deepEqual([row.policy, row.identity, row.ifindex, row.netnsId], [7n, 5, 11, 4]);
+});
+
+test("the row of another pod with the address begins anew, and each change is reported when it has happened", async () => {
+  const { table, changes } = await setUp();
+  await table.put(POD);
+  table.setPolicy(KEY, 7n, 5);
+  await table.put(OTHER);
+  assert.deepEqual(table.policyOf(KEY), { word: 101n, identity: 0 });
+  await table.remove(ADDRESS, POD.mac);
+  await table.remove(ADDRESS, OTHER.mac);
+  assert.equal(table.setPolicy(KEY, 8n, 6), false);
+  assert.deepEqual(changes, ["10.1.0.1 100", "10.1.0.1 gone", "10.1.0.1 101", "10.1.0.1 gone"]);
+});
