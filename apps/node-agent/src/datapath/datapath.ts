@@ -5,8 +5,10 @@
  *   service ranges out                                                   (nothing is refused for lack of a frontend)
  *   nodes ─► backends ─► lines ─► tier words ─► frontends in             (make; large changes in slices)
  *   service ranges in
- *   frontends out                                                        (break)
- *   grace period ─► lines, service rows, backend ids, nodes              (free, in the background)
+ *   policy sets ─► words of pods ─► identities of addresses in           (mode packets)
+ *   identities out ─► rows of policy sets out                            (break)
+ *   frontends out
+ *   grace period ─► policy sets, lines, service rows, backend ids, nodes (free, in the background)
  * ```
  */
 import type { DatapathPort } from "@isthmus/bpf";
@@ -15,6 +17,8 @@ import { type Apply, createApply } from "../apply/apply.js";
 import type { NodeName } from "../desired/nodes/nodes.js";
 import type { DesiredState } from "../desired/services/desired-state.js";
 import { createNodesPart, type NodeRowChanges } from "./nodes/nodes-part.js";
+import { createPolicyParts, type PolicyModules, type PolicyParts } from "./policy/policy-parts.js";
+import type { PolicyPartChanges } from "./policy/policy-sets-part.js";
 import { createServiceRangesPart, type ServiceRangeChanges } from "./service-ranges/service-ranges-part.js";
 import { type Loaded, loadKernel } from "./services/load.js";
 import { clearOrphans, type ServiceStore } from "./services/service-store.js";
@@ -32,6 +36,8 @@ export interface DatapathModules {
   readonly localNode?: () => NodeName | undefined;
   /** Id of the local cluster: rows are reserved for its backends and nodes. */
   readonly localCluster?: number;
+  /** The maps of mode `packets`, and what they must hold; absent: no policy is enforced. */
+  readonly policy?: PolicyModules;
   /** Something was freed: what found no room may be retried. */
   readonly onRoom?: () => void;
   /** A grace period failed; it is retried with the next apply. */
@@ -41,13 +47,15 @@ export interface DatapathModules {
 }
 
 /** What changed, of all parts. */
-export type DatapathChanges = NodeRowChanges & FrontendChanges & ServiceRangeChanges;
+export type DatapathChanges = NodeRowChanges & FrontendChanges & ServiceRangeChanges & PolicyPartChanges;
 
 export interface Datapath extends Apply<DatapathChanges>, Pick<ServiceStore, "serviceOf"> {
   /** Frontends, Services and tables that the kernel held at the start. */
   readonly adopted: Loaded;
   /** Clusters that had a backend at the start. */
   readonly adoptedClusters: ReadonlySet<number>;
+  /** Absent without the maps of mode `packets`. */
+  readonly policy: Pick<PolicyParts, "adoptedNumbers" | "isReady"> | undefined;
 }
 
 /**
@@ -64,10 +72,13 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   const nodes = await inTurns(createNodesPart(port, modules));
   const services = await inTurns(createServicesPart(port, { ...modules, adopted, tables, nodes }));
   const ranges = await createServiceRangesPart(port.serviceRanges, { now, missingPassRows: services.missingPassRows });
+  const policy =
+    modules.policy &&
+    (await inTurns(createPolicyParts(modules.policy, { localCluster: modules.localCluster ?? 0, now })));
   const apply = createApply<DatapathChanges>({
     ...modules,
-    parts: [nodes, services, ranges],
+    parts: [nodes, services, ranges, ...(policy?.parts ?? [])],
     gracePeriod: () => port.gracePeriod(),
   });
-  return { ...apply, adopted, adoptedClusters: services.adoptedClusters, serviceOf: services.serviceOf };
+  return { ...apply, adopted, adoptedClusters: services.adoptedClusters, serviceOf: services.serviceOf, policy };
 }

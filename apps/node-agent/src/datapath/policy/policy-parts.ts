@@ -1,0 +1,60 @@
+/** The parts of policy, over the maps of mode `packets`: what is enforced for pods, then which identity addresses have. */
+import type { PolicyPort } from "@isthmus/bpf";
+import type { Slices } from "@isthmus/runtime";
+import type { Part } from "../../apply/part.js";
+import type { DesiredPolicy } from "../../desired/policy/desired-policy.js";
+import { type AdoptedNumbers, adoptedNumbers, adoptIdentities, createIdentitiesPart } from "./identities-part.js";
+import { createIdentityUses, type PodPolicies, type PolicySync } from "./modules.js";
+import { createPolicySetsPart, type PolicyPartChanges } from "./policy-sets-part.js";
+import type { Revisions } from "./revisions.js";
+import { openSetStore } from "./set-store.js";
+
+export interface PolicyModules {
+  /** The maps, which nothing else may write meanwhile. */
+  readonly port: PolicyPort;
+  /** Of the same maps. */
+  readonly revisions: Revisions;
+  /** The pods of this node. */
+  readonly pods: PodPolicies;
+  /** Read when it is planned; `touch` names what changed in it. */
+  readonly desired: DesiredPolicy;
+  /** What of the desired state is complete. */
+  readonly sync: PolicySync;
+}
+
+export interface PolicyParts {
+  /** In the order of writing. */
+  readonly parts: readonly Part<PolicyPartChanges>[];
+  /** Numbers that are taken for other meanings than they had must not be among these. */
+  readonly adoptedNumbers: AdoptedNumbers;
+  /** The maps have the desired policy of the pod with this address (`bytesKey`), and its identity. */
+  isReady(address: string): boolean;
+}
+
+export interface PolicyPartsOptions {
+  /** Id of the local cluster. */
+  readonly localCluster: number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** Adopts the rows of the maps. */
+export function* createPolicyParts(
+  modules: PolicyModules,
+  { localCluster, now }: PolicyPartsOptions,
+): Slices<PolicyParts> {
+  const { port, desired } = modules;
+  const uses = createIdentityUses();
+  const adopted = yield* adoptIdentities(port, uses);
+  const store = yield* openSetStore(port);
+  const inSets = [...store.adopted.values()].flatMap(({ rows }) => [...rows.keys()]);
+  const numbers = adoptedNumbers(adopted, inSets);
+  const sets = createPolicySetsPart(port, store, { ...modules, uses, now });
+  const identities = createIdentitiesPart(port, { ...modules, adopted, uses, rows: sets, localCluster, now });
+  return {
+    parts: [sets, identities],
+    adoptedNumbers: numbers,
+    isReady: (address) =>
+      sets.isCurrent(address) && identities.identityOf(address) === desired.subjects.get(address)?.identity,
+  };
+}
