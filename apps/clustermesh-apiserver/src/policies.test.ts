@@ -1,19 +1,27 @@
-/** NetworkPolicies of a real Kubernetes API to POLICY records at an agent. */
+/** Policies of a real Kubernetes API to POLICY records at an agent. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import {
+  CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
+  CILIUM_NETWORK_POLICIES,
   CONFIG_MAPS,
+  CUSTOM_RESOURCE_DEFINITIONS,
   EVENTS,
+  hasStatus,
   type KubeClient,
   type KubeConfigMap,
   type KubeObject,
   NAMESPACES,
   NETWORK_POLICIES,
+  type Resource,
 } from "@isthmus/kube";
 import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
-import { parseNetworkPolicy } from "@isthmus/policy";
+import { parseCiliumClusterwideNetworkPolicy, parseCiliumNetworkPolicy, parseNetworkPolicy } from "@isthmus/policy";
 import { Policy } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
+import { parse } from "yaml";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";
@@ -23,6 +31,7 @@ let client: KubeClient;
 let tls: MeshTls;
 let apiserver: RunningApiserver;
 const namespace = "shop";
+const CRDS = fileURLToPath(new URL("../../../deploy/cilium-crds/", import.meta.url));
 
 before(async () => {
   kube = await startKubeServer();
@@ -30,6 +39,12 @@ before(async () => {
   tls = await createMeshTls();
   await installSettings(client);
   await client.create(NAMESPACES, { metadata: { name: namespace } });
+  for (const { plural } of [CILIUM_NETWORK_POLICIES, CILIUM_CLUSTERWIDE_NETWORK_POLICIES]) {
+    await client.create(
+      CUSTOM_RESOURCE_DEFINITIONS,
+      parse(readFileSync(`${CRDS}${plural}.yaml`, "utf8")) as KubeObject,
+    );
+  }
   apiserver = await startApiserver(kube, tls);
 });
 
@@ -49,8 +64,8 @@ async function agentOf(node: string): Promise<TestAgent> {
 const apply = (name: string, spec: unknown) =>
   client.apply(NETWORK_POLICIES, { metadata: { namespace, name }, spec } as KubeObject, { manager: "t", force: true });
 
-function policy(agent: TestAgent, name: string): Policy | undefined {
-  const value = agent.value(0, `policies/networkpolicies/shop/${name}`);
+function policy(agent: TestAgent, name: string, key = `networkpolicies/shop/${name}`): Policy | undefined {
+  const value = agent.value(0, `policies/${key}`);
   return value === undefined ? undefined : Policy.decode(value);
 }
 
@@ -105,4 +120,54 @@ test("a policy of almost 10,000 peers passes whole, in a change and in a first s
     assert.ok(parsed.ok);
     assert.equal(parsed.policy.specs[0]?.rules[0]?.peers.length, peers);
   }
+});
+
+const RULE = {
+  endpointSelector: { matchLabels: { app: "web" } },
+  ingress: [
+    { fromEndpoints: [{ matchLabels: { app: "client" } }], toPorts: [{ ports: [{ port: "80", protocol: "TCP" }] }] },
+  ],
+};
+
+/** Retried while the API does not serve the resource yet. */
+async function applyCustom(resource: Resource, object: object): Promise<void> {
+  const served = () =>
+    client.apply(resource, object as KubeObject, { manager: "t", force: true }).then(
+      () => true,
+      (thrown: unknown) => !hasStatus(thrown, 404) && Promise.reject(thrown),
+    );
+  await until(`${resource.plural} are served`, served);
+}
+
+test("policies of Cilium's kinds have records, with and without a namespace, and fields that no schema knows reach the parser", async (t) => {
+  const agent = await agentOf("n1");
+  t.after(() => agent.close());
+  await applyCustom(CILIUM_NETWORK_POLICIES, { metadata: { namespace, name: "web" }, spec: RULE });
+  await applyCustom(CILIUM_CLUSTERWIDE_NETWORK_POLICIES, { metadata: { name: "all" }, specs: [RULE, RULE] });
+  const web = () => policy(agent, "web", "ciliumnetworkpolicies/shop/web");
+  const all = () => policy(agent, "all", "ciliumclusterwidenetworkpolicies/-/all");
+  await until("both records", () => web() !== undefined && all() !== undefined);
+  const object = (of: Policy | undefined): unknown => JSON.parse(of?.object.toString() ?? "");
+  assert.ok(parseCiliumNetworkPolicy(object(web()), { cluster: "east" }).ok);
+  const parsed = parseCiliumClusterwideNetworkPolicy(object(all()), { cluster: "east" });
+  assert.ok(parsed.ok);
+  assert.deepEqual([parsed.policy.specs.length, all()?.namespace], [2, ""]);
+
+  const [ingress] = RULE.ingress;
+  const layer7 = { ...ingress, toPorts: [{ ports: [{ port: "80" }], rules: { http: [{ method: "GET" }] } }] };
+  await applyCustom(CILIUM_NETWORK_POLICIES, {
+    metadata: { namespace, name: "web" },
+    spec: { ...RULE, ingress: [layer7] },
+  });
+  const notes = async () =>
+    (await client.list<KubeObject & { readonly note?: string }>(EVENTS, { namespace })).map(({ note }) => note ?? "");
+  await until("the Event", async () =>
+    (await notes()).some((note) =>
+      /Field "spec\.ingress\[0\]\.toPorts\[0\]\.rules" is not supported.*Generation 1/.test(note),
+    ),
+  );
+  assert.equal(Number(web()?.generation), 1);
+  await client.delete(CILIUM_CLUSTERWIDE_NETWORK_POLICIES, "all");
+  await until("the record is gone", () => all() === undefined);
+  assert.deepEqual([agent.source(0).broken, agent.source(0).marks.bad], [undefined, 0]);
 });

@@ -49,6 +49,19 @@ export const NETWORK_POLICIES: Resource = {
   kind: "NetworkPolicy",
   namespaced: true,
 };
+export const CILIUM_NETWORK_POLICIES: Resource = {
+  group: "cilium.io",
+  version: "v2",
+  plural: "ciliumnetworkpolicies",
+  kind: "CiliumNetworkPolicy",
+  namespaced: true,
+};
+export const CILIUM_CLUSTERWIDE_NETWORK_POLICIES: Resource = {
+  ...CILIUM_NETWORK_POLICIES,
+  plural: "ciliumclusterwidenetworkpolicies",
+  kind: "CiliumClusterwideNetworkPolicy",
+  namespaced: false,
+};
 export const DEPLOYMENTS: Resource = {
   group: "apps",
   version: "v1",

@@ -216,8 +216,8 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
   };
 }
 
-/** "Services, EndpointSlices and Nodes" */
+/** "Services, EndpointSlices and NetworkPolicies" */
 function kindsText(feeds: readonly Feed[]): string {
-  const kinds = feeds.map(({ resource }) => `${resource.kind}s`);
+  const kinds = feeds.map(({ resource }) => `${resource.kind.replace(/y$/, "ie")}s`);
   return [kinds.slice(0, -1).join(", "), ...kinds.slice(-1)].join(" and ");
 }

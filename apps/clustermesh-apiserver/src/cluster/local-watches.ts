@@ -49,7 +49,11 @@ export function createLocalWatches(modules: LocalWatchesModules): LocalWatches {
 
   function watchFeed<Facts>(feed: Feed<Facts>): ListWatch<Facts> {
     return createListWatch<Facts>(
-      { resource: feed.resource, project: feed.facts },
+      {
+        resource: feed.resource,
+        project: feed.facts,
+        ...(feed.whileAbsent === undefined ? {} : { whileAbsent: feed.whileAbsent }),
+      },
       {
         ...{ transport, clock, log, onRestored },
         onChange(change) {

@@ -2,7 +2,7 @@
 import type { Metrics } from "@isthmus/observe";
 import { KINDS, kindSegment } from "@isthmus/records";
 import type { LocalSource } from "../cluster/local-source.js";
-import type { PolicyFeeds } from "../cluster/policies/policy-feeds.js";
+import type { LocalPolicies } from "../cluster/policies/policy-feeds.js";
 import type { LocalServices } from "../cluster/services/service-feed.js";
 import { CONDITION_TYPES } from "./service-conditions.js";
 
@@ -17,7 +17,7 @@ function conditionCounts(services: LocalServices): ReadonlyMap<string, number> {
 export function watchLocalCluster(
   metrics: Metrics,
   own: LocalSource,
-  { services, policies }: { readonly services: LocalServices; readonly policies: Pick<PolicyFeeds, "known"> },
+  { services, policies }: { readonly services: LocalServices; readonly policies: Pick<LocalPolicies, "known"> },
 ): void {
   metrics.gauge("mesh_kube_contact_age_seconds", "Age of the last contact with the Kubernetes API", [], (gauge) =>
     gauge.set(own.exported.kubeAgeMs() / 1000),

@@ -76,7 +76,7 @@ export async function createLocalCluster(
   readiness.kubernetes = () => local.problem;
   ranges.follow(local.configure);
   followRescueAfter(settings, (rescueAfter) => local.configure({ rescueAfter }));
-  watchLocalCluster(metrics, local, { services, policies: feeds.policies });
+  watchLocalCluster(metrics, local, { services, policies: feeds.policies.policies });
   const nodes = () => (local.inSync ? feeds.nodes.known : undefined);
   const sources = createSourceSet(local.stream);
   return {

@@ -92,7 +92,7 @@ export async function serveAdmin(
       ...{ auth, tls, log: log.child("admin"), clock, metrics, sources },
       status: () => ({ ...mesh.report(), certificates: reportCertificates(certificates()) }),
       applied: () => appliedServices({ sources: sources.all, agents: nodesOf(), applied: agents.applied }),
-      policies: (request) => policyReports(feeds.policies.known(), enforced(), request),
+      policies: (request) => policyReports(feeds.policies.policies.known(), enforced(), request),
       monitor: {
         queries,
         nodes: () => listAgents(agents.reports(), nodes(), clock.now()).agents,

@@ -36,8 +36,8 @@ after(async () => {
   await server?.stop();
 });
 
-test("base, workloads and kind overlay pass a server-side dry run", async () => {
-  for (const folder of ["base", "workloads", "kind"]) {
+test("base, kinds of policies, workloads and kind overlay pass a server-side dry run", async () => {
+  for (const folder of ["base", "cilium-crds", "workloads", "kind"]) {
     const said = await kubectl(server.kubeconfig, "apply", "--dry-run=server", "-k", join(DEPLOY, folder));
     assert.match(said, /server dry run/);
     assert.doesNotMatch(said, /Warning/);
@@ -166,6 +166,7 @@ test("each account has the permissions that it needs and no similar ones", async
     [api, "watch", "services", "", "shop", ""],
     [api, "watch", "endpointslices", "discovery.k8s.io", "shop", ""],
     [api, "watch", "networkpolicies", "networking.k8s.io", "shop", ""],
+    [api, "watch", "ciliumclusterwidenetworkpolicies", "cilium.io", "", ""],
     [api, "create", "events", "events.k8s.io", "shop", ""],
     [api, "patch", "services/status", "", "shop", ""],
     [api, "create", "meshclusters", "mesh.isthmus.io", "", ""],
@@ -191,6 +192,7 @@ test("each account has the permissions that it needs and no similar ones", async
     [api, "update", "services/status", "", "shop", ""],
     [api, "get", "pods", "", "shop", ""],
     [api, "patch", "networkpolicies", "networking.k8s.io", "shop", ""],
+    [api, "patch", "ciliumnetworkpolicies", "cilium.io", "shop", ""],
     [api, "get", "configmaps", "", "kube-system", ""],
     [api, "update", "configmaps", "", "mesh-system", "mesh-config"],
     [api, "update", "leases", "coordination.k8s.io", "mesh-system", "another"],

@@ -16,6 +16,8 @@ export type FactsChange<Facts> = Pick<Change<Facts>, "deletes" | "sets">;
 export interface Feed<Facts = unknown> {
   /** What is listed and watched, in all namespaces. */
   readonly resource: Resource;
+  /** The resource may not exist: then another that always does. Absent: it exists. */
+  readonly whileAbsent?: Resource;
   /** The place of its resource version in the position of the local cluster. */
   readonly versionType: VersionType;
   /** What is kept of an object: all that its records and notes need, and no reference to the object. */

@@ -1,31 +1,63 @@
 /** Policies of all kinds: POLICY records, which never leave the cluster, and Events for those who wrote them. */
-import type { Feed } from "../feed/feed.js";
+import { NETWORK_POLICIES } from "@isthmus/kube";
+import { createEmitter } from "@isthmus/runtime";
+import type { Feed, FeedRecords } from "../feed/feed.js";
 import { type PolicyFacts, policyFacts } from "./policy-facts.js";
-import { NETWORK_POLICY } from "./policy-resources.js";
+import {
+  CILIUM_CLUSTERWIDE_NETWORK_POLICY,
+  CILIUM_NETWORK_POLICY,
+  NETWORK_POLICY,
+  type PolicyResource,
+} from "./policy-resources.js";
 import { createPolicyTable, type KnownPolicy, type PolicyTableModules } from "./policy-table.js";
+
+/** The local cluster's policies as their users wrote them, with what is in force of each. */
+export interface LocalPolicies {
+  /** By the key of its record; undefined when there is no such policy, or it has not been read yet. */
+  get(key: string): KnownPolicy | undefined;
+  /** In no order. */
+  known(): Iterable<KnownPolicy>;
+  /** Calls the listener with the keys of policies that changed, deleted ones included. Returns a function that removes it. */
+  onChange(listener: (keys: readonly string[]) => void): () => void;
+}
 
 export interface PolicyFeeds {
   /** The first has the records of all of them. */
   readonly all: readonly Feed<PolicyFacts>[];
-  /** As of the last `takeChanges`, in no order. */
-  known(): Iterable<KnownPolicy>;
+  /** As of the last `takeChanges`. */
+  readonly policies: LocalPolicies;
 }
 
 /** Without policies. */
 export function createPolicyFeeds(modules: PolicyTableModules): PolicyFeeds {
   const table = createPolicyTable(modules);
-  const networkPolicies: Feed<PolicyFacts> = {
-    resource: NETWORK_POLICY.resource,
-    versionType: "policies",
-    facts: (object) => policyFacts(NETWORK_POLICY, object),
+  const changes = createEmitter<readonly string[]>();
+  let changed: readonly string[] = [];
+
+  const records: FeedRecords = {
+    configure: () => undefined,
+    takeChanges() {
+      const flushed = table.flush();
+      changed = flushed.changed;
+      return { local: flushed.local, exported: { upserts: [], deletes: [] }, notes: flushed.notes };
+    },
+    applied() {
+      if (changed.length > 0) changes.emit(changed);
+    },
+  };
+  const feed = (of: PolicyResource, more: Partial<Feed<PolicyFacts>> = {}): Feed<PolicyFacts> => ({
+    resource: of.resource,
+    versionType: of.versionType,
+    ...(of.isCustom ? { whileAbsent: NETWORK_POLICIES } : {}),
+    facts: (object) => policyFacts(of, object),
     take({ deletes, sets }) {
       for (const { value } of deletes) table.delete(value);
       for (const { value } of sets) table.set(value);
     },
-    records: {
-      configure: () => undefined,
-      takeChanges: () => ({ ...table.flush(), exported: { upserts: [], deletes: [] } }),
-    },
+    ...more,
+  });
+  return {
+    all: [feed(NETWORK_POLICY, { records }), feed(CILIUM_NETWORK_POLICY), feed(CILIUM_CLUSTERWIDE_NETWORK_POLICY)],
+    policies: { get: table.get, known: table.all, onChange: changes.subscribe },
   };
-  return { all: [networkPolicies], known: table.all };
 }

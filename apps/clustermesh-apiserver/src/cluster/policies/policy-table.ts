@@ -47,6 +47,8 @@ export interface PolicyTableFlush {
   readonly local: RecordChange;
   /** One for each generation that is newly not accepted. */
   readonly notes: readonly ReportedEvent[];
+  /** Keys of the policies that were set or deleted since the last flush. */
+  readonly changed: readonly string[];
 }
 
 export interface PolicyTable {
@@ -54,6 +56,8 @@ export interface PolicyTable {
   set(facts: PolicyFacts): void;
   /** Only when the uid is the known one: the object may have been recreated under the name. */
   delete(facts: PolicyFacts): void;
+  /** By the key of its record, as of the last flush. */
+  get(key: string): KnownPolicy | undefined;
   /** As of the last flush, in no order. */
   all(): Iterable<KnownPolicy>;
   /** The first one follows the lists of all resources: what was saved of objects that are gone by then is forgotten. */
@@ -146,6 +150,7 @@ export function createPolicyTable({ parse, lastGood, maxPolicies = MAX_POLICIES 
       entries.delete(key);
       dirty.add(key);
     },
+    get: (key) => entries.get(key)?.known,
     *all() {
       for (const { known } of entries.values()) if (known !== undefined) yield known;
     },
@@ -153,9 +158,10 @@ export function createPolicyTable({ parse, lastGood, maxPolicies = MAX_POLICIES 
       const notes: ReportedEvent[] = [];
       if (isFirst) forgetUnknown();
       updateSurplus();
-      for (const key of dirty) flushOne(key, notes);
+      const changed = [...dirty];
+      for (const key of changed) flushOne(key, notes);
       dirty.clear();
-      return { local: records.take(), notes };
+      return { local: records.take(), notes, changed };
     },
   };
 }
