@@ -1,8 +1,10 @@
 /** Policies of a real Kubernetes API to POLICY records at an agent. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import {
   CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
   CILIUM_NETWORK_POLICIES,
@@ -15,16 +17,17 @@ import {
   type KubeObject,
   NAMESPACES,
   NETWORK_POLICIES,
+  NODES,
   type Resource,
 } from "@isthmus/kube";
-import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
+import { type KubeServer, kubeBinary, startKubeServer } from "@isthmus/kube/testing";
 import { parseCiliumClusterwideNetworkPolicy, parseCiliumNetworkPolicy, parseNetworkPolicy } from "@isthmus/policy";
 import { Policy } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { parse } from "yaml";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
-import { connectAgent, type TestAgent } from "./testing/test-agent.js";
+import { connectAgent, type TestAgent, type TestAgentOptions } from "./testing/test-agent.js";
 
 let kube: KubeServer;
 let client: KubeClient;
@@ -55,8 +58,8 @@ after(async () => {
   await kube?.stop();
 });
 
-async function agentOf(node: string): Promise<TestAgent> {
-  const agent = connectAgent({ port: apiserver.port, node, tls: await tls.node(node) });
+async function agentOf(node: string, options: Partial<TestAgentOptions> = {}): Promise<TestAgent> {
+  const agent = connectAgent({ port: apiserver.port, node, tls: await tls.node(node), ...options });
   await until(`agent ${node} is in sync`, () => agent.source(0).inSync);
   return agent;
 }
@@ -167,7 +170,23 @@ test("policies of Cilium's kinds have records, with and without a namespace, and
     ),
   );
   assert.equal(Number(web()?.generation), 1);
+  const columns = async () =>
+    (await promisify(execFile)(kubeBinary("kubectl"), ["--kubeconfig", kube.kubeconfig, "-n", namespace, "get", "cnp"]))
+      .stdout;
+  await until("the conditions are in kubectl's columns", async () =>
+    /^NAME +ACCEPTED +ENFORCED +AGE\nweb +False +(False|Unknown) /.test(await columns()),
+  );
+
+  await client.create(NODES, { metadata: { name: "n1" } });
+  const enforcing = await agentOf("n1", { capabilities: ["source-states", "policies"] });
+  t.after(() => enforcing.close());
+  enforcing.ack(0);
+  await until("it is enforced on the node", async () => /^web +False +True /m.test(await columns()), 20_000);
+
   await client.delete(CILIUM_CLUSTERWIDE_NETWORK_POLICIES, "all");
-  await until("the record is gone", () => all() === undefined);
-  assert.deepEqual([agent.source(0).broken, agent.source(0).marks.bad], [undefined, 0]);
+  await until(
+    "the record is gone",
+    () => policy(enforcing, "all", "ciliumclusterwidenetworkpolicies/-/all") === undefined,
+  );
+  assert.deepEqual([enforcing.source(0).broken, enforcing.source(0).marks.bad], [undefined, 0]);
 });

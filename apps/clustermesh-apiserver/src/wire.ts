@@ -30,6 +30,7 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
     const mesh: Mesh = createMesh({ cluster, id, namespace, instance, budget }, { ...base, ...settings, ...local });
     for (const part of [
       local.serviceStatus,
+      local.policyStatus,
       local.local,
       local.ranges,
       mesh,

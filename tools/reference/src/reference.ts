@@ -31,6 +31,10 @@ export function makeReference(root: string, sources: readonly ProductSource[]): 
     { object: "MeshCluster", types: documentedGroups(sources, "ClusterReasons") },
     { object: "MeshPeer", types: documentedGroups(sources, "PeerReasons") },
     { object: "Service", types: documentedGroups(sources, "ServiceReasons") },
+    {
+      object: "CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy",
+      types: documentedGroups(sources, "PolicyReasons"),
+    },
   ];
   const events = documented(sources, "EventReason");
   const states: readonly (readonly [title: string, list: string])[] = [

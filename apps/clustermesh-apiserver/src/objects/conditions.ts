@@ -9,6 +9,9 @@ import { printable } from "@isthmus/model";
 
 export type Verdict = Pick<MeshCondition, "type" | "status" | "reason" | "message">;
 
+/** Prefix of the mesh's condition types on objects that the mesh does not own. */
+export const CONDITION_PREFIX = "mesh.isthmus.io/";
+
 /** In UTF-16 units, each at most three bytes. */
 const MESSAGE_LENGTH = 8_192;
 

@@ -15,13 +15,11 @@ import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
 import { type Clock, type ServiceName, serviceName, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { until } from "@isthmus/testing";
-import { DEFAULT_ANNOTATIONS } from "../cluster/services/annotations.js";
 import { type ServiceFacts, serviceFacts } from "../cluster/services/service-facts.js";
-import type { LocalServices } from "../cluster/services/service-feed.js";
 import type { Verdict } from "../objects/conditions.js";
 import { createFakeLeadership } from "../testing/fake-leadership.js";
 import { kubeClient } from "../testing/run-apiserver.js";
-import { createConditionWriter, FIELD_MANAGER } from "./condition-writer.js";
+import { type ConditionedObject, createConditionWriter, FIELD_MANAGER } from "./condition-writer.js";
 
 const namespace = "shop";
 const TYPE = "mesh.isthmus.io/PortsMatched";
@@ -77,13 +75,10 @@ async function replica(
   const modules = { transport: admin.transport, clock, log: silentLogger };
   const watch = createListWatch({ resource: SERVICES, namespace, project: serviceFacts }, { ...modules, onChange });
   let frozen: ReadonlyMap<string, { readonly value: ServiceFacts }> | undefined;
-  const services: LocalServices = {
-    get(name) {
-      const facts = (frozen?.get(name) ?? watch.items.get(name))?.value;
-      return facts === undefined ? undefined : { facts, inForce: DEFAULT_ANNOTATIONS, notes: [] };
-    },
-    all: () => [],
-    onChange: () => () => undefined,
+  const object = (key: ServiceName): ConditionedObject | undefined => {
+    const facts = (frozen?.get(key) ?? watch.items.get(key))?.value;
+    const [namespace = "", name = ""] = key.split("/");
+    return facts && { ...facts, resource: SERVICES, namespace, name };
   };
   const state = { writes: 0, wanted, only: new Set<string>() };
   const counting: KubeClient = {
@@ -100,8 +95,9 @@ async function replica(
     ...modules,
     leadership,
     client: counting,
-    services,
-    wanted: ({ facts }) => (state.only.size === 0 || state.only.has(facts.service) ? state.wanted : []),
+    name: "Service conditions",
+    object,
+    wanted: (service: ServiceName) => (state.only.size === 0 || state.only.has(service) ? state.wanted : []),
   });
   function onChange({ sets }: { readonly sets: readonly { readonly key: string }[] }): void {
     for (const { key } of sets) if (watched.has(key)) writer.check(key as ServiceName);

@@ -5,10 +5,9 @@
  * those that a restarted process would write. A condition about a cluster that has not been received since this process
  * started is kept unchanged.
  */
-import { CONDITION_PREFIX } from "../cluster/services/service-facts.js";
 import type { AnnotationReason, ExportReason, ServiceNote, SpecReason } from "../cluster/services/service-notes.js";
 import type { KnownService } from "../cluster/services/service-table.js";
-import type { Verdict } from "../objects/conditions.js";
+import { CONDITION_PREFIX, type Verdict } from "../objects/conditions.js";
 import type { StreamSources } from "../ports/stream-source.js";
 import { portMismatches } from "./port-mismatch.js";
 

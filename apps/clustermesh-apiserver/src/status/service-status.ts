@@ -1,6 +1,6 @@
 /** Events and conditions on Services for their users. */
-import type { EventRecorder, KubeClient } from "@isthmus/kube";
-import type { Clock } from "@isthmus/model";
+import { type EventRecorder, type KubeClient, SERVICES } from "@isthmus/kube";
+import type { Clock, ServiceName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import type { LocalServices } from "../cluster/services/service-feed.js";
 import type { Leadership } from "../leader/leadership.js";
@@ -29,9 +29,20 @@ export interface ServiceStatusModules {
 /** Nothing is checked or written before `run`, which resolves when aborted. */
 export function createServiceStatus(modules: ServiceStatusModules): { run(signal: AbortSignal): Promise<void> } {
   const { sources, services } = modules;
-  const writer = createConditionWriter({
+  const writer = createConditionWriter<ServiceName>({
     ...modules,
-    wanted: (known) => wantedConditions(known, sources).verdicts,
+    name: "Service conditions",
+    object(service) {
+      const facts = services.get(service)?.facts;
+      if (facts === undefined) return undefined;
+      const [namespace = "", name = ""] = service.split("/");
+      const { uid, generation, conditions } = facts;
+      return { resource: SERVICES, namespace, name, uid, generation, conditions };
+    },
+    wanted(service) {
+      const known = services.get(service);
+      return known === undefined ? [] : wantedConditions(known, sources).verdicts;
+    },
   });
   const watch = createServiceWatch({
     ...modules,

@@ -17,7 +17,9 @@ import { type AgentRegistry, createAgentRegistry } from "../serve/agents/agent-r
 import { createRangesSource, type RangesSource } from "../settings/cluster-ranges.js";
 import type { ConfigSource } from "../settings/config-source.js";
 import { watchLocalCluster } from "../status/local-metrics.js";
+import { createPolicyStatus } from "../status/policy-status.js";
 import { createServiceStatus } from "../status/service-status.js";
+import { type Applied, createApplied } from "./applied.js";
 import type { Base } from "./base.js";
 import type { Settings } from "./settings.js";
 
@@ -38,6 +40,10 @@ export interface LocalCluster {
   readonly sources: SourceSet;
   /** By name of the node; the agent of an existing Node is never forgotten. */
   readonly agents: AgentRegistry;
+  /** On how many nodes Services and policies are applied. */
+  readonly applied: Applied;
+  /** Conditions of policies that have a status; the caller starts it. */
+  readonly policyStatus: { run(signal: AbortSignal): Promise<void> };
   /** Writes the health addresses that agents report; the caller starts it. */
   readonly healthAddresses: HealthAddresses;
   /** Save the last good annotation values, and the last accepted policies; the caller starts them. */
@@ -79,9 +85,15 @@ export async function createLocalCluster(
   watchLocalCluster(metrics, local, { services, policies: feeds.policies.policies });
   const nodes = () => (local.inSync ? feeds.nodes.known : undefined);
   const sources = createSourceSet(local.stream);
+  const agents = createAgentRegistry(clock, (node) => nodes()?.get(node) !== undefined);
+  const applied = createApplied({ sources, agents, nodes, clock });
   return {
     ...{ recorder, events, ranges, feeds, local, nodes, sources },
-    agents: createAgentRegistry(clock, (node) => nodes()?.get(node) !== undefined),
+    ...{ agents, applied },
+    policyStatus: createPolicyStatus({
+      ...{ policies: feeds.policies.policies, enforced: applied.policies, client, clock, leadership },
+      log: log.child("status"),
+    }),
     healthAddresses: createHealthAddresses({ client, nodes: feeds.nodes, clock, log: log.child("nodes") }),
     lastGoodWriters: [
       createLastGoodWriter(annotations, lastGood, { client, clock, leadership, log: log.child("config") }),

@@ -2,7 +2,6 @@
 import type { Mesh } from "../membership/mesh.js";
 import type { Parts } from "../process/parts.js";
 import { startAdminServer } from "../serve/admin/admin-server.js";
-import { type AppliedRecords, appliedPolicies, appliedServices } from "../serve/admin/applied-records.js";
 import { listAgents } from "../serve/agents/agent-roll.js";
 import { type AgentQueries, createAgentQueries } from "../serve/agents/agent-queries.js";
 import { createStreamHub, type StreamHub } from "../serve/agents/stream-hub.js";
@@ -61,7 +60,7 @@ export async function serveAgents(
 export async function serveAdmin(
   { args, log, clock, metrics, tls }: Base,
   { auth, id }: Settings,
-  { sources, agents, nodes, feeds }: LocalCluster,
+  { sources, agents, applied, nodes, feeds }: LocalCluster,
   mesh: Mesh,
   queries: AgentQueries,
   parts: Parts,
@@ -71,28 +70,13 @@ export async function serveAdmin(
     ...{ store: mesh.storeCertificate, "store-ca": mesh.storeCa },
   });
   watchCertificates(metrics, certificates);
-  /** Undefined until Nodes have been read. */
-  const nodesOf = () => {
-    const roll = listAgents(agents.reports(), nodes(), clock.now());
-    return roll.nodes.known ? roll.agents : undefined;
-  };
-  /** A node whose agent enforces no policies counts for none. */
-  const enforced = (): AppliedRecords | undefined =>
-    appliedPolicies({
-      sources: sources.all.filter(({ clusterId }) => clusterId === 0),
-      agents: nodesOf()?.map(({ node, connected }) => ({
-        node,
-        connected: connected && agents.enforcesPolicies(node),
-      })),
-      applied: agents.applied,
-    });
   const server = await startAdminServer(
     { address: args.admin, clusterId: id },
     {
       ...{ auth, tls, log: log.child("admin"), clock, metrics, sources },
       status: () => ({ ...mesh.report(), certificates: reportCertificates(certificates()) }),
-      applied: () => appliedServices({ sources: sources.all, agents: nodesOf(), applied: agents.applied }),
-      policies: (request) => policyReports(feeds.policies.policies.known(), enforced(), request),
+      applied: applied.services,
+      policies: (request) => policyReports(feeds.policies.policies.known(), applied.policies(), request),
       monitor: {
         queries,
         nodes: () => listAgents(agents.reports(), nodes(), clock.now()).agents,

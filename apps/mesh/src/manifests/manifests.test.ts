@@ -167,6 +167,7 @@ test("each account has the permissions that it needs and no similar ones", async
     [api, "watch", "endpointslices", "discovery.k8s.io", "shop", ""],
     [api, "watch", "networkpolicies", "networking.k8s.io", "shop", ""],
     [api, "watch", "ciliumclusterwidenetworkpolicies", "cilium.io", "", ""],
+    [api, "patch", "ciliumnetworkpolicies/status", "cilium.io", "shop", ""],
     [api, "create", "events", "events.k8s.io", "shop", ""],
     [api, "patch", "services/status", "", "shop", ""],
     [api, "create", "meshclusters", "mesh.isthmus.io", "", ""],

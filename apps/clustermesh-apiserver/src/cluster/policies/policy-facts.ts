@@ -1,8 +1,12 @@
 /** A policy object → what is kept of it: its names, and the text that agents parse (pure). */
-import { apiVersion, type KubeObject } from "@isthmus/kube";
+import { apiVersion, type KubeObject, type MeshCondition } from "@isthmus/kube";
 import type { Finding, ParsedPolicy, ParseOptions } from "@isthmus/policy";
+import { CONDITION_PREFIX } from "../../objects/conditions.js";
 import { canonicalJson } from "./canonical-json.js";
 import type { PolicyResource } from "./policy-resources.js";
+
+/** Of those that are kept; this program writes two. */
+const MAX_CONDITIONS = 16;
 
 /** Bytes of the JSON of one policy; etcd takes objects of 1.5 MiB at most. */
 export const MAX_POLICY_BYTES = 1 << 20;
@@ -22,21 +26,44 @@ export interface PolicyFacts {
   readonly created: string;
   /** What the parser reads of the object, as canonical JSON; or why the object cannot be kept. */
   readonly object: string | Finding;
+  /** The conditions of the mesh in its status. */
+  readonly conditions: readonly MeshCondition[];
 }
 
 /** Never throws. The same for an object of a list, which names no kind, and of a watch. */
 export function policyFacts(of: PolicyResource, { metadata, ...object }: KubeObject): PolicyFacts {
   const { name = "", namespace = "", uid = "", generation = 0, creationTimestamp: created = "" } = metadata;
-  const { status: _, ...written } = object as Omit<KubeObject, "metadata"> & { readonly status?: unknown };
+  const { status, ...written } = object as Omit<KubeObject, "metadata"> & { readonly status?: unknown };
   const names = { name, ...(of.resource.namespaced ? { namespace } : {}) };
   const { resource } = of;
   const text = canonicalJson({ ...written, apiVersion: apiVersion(resource), kind: resource.kind, metadata: names });
-  return { of, namespace: names.namespace ?? "", name, uid, generation, created, object: bounded(text) };
+  return {
+    of,
+    namespace: names.namespace ?? "",
+    name,
+    uid,
+    generation,
+    created,
+    object: bounded(text),
+    conditions: meshConditions(status),
+  };
 }
 
 /** Reads the text that is kept, as agents do. */
 export function parseFacts({ of, object }: PolicyFacts, options: ParseOptions): ParsedPolicy {
   return typeof object === "string" ? of.parse(JSON.parse(object), options) : { ok: false, findings: [object] };
+}
+
+const NO_CONDITIONS: readonly MeshCondition[] = [];
+
+/** No schema of ours need have checked the status. */
+function meshConditions(status: unknown): readonly MeshCondition[] {
+  const all: unknown = (status as { readonly conditions?: unknown } | null | undefined)?.conditions;
+  if (!Array.isArray(all)) return NO_CONDITIONS;
+  const own = all.filter((one: unknown): one is MeshCondition =>
+    String((one as { readonly type?: unknown } | null)?.type).startsWith(CONDITION_PREFIX),
+  );
+  return own.length === 0 ? NO_CONDITIONS : own.slice(0, MAX_CONDITIONS);
 }
 
 function bounded(text: string | undefined): string | Finding {

@@ -80,6 +80,14 @@ test("the object of a list, which names no kind, has the bytes of the one of a w
   assert.deepEqual(policyFacts(NETWORK_POLICY, watched), policyFacts(NETWORK_POLICY, listed));
 });
 
+test("of a status only the conditions of the mesh are kept, whatever else is in it", () => {
+  const own = { type: "mesh.isthmus.io/Accepted", status: "True" };
+  const of = (status: unknown) =>
+    policyFacts(NETWORK_POLICY, { metadata: { name: "web" }, spec: GOOD, status } as unknown as KubeObject).conditions;
+  assert.deepEqual(of({ conditions: [{ type: "cilium.io/Valid" }, own, null, 7, {}] }), [own]);
+  for (const bad of [undefined, null, 7, [], { conditions: 7 }, { conditions: {} }]) assert.deepEqual(of(bad), []);
+});
+
 test("a field that this version does not know reaches the parser, which refuses it", () => {
   const { table, records, flush } = rig();
   table.set(facts({ ...GOOD, endpoints: ["a"] }));

@@ -185,23 +185,20 @@ function policyRecord(facts: PolicyFacts, { generation, object }: AcceptedPolicy
   });
 }
 
-/** Undefined for a policy that is accepted. */
-function eventOf({ facts, accepted, findings }: KnownPolicy): ReportedEvent | undefined {
+/** Why the present generation is not accepted, and what is in force; undefined when it is. */
+export function notAccepted({ facts: { generation }, accepted, findings }: KnownPolicy): string | undefined {
   const [first] = findings;
   if (first === undefined) return undefined;
-  const { of, namespace, name, uid, generation } = facts;
   const more = findings.length === 1 ? "" : ` (and ${findings.length - 1} more)`;
   const stays =
     accepted === undefined ? "Nothing of it is in force" : `Generation ${accepted.generation} stays in force`;
-  const note = `Generation ${generation} is not accepted: ${first.sentence}${more}. ${stays}`;
-  const names = { name, ...(namespace === "" ? {} : { namespace }) };
-  return {
-    resource: of.resource,
-    ...names,
-    uid,
-    type: "Warning",
-    reason: "PolicyNotAccepted",
-    action: "Validate",
-    note,
-  };
+  return `Generation ${generation} is not accepted: ${first.sentence}${more}. ${stays}`;
+}
+
+function eventOf(policy: KnownPolicy): ReportedEvent | undefined {
+  const note = notAccepted(policy);
+  if (note === undefined) return undefined;
+  const { of, namespace, name, uid } = policy.facts;
+  const about = { resource: of.resource, name, ...(namespace === "" ? {} : { namespace }), uid };
+  return { ...about, type: "Warning", reason: "PolicyNotAccepted", action: "Validate", note };
 }

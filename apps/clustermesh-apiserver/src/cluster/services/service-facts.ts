@@ -2,6 +2,7 @@
 import type { KubeObject, KubeService, MeshCondition } from "@isthmus/kube";
 import { type Address, parseAddress, protocolNumber, SCTP, type ServiceName, serviceName } from "@isthmus/model";
 import type { Port } from "@isthmus/proto";
+import { CONDITION_PREFIX } from "../../objects/conditions.js";
 import { meshAnnotationsOnly } from "./annotations.js";
 
 export interface ServiceFacts {
@@ -44,8 +45,6 @@ export interface ServiceFacts {
   readonly conditions: readonly MeshCondition[];
 }
 
-/** Prefix of the mesh's condition types on objects that the mesh does not own. */
-export const CONDITION_PREFIX = "mesh.isthmus.io/";
 const OTHER_PROXY = "service.kubernetes.io/service-proxy-name";
 /** Shared by the many Services without conditions or node ports, since both lists are kept for each Service. */
 const NO_CONDITIONS: readonly MeshCondition[] = [];
