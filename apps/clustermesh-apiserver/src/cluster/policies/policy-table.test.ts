@@ -96,6 +96,17 @@ test("a field that this version does not know reaches the parser, which refuses 
   assert.equal(records.size, 0);
 });
 
+test("a selector by a label that is no part of identities is reported with the label", () => {
+  const { table, flush } = rig();
+  table.set(
+    facts({ podSelector: {}, ingress: [{ from: [{ podSelector: { matchLabels: { "pod-template-hash": "a" } } }] }] }),
+  );
+  assert.match(
+    flush().join(),
+    /Field "spec\.ingress\[0\]\.from\[0\]\..*pod-template-hash" must be another label than "pod-template-hash", which is no part of/,
+  );
+});
+
 test("a generation that is not accepted leaves the last accepted one in force, and is reported once", () => {
   const { table, generations, flush, lastGood } = rig();
   table.set(facts(GOOD));
