@@ -100,6 +100,7 @@ export function createApplier(modules: ApplierModules): Applier {
     await datapath.apply();
     clearFloors();
     modules.applied(acksOf(deltas, clock.wallMicros()), clock.now() - started);
+    wanted ||= changes.policy.again;
     if (changes.nodeConfig !== undefined) modules.nodeConfig(changes.nodeConfig);
     if (changes.routes) modules.routes(changes.nodes.keys());
   }

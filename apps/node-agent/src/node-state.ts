@@ -4,7 +4,7 @@
  * In: a kernel (real or in memory) with its floors, and snapshots from disk. Out: the core, which takes messages, and
  * the datapath, which follows them.
  */
-import type { DatapathPort } from "@isthmus/bpf";
+import { type DatapathPort, MAP_NAMES } from "@isthmus/bpf";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Applied, Kind, type NodeConfig, type Position } from "@isthmus/proto";
@@ -79,6 +79,9 @@ export interface NodeState {
   complete(): boolean;
 }
 
+/** Rows of the map of prefixes. */
+const PREFIXES = 65_536;
+
 /** Adopts what the maps hold, then restores the snapshots. Rejects with the error of a map. */
 export async function createNodeState(options: NodeStateOptions, modules: NodeStateModules): Promise<NodeState> {
   const { port, clock, log, signal } = modules;
@@ -106,17 +109,22 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       if (refused.outdated) applier.kick();
     },
   );
-  const meshState = createMeshState(options, {
-    desired,
-    servedClusters: datapath.adoptedClusters,
-    // At that time the maps still hold what was found: no Service is written before its name is known.
-    served: () => readServices(port.backends, datapath.adopted),
-    localServiceRecords: namesAt(floors.byCluster.get(0), modules.snapshots),
-    refuse(clusterId, key, error) {
-      modules.refusedRecord(clusterId);
-      log.warn("Record refused", { clusterId, record: key, error });
+  const prefixMap = { name: MAP_NAMES.ipcachePrefixes, maxEntries: PREFIXES };
+  const inMaps = { inUse: [], prefixes: new Map<string, number>() };
+  const meshState = createMeshState(
+    { ...options, prefixMap, inMaps },
+    {
+      desired,
+      servedClusters: datapath.adoptedClusters,
+      // At that time the maps still hold what was found: no Service is written before its name is known.
+      served: () => readServices(port.backends, datapath.adopted),
+      localServiceRecords: namesAt(floors.byCluster.get(0), modules.snapshots),
+      refuse(clusterId, key, error) {
+        modules.refusedRecord(clusterId);
+        log.warn("Record refused", { clusterId, record: key, error });
+      },
     },
-  });
+  );
   const refused = createRefusedRanges({
     enabled: options.refuseUnknownClusterIps,
     localSource: () => core.sources.get(0),
@@ -132,7 +140,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     refusedRanges: refused.take,
     applied(acks, tookMs) {
       modules.applied(acks, tookMs);
-      reportFailures({ errors: [...datapath.status.errors, ...meshState.planErrors] });
+      reportFailures({ errors: [...datapath.status.errors, ...meshState.planErrors, ...meshState.policyErrors] });
       retryAt(datapath.status.nextDue);
     },
   });

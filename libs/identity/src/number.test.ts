@@ -10,7 +10,9 @@ import {
   isIdentityOf,
   MAX_LOCAL,
   MIN_LOCAL,
+  nodeLocalIdentity,
   parseIdentity,
+  unmanagedIdentity,
 } from "./number.js";
 import { RESERVED, reservedIdentity, reservedLabel } from "./reserved.js";
 
@@ -57,4 +59,12 @@ test("reserved identities have Cilium's numbers and belong to no cluster", () =>
   assert.equal(reservedLabel(300), undefined);
   assert.equal(parseIdentity("7"), RESERVED["kube-apiserver"]);
   assert.ok(!isIdentityOf(RESERVED.world, parseClusterId(1)));
+});
+
+test("node-local numbers and those of unmanaged addresses belong to no cluster", () => {
+  assert.equal(nodeLocalIdentity(256), 4095 * 2 ** 20 + 256);
+  assert.equal(unmanagedIdentity(parseClusterId(4094)), 4094 * 2 ** 20 + 3);
+  for (const number of [nodeLocalIdentity(256), unmanagedIdentity(parseClusterId(7))])
+    assert.ok(!isIdentityOf(number, parseClusterId(7)));
+  assert.throws(() => nodeLocalIdentity(255));
 });

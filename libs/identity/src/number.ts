@@ -5,6 +5,7 @@
  * In JavaScript a shift is signed: every number made here is `>>> 0`.
  */
 import { type ClusterId, MAX_CLUSTER_ID, MeshError } from "@isthmus/model";
+import { RESERVED } from "./reserved.js";
 
 /** A security identity as in records and maps. Made only by the functions of this file. */
 export type IdentityNumber = number & { readonly __brand: "IdentityNumber" };
@@ -24,6 +25,16 @@ export function identityNumber(cluster: ClusterId, local: number): IdentityNumbe
     );
   }
   return (((cluster << LOCAL_BITS) | local) >>> 0) as IdentityNumber;
+}
+
+/** A number that has a meaning on one node only. Throws `IDENTITY` when the local number is out of range. */
+export function nodeLocalIdentity(local: number): IdentityNumber {
+  return identityNumber(NODE_LOCAL_CLUSTER as ClusterId, local);
+}
+
+/** What addresses in the pod ranges of a cluster have of which nothing else is known; no cluster allocates it. */
+export function unmanagedIdentity(cluster: ClusterId): IdentityNumber {
+  return (((cluster << LOCAL_BITS) | RESERVED.unmanaged) >>> 0) as IdentityNumber;
 }
 
 /** Cluster bits: 0 = reserved, 4095 = node-local, else a cluster id. */

@@ -21,6 +21,7 @@ export { allowsLess } from "./resolve/allows-less.js";
 export { type ClassRow, classKey, compareClassRows } from "./resolve/class-rows.js";
 export type { RowChanges } from "./resolve/combinations.js";
 export * from "./resolve/look-up.js";
+export { policyPrefixes } from "./resolve/needed-prefixes.js";
 export type { Identity } from "./resolve/peer-registry.js";
 export * from "./resolve/policy-engine.js";
 export { isOpen, type PeerRow, type PolicySet } from "./resolve/policy-set.js";

@@ -30,16 +30,23 @@ function makeWorld(served: ServedFrontends = new Map()) {
   const refused: string[] = [];
   const own = { node: "n1", cluster: "east" as ClusterName, clusterId: 1 as ClusterId };
   const refuse = (_: number, key: string) => void refused.push(key);
-  const world: MeshState = createMeshState(own, {
-    desired,
-    *served() {
-      yield;
-      return served;
+  const policy = {
+    prefixMap: { name: "prefixes", maxEntries: 1024 },
+    inMaps: { inUse: [], prefixes: new Map<string, number>() },
+  };
+  const world: MeshState = createMeshState(
+    { ...own, ...policy },
+    {
+      desired,
+      *served() {
+        yield;
+        return served;
+      },
+      servedClusters: new Set([1, 2]),
+      localServiceRecords: [],
+      refuse,
     },
-    servedClusters: new Set([1, 2]),
-    localServiceRecords: [],
-    refuse,
-  });
+  );
   const tiers = () => {
     const wanted = desired.get(FRONTEND);
     if (wanted?.kind !== "service") return undefined;

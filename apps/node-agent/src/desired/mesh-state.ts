@@ -14,6 +14,8 @@ import type { Slices } from "@isthmus/runtime";
 import { createNodeConfigBuilder, type NodeConfigChanges } from "./node-config/node-config-builder.js";
 import { createNodeBuilder, type NodeChanges } from "./nodes/node-builder.js";
 import type { NodeName } from "./nodes/nodes.js";
+import type { DesiredPolicy, PolicyChanges } from "./policy/desired-policy.js";
+import { createPolicyBuilder, type PolicyBuilder, type PolicyBuilderOptions } from "./policy/policy-builder.js";
 import type { RecordDelta } from "./records/record-delta.js";
 import { createRecordDispatcher } from "./records/record-dispatcher.js";
 import { createServiceRanges, type ServiceRanges } from "./service-ranges/service-ranges.js";
@@ -27,6 +29,8 @@ import {
 export interface MeshStateOptions extends ServiceBuilderOptions {
   /** Kubernetes name of this node. */
   readonly node: string;
+  readonly prefixMap: PolicyBuilderOptions["prefixMap"];
+  readonly inMaps: PolicyBuilderOptions["inMaps"];
 }
 
 export interface MeshStateModules extends ServiceBuilderModules {
@@ -35,7 +39,7 @@ export interface MeshStateModules extends ServiceBuilderModules {
 }
 
 /** What changed since the last flush. */
-export type Changes = ServiceChanges & NodeChanges & NodeConfigChanges;
+export type Changes = ServiceChanges & NodeChanges & NodeConfigChanges & { readonly policy: PolicyChanges };
 
 export interface MeshState {
   /** Sets the name of a cluster, as the servers send it; `clusterId` as on the wire. */
@@ -56,6 +60,12 @@ export interface MeshState {
   readonly merger: ServiceMerger;
   /** From the NodeConfig of the local cluster and the nodes of all clusters. */
   readonly serviceRanges: Pick<ServiceRanges, "exclusive" | "shared">;
+  /** As of the last flush. */
+  readonly policy: DesiredPolicy;
+  /** Policies that cannot be enforced, by name. */
+  readonly policyErrors: ReadonlyMap<string, Error>;
+  /** Pods of this node; may be changed at any time, and are resolved by the next flush. */
+  readonly pods: PolicyBuilder["pods"];
 }
 
 /** Holds no records. `flush` writes planned frontends into `modules.desired`. */
@@ -65,7 +75,8 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
   const nodes = createNodeBuilder(serviceRanges.setNode);
   const services = createServiceBuilder(options, modules);
   const nodeConfig = createNodeConfigBuilder(options, ({ serviceCidrs }) => serviceRanges.setRanges(serviceCidrs));
-  const builders = [nodes, services, nodeConfig];
+  const policy = createPolicyBuilder(options);
+  const builders = [nodes, services, nodeConfig, policy];
   const dispatcher = createRecordDispatcher({ builders, localClusterId, refuse: modules.refuse });
   const { clustersInSync } = dispatcher;
   return {
@@ -77,13 +88,19 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
     },
     planErrors: services.planErrors,
     merger: services.merger,
-    name: (clusterId, cluster) => services.name(clusterId === 0 ? localClusterId : clusterId, cluster),
+    policy: policy.desired,
+    policyErrors: policy.errors,
+    pods: policy.pods,
+    name(clusterId, cluster) {
+      for (const each of [services, policy]) each.name(clusterId === 0 ? localClusterId : clusterId, cluster);
+    },
     *take(deltas) {
       yield* dispatcher.take(deltas);
       yield* serviceRanges.compare();
     },
     *flush() {
-      return { ...(yield* services.flush()), ...nodes.flush(), ...nodeConfig.flush() };
+      const changes = { ...(yield* services.flush()), ...nodes.flush(), ...nodeConfig.flush() };
+      return { ...changes, policy: yield* policy.flush() };
     },
   };
 }

@@ -20,7 +20,7 @@ export function createNeededPrefixes(): NeededPrefixes {
   const uses = new Map<string, number>();
 
   function count(policy: Policy, change: 1 | -1): void {
-    for (const prefix of prefixesOf(policy)) {
+    for (const prefix of policyPrefixes(policy)) {
       const text = formatPrefix(prefix);
       const now = (uses.get(text) ?? 0) + change;
       uses.set(text, now);
@@ -35,10 +35,10 @@ export function createNeededPrefixes(): NeededPrefixes {
 }
 
 /**
- * Of all its blocks. The maps have IPv4 addresses in the form of IPv6, so beside a range of IPv6 that contains that form there
+ * Those of all its blocks, perhaps more than once. The maps have IPv4 addresses in the form of IPv6, so beside a range of IPv6 that contains that form there
  * must be that of all IPv4 addresses: else they would have the identity of the range, and no block of IPv6 means them.
  */
-function prefixesOf(policy: Policy): readonly Prefix[] {
+export function policyPrefixes(policy: Policy): readonly Prefix[] {
   const peers = policy.specs.flatMap((spec) => spec.rules).flatMap((rule) => (rule.peers === "all" ? [] : rule.peers));
   const written = peers.flatMap((peer) => (peer.kind === "block" ? [peer.block.cidr, ...peer.block.except] : []));
   return written.flatMap((prefix) => {

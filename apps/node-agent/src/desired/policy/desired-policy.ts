@@ -1,43 +1,45 @@
-/** What of identities and policies the node's maps must hold, without numbers of this node. */
+/**
+ * What the policy maps of this node must hold: identities by address, and the policy of each pod of the node. A read-only view;
+ * numbers that are node-local have a meaning on this node only.
+ */
 import type { IdentityNumber } from "@isthmus/identity";
 import type { Prefix } from "@isthmus/model";
 import type { PolicySet, RowChanges } from "@isthmus/policy";
 
+/** Whose addresses these are, by the longest prefix, if an address has no identity of its own. */
+export interface DesiredPrefix {
+  readonly prefix: Prefix;
+  readonly identity: IdentityNumber;
+  /** True for pod ranges: each known address in it has an identity of its own. */
+  readonly exact: boolean;
+}
+
+/** What holds for a pod of this node. */
+export interface DesiredSubject {
+  /** The one that its cluster gave it, also where policies know its address by a node-local one. */
+  readonly identity: IdentityNumber;
+  readonly set: PolicySet;
+}
+
 export interface DesiredPolicy {
-  /** By address (`bytesKey`), of pods of this node that are attached and whose identity is known. */
+  /** By address (`bytesKey`), pods of this node that are attached and whose identity is known. */
   readonly subjects: ReadonlyMap<string, DesiredSubject>;
-  /** Identity of each known address (`bytesKey`), of all clusters. */
+  /** By address (`bytesKey`), of pods, nodes and apiservers of all clusters. */
   readonly addresses: ReadonlyMap<string, IdentityNumber>;
   /** By text. */
   readonly prefixes: ReadonlyMap<string, DesiredPrefix>;
 }
 
-/** A pod whose policy is enforced on this node. */
-export interface DesiredSubject {
-  /** That which programs on other nodes know it by. */
-  readonly identity: IdentityNumber;
-  /** Live, as the policy engine keeps it: `PolicyChanges.rows` says what changed in it. */
-  readonly set: PolicySet;
-}
-
-/** The identity of addresses that have none of their own. */
-export interface DesiredPrefix {
-  /** First address and length. */
-  readonly prefix: Prefix;
-  /** Of its addresses, but for those of a longer prefix. */
-  readonly identity: IdentityNumber;
-  /** Each known address of it is in `addresses`. */
-  readonly exact: boolean;
-}
-
 /** What changed since the last flush. */
 export interface PolicyChanges {
-  /** By address: another set, another identity, or gone. */
+  /** Those with another set or identity, and those that are gone; see `SubjectChange`. */
   readonly subjects: ReadonlyMap<string, { readonly tightens: boolean }>;
-  /** Rows that came or went in place. */
+  /** Rows that came or went in place with identities, by set. */
   readonly rows: ReadonlyMap<PolicySet, RowChanges>;
-  /** Those whose identity may be another one, or gone. */
-  readonly addresses: Iterable<string>;
-  /** By text, as `addresses`. */
-  readonly prefixes: Iterable<string>;
+  /** Keys of `DesiredPolicy.addresses` that came, went or have another identity. */
+  readonly addresses: ReadonlySet<string>;
+  /** Keys of `DesiredPolicy.prefixes` that came, went or have other content. */
+  readonly prefixes: ReadonlySet<string>;
+  /** More changes follow that had to wait for these to be in the maps: another flush is due after their apply. */
+  readonly again: boolean;
 }

@@ -8,7 +8,7 @@ import type { Slices } from "@isthmus/runtime";
 import type { RecordDelta, RecordName } from "./record-delta.js";
 
 export interface Builder {
-  /** No two builders have a kind in common. */
+  /** Several builders may have a kind in common: each gets its records. */
   readonly kinds: readonly Kind[];
   /** Throws for a record that cannot be read, and changes nothing then. */
   upsert(clusterId: number, record: HashedRecord): void;

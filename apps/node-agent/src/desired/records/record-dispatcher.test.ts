@@ -75,6 +75,18 @@ test("a record that cannot be read is refused, one of a kind without a builder i
   assert.deepEqual(log, ["refused 2 services/a/bad", "0 upsert 2 services/a/good", "0 after []"]);
 });
 
+test("two builders of one kind each get its records, also when the first cannot read one", () => {
+  const { log, dispatcher } = rig([Kind.KIND_SERVICE], [Kind.KIND_NODE, Kind.KIND_SERVICE]);
+  const gone = [makeService("a/b")].map(({ kind, key }) => ({ kind, key }));
+  whole(dispatcher.take([delta(2, [makeService("a/a"), makeService("a/bad")], { deletes: gone })]));
+  assert.deepEqual(log, [
+    ...["0 upsert 2 services/a/a", "1 upsert 2 services/a/a"],
+    ...["refused 2 services/a/bad", "refused 2 services/a/bad"],
+    ...["0 after []", "1 after []"],
+    ...["0 remove 2 services/a/b", "1 remove 2 services/a/b"],
+  ]);
+});
+
 test("every builder learns that a cluster is in sync for the first time, and when it is removed", () => {
   const { log, dispatcher } = rig([Kind.KIND_SERVICE], [Kind.KIND_NODE]);
   whole(dispatcher.take([delta(2, [makeService("a/a")], { transition: "first" })]));

@@ -1,5 +1,5 @@
 /**
- * Passes the records of deltas to the builders of their kinds.
+ * Passes the records of deltas to the builders of their kinds. Several may read one kind, in the order of the list.
  *
  * ```
  *   clusters removed, in sync for the first time ─► upserts in the order of kinds ─► deletions in reverse
@@ -10,6 +10,7 @@
  */
 import { MeshError } from "@isthmus/model";
 import type { Kind } from "@isthmus/proto";
+import type { HashedRecord } from "@isthmus/records";
 import type { Slices } from "@isthmus/runtime";
 import { inApplyOrder, isRecord } from "./apply-order.js";
 import type { Builder } from "./builder.js";
@@ -40,7 +41,9 @@ export function createRecordDispatcher({
   localClusterId,
   refuse,
 }: RecordDispatcherModules): RecordDispatcher {
-  const builderOf = new Map<Kind, Builder>(builders.flatMap((each) => each.kinds.map((kind) => [kind, each])));
+  const buildersOf = new Map<Kind, Builder[]>();
+  for (const each of builders)
+    for (const kind of each.kinds) buildersOf.set(kind, [...(buildersOf.get(kind) ?? []), each]);
   const clustersInSync = new Set<number>();
 
   /** The deltas of each cluster, without those before its removal. */
@@ -63,6 +66,16 @@ export function createRecordDispatcher({
     return byCluster;
   }
 
+  function upsert(id: number, record: HashedRecord): void {
+    for (const builder of buildersOf.get(record.kind) ?? []) {
+      try {
+        builder.upsert(id, record);
+      } catch (thrown) {
+        refuse(id, record.key, MeshError.from(thrown, `Cannot read record "${record.key}"`));
+      }
+    }
+  }
+
   return {
     clustersInSync,
     *take(deltas) {
@@ -72,12 +85,7 @@ export function createRecordDispatcher({
       for (const { id, updates } of groups) {
         for (const update of updates) {
           if (++taken % RECORDS_PER_SLICE === 0) yield;
-          if (!isRecord(update)) continue;
-          try {
-            builderOf.get(update.kind)?.upsert(id, update);
-          } catch (thrown) {
-            refuse(id, update.key, MeshError.from(thrown, `Cannot read record "${update.key}"`));
-          }
+          if (isRecord(update)) upsert(id, update);
         }
       }
       for (const [id, own] of byCluster)
@@ -86,7 +94,7 @@ export function createRecordDispatcher({
       for (const { id, updates } of groups.reverse()) {
         for (const update of updates) {
           if (++taken % RECORDS_PER_SLICE === 0) yield;
-          if (!isRecord(update)) builderOf.get(update.kind)?.remove(id, update);
+          if (!isRecord(update)) for (const builder of buildersOf.get(update.kind) ?? []) builder.remove(id, update);
         }
       }
     },

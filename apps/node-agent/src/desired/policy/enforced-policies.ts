@@ -1,0 +1,172 @@
+/**
+ * Which policies are in force, and the prefixes that are told apart for them.
+ *
+ * ```
+ *   prefixes of a new policy ─► one flush ─► the policy ─► …  ─► the policy goes ─► one flush ─► its prefixes
+ * ```
+ * Telling a prefix apart gives addresses other identities, of which no policy in force says anything else than of those before.
+ * So whatever of it the maps have at a moment, no verdict changes; and when the policy is changed, no address does.
+ *
+ * The map of prefixes has room for so many. A policy that needs more is refused whole: what it replaces stays in force, and it is
+ * tried again when prefixes were given up.
+ */
+import { formatPrefix, MeshError, type Prefix } from "@isthmus/model";
+import { type Policy, policyKey, policyPrefixes } from "@isthmus/policy";
+
+export interface PolicySteps {
+  /** Each new or in place of the one before. */
+  readonly enforce: readonly Policy[];
+  /** Names (`policyKey`) of those that are out of force. */
+  readonly remove: readonly string[];
+  /** Texts of prefixes that are told apart now, or not any more. */
+  readonly prefixes: ReadonlySet<string>;
+  /** More is to be done after the next flush. */
+  readonly again: boolean;
+}
+
+export interface EnforcedPolicies {
+  /** A policy by the key of its record; in force from a later `step` on. */
+  set(key: string, policy: Policy): void;
+  /** Nothing happens for an unknown one. */
+  delete(key: string): void;
+  /** `atOnce`: policies need not wait for their prefixes, since nothing is in force yet. */
+  step(atOnce: boolean): PolicySteps;
+  /** Those that are told apart, by text. */
+  readonly prefixes: ReadonlyMap<string, Prefix>;
+  /** Policies that are refused, by name (`policyKey`). */
+  readonly errors: ReadonlyMap<string, Error>;
+}
+
+export interface EnforcedPoliciesModules {
+  /** Prefixes that there is room for now. */
+  readonly room: () => number;
+  /** Name and size of the map, for sentences. */
+  readonly map: { readonly name: string; readonly maxEntries: number };
+}
+
+interface Entry {
+  enforced: Policy | undefined;
+  /** To be enforced; its prefixes are told apart already. */
+  reserved: Policy | undefined;
+  /** What the record has; undefined: it is gone. */
+  wanted: Policy | undefined;
+  /** Its name in `errors`. */
+  failed: string | undefined;
+}
+
+/** Enforces nothing. */
+export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): EnforcedPolicies {
+  const entries = new Map<string, Entry>();
+  const prefixes = new Map<string, Prefix>();
+  const uses = new Map<string, number>();
+  const errors = new Map<string, Error>();
+  /** Keys of entries that `step` must look at. */
+  let due = new Set<string>();
+  /** Keys of entries that wait for room. */
+  const refused = new Set<string>();
+  /** No policy has them any more: told apart for one flush more. */
+  let ending = new Set<string>();
+
+  function reserve(policy: Policy, fresh: Set<string>): void {
+    for (const [text, prefix] of prefixesOf(policy)) {
+      uses.set(text, (uses.get(text) ?? 0) + 1);
+      ending.delete(text);
+      if (prefixes.has(text)) continue;
+      prefixes.set(text, prefix);
+      fresh.add(text);
+    }
+  }
+
+  function release(policy: Policy | undefined): void {
+    for (const text of policy === undefined ? [] : prefixesOf(policy).keys()) {
+      const left = (uses.get(text) ?? 0) - 1;
+      if (left > 0) uses.set(text, left);
+      else {
+        uses.delete(text);
+        ending.add(text);
+      }
+    }
+  }
+
+  function fits(entry: Entry, policy: Policy): boolean {
+    const missing = [...prefixesOf(policy).keys()].filter((text) => !prefixes.has(text)).length;
+    if (missing <= room()) return true;
+    const name = policyKey(policy);
+    entry.failed = name;
+    errors.set(
+      name,
+      new MeshError(
+        { code: "MAP_FULL", map: map.name, maxEntries: map.maxEntries },
+        `Cannot enforce ${name}: it has ${missing} more address ranges, and ${map.name} has room for ${Math.max(0, room())} ` +
+          `of ${map.maxEntries}; what it replaces stays in force`,
+      ),
+    );
+    return false;
+  }
+
+  return {
+    prefixes,
+    errors,
+    set(key, wanted) {
+      const entry = entries.get(key) ?? { enforced: undefined, reserved: undefined, wanted, failed: undefined };
+      entry.wanted = wanted;
+      entries.set(key, entry);
+      due.add(key);
+    },
+    delete(key) {
+      const entry = entries.get(key);
+      if (entry === undefined) return;
+      entry.wanted = undefined;
+      due.add(key);
+    },
+    step(atOnce) {
+      const changed = ending;
+      for (const text of ending) prefixes.delete(text);
+      ending = new Set();
+      if (changed.size > 0) for (const key of refused) due.add(key);
+      const fresh = new Set<string>();
+      const [enforce, remove]: [Policy[], string[]] = [[], []];
+      const held = new Set<string>();
+      for (const key of due) {
+        const entry = entries.get(key);
+        if (entry === undefined) continue;
+        refused.delete(key);
+        if (entry.failed !== undefined) errors.delete(entry.failed);
+        entry.failed = undefined;
+        const { wanted, enforced } = entry;
+        if (wanted !== entry.reserved) {
+          release(entry.reserved);
+          entry.reserved = undefined;
+        }
+        if (wanted === undefined) {
+          entries.delete(key);
+          release(enforced);
+          if (enforced !== undefined) remove.push(policyKey(enforced));
+          continue;
+        }
+        if (entry.reserved === undefined && !fits(entry, wanted)) {
+          refused.add(key);
+          continue;
+        }
+        if (entry.reserved === undefined) reserve(wanted, fresh);
+        entry.reserved = wanted;
+        if (!atOnce && [...prefixesOf(wanted).keys()].some((text) => fresh.has(text))) {
+          held.add(key);
+          continue;
+        }
+        entry.reserved = undefined;
+        entry.enforced = wanted;
+        release(enforced);
+        enforce.push(wanted);
+      }
+      due = held;
+      for (const text of fresh) if (!changed.delete(text)) changed.add(text);
+      return { enforce, remove, prefixes: changed, again: held.size > 0 || ending.size > 0 };
+    },
+  };
+}
+
+/** By text, each once. */
+function prefixesOf(policy: Policy): ReadonlyMap<string, Prefix> {
+  return new Map(policyPrefixes(policy).map((prefix) => [formatPrefix(prefix), prefix]));
+}

@@ -1,0 +1,246 @@
+/**
+ * Builds what the policy maps must hold, from identities, endpoints and nodes of all clusters, and from the policies and the
+ * apiservers (endpoints of the Service default/kubernetes) of the local one.
+ */
+import { type IdentityNumber, isIdentityOf, reservedIdentity } from "@isthmus/identity";
+import { bytesKey, type ClusterId } from "@isthmus/model";
+import type { PolicyEngine, SubjectChange } from "@isthmus/policy";
+import { Kind, Node, Slice } from "@isthmus/proto";
+import { type HashedRecord, identityKey, nodeKey } from "@isthmus/records";
+import { inSlices, type Slices } from "@isthmus/runtime";
+import { nodeName, podCidrsOf } from "../nodes/nodes.js";
+import type { Builder } from "../records/builder.js";
+import type { DesiredPolicy, DesiredSubject, PolicyChanges } from "./desired-policy.js";
+import { afterSlash, type EndpointFacts, readEndpoint, readIdentity, readPolicy } from "./parse-records.js";
+import { createPolicyModel, type PolicyModelOptions } from "./policy-model.js";
+import { createSubjects, type Subjects } from "./subjects.js";
+
+export interface PolicyBuilderOptions extends PolicyModelOptions {
+  /** Kubernetes name of this node. */
+  readonly node: string;
+  /** Name of the local cluster. */
+  readonly cluster: string;
+}
+
+export interface PolicyBuilder extends Builder {
+  /** As of the last flush. */
+  readonly desired: DesiredPolicy;
+  /** Pods of this node; may be changed at any time. */
+  readonly pods: Pick<Subjects, "attach" | "detach">;
+  /** Policies that cannot be enforced, by name. */
+  readonly errors: ReadonlyMap<string, Error>;
+  /** Explains what is in force; only `flush` changes it. */
+  readonly engine: Pick<PolicyEngine, "rulesOf" | "policiesOf">;
+  /** Sets the name of a cluster, as the servers send it: its identities have it as a label. */
+  name(clusterId: number, cluster: string): void;
+  /** Resolves what was taken since the last call. */
+  flush(): Slices<PolicyChanges>;
+}
+
+const RECORDS_PER_SLICE = 64;
+const APISERVER_SLICES = "slices/default/kubernetes/";
+
+/** What of an endpoint's record must be known when it goes. */
+type KeptEndpoint = Pick<EndpointFacts, "identity" | "ports"> & { readonly address: string };
+
+/** Nothing is in force before the first record. */
+export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilder {
+  const { clusterId: localCluster, node: self, cluster } = options;
+  const model = createPolicyModel(options);
+  const { claims } = model.addresses;
+  const pods = createSubjects(self, model.engine);
+  const names = new Map<number, string>([[localCluster, cluster]]);
+  /** By cluster, by key. */
+  const endpoints = new Map<number, Map<string, KeptEndpoint>>();
+  /** Addresses that have an identity, by the record of some cluster. */
+  const byIdentity = new Map<IdentityNumber, Set<string>>();
+  /** Addresses of nodes by cluster and key. */
+  const nodes = new Map<number, Map<string, readonly string[]>>();
+  const apiservers = new Map<string, readonly string[]>();
+  const subjects = new Map<string, DesiredSubject>();
+  /** Whether the maps may have the policies of the local cluster. */
+  let phase: "empty" | "synced" | "flushed" = "empty";
+
+  function setIdentity(clusterId: number, record: HashedRecord): void {
+    const identity = readIdentity(clusterId, record, names.get(clusterId));
+    model.identities.set(identity);
+    lookAtAddresses(identity.number);
+  }
+
+  function deleteIdentity(clusterId: number, key: string): void {
+    const number = Number(afterSlash(key)) as IdentityNumber;
+    // A record with another key, or of another cluster's number, was refused.
+    if (!isIdentityOf(number, clusterId as ClusterId) || identityKey(number) !== key) return;
+    model.identities.delete(number);
+    lookAtAddresses(number);
+  }
+
+  function lookAtAddresses(number: IdentityNumber): void {
+    for (const address of byIdentity.get(number) ?? []) model.addresses.look(address);
+  }
+
+  function setEndpoint(clusterId: number, record: HashedRecord): void {
+    const facts = readEndpoint(clusterId, record);
+    const address = bytesKey(facts.address);
+    deleteEndpoint(clusterId, record.key);
+    const { identity, ports } = facts;
+    const kept = endpoints.get(clusterId) ?? new Map<string, KeptEndpoint>();
+    endpoints.set(clusterId, kept.set(record.key, { address, identity, ports }));
+    claims.set(address, { cluster: clusterId, record: record.key, identity });
+    byIdentity.set(identity, (byIdentity.get(identity) ?? new Set()).add(address));
+    if (model.ports.count(identity, ports, 1)) model.touchIdentity(identity);
+    model.addresses.look(address);
+    if (clusterId === localCluster) pods.setEndpoint(address, facts);
+  }
+
+  function deleteEndpoint(clusterId: number, record: string): void {
+    const kept = endpoints.get(clusterId)?.get(record);
+    if (kept === undefined) return;
+    const { address, identity, ports } = kept;
+    endpoints.get(clusterId)?.delete(record);
+    claims.delete(address, { cluster: clusterId, record });
+    const addresses = byIdentity.get(identity);
+    addresses?.delete(address);
+    if (addresses?.size === 0) byIdentity.delete(identity);
+    if (model.ports.count(identity, ports, -1)) model.touchIdentity(identity);
+    model.addresses.look(address);
+    if (clusterId === localCluster) pods.setEndpoint(address, undefined);
+  }
+
+  function setNode(clusterId: number, { key, value }: HashedRecord): void {
+    const record = Node.decode(value);
+    deleteNodeAddresses(clusterId, key);
+    const isSelf = clusterId === localCluster && key === nodeKey(self);
+    const own = [...record.addresses, record.tunnel].filter(({ length }) => length === 16).map(bytesKey);
+    const health = record.health.length === 16 ? [bytesKey(record.health)] : [];
+    for (const address of own)
+      claims.set(address, {
+        cluster: clusterId,
+        record: key,
+        identity: reservedIdentity(isSelf ? "host" : "remote-node"),
+      });
+    for (const address of health)
+      claims.set(address, { cluster: clusterId, record: healthClaim(key), identity: reservedIdentity("health") });
+    const addresses = [...own, ...health];
+    for (const address of addresses) model.addresses.look(address);
+    nodes.set(clusterId, (nodes.get(clusterId) ?? new Map<string, readonly string[]>()).set(key, addresses));
+    model.ranges.setNode(clusterId, nodeName(clusterId, afterSlash(key)), podCidrsOf(record));
+  }
+
+  function deleteNode(clusterId: number, key: string): void {
+    deleteNodeAddresses(clusterId, key);
+    nodes.get(clusterId)?.delete(key);
+    model.ranges.setNode(clusterId, nodeName(clusterId, afterSlash(key)), []);
+  }
+
+  function deleteNodeAddresses(clusterId: number, key: string): void {
+    for (const address of nodes.get(clusterId)?.get(key) ?? []) {
+      claims.delete(address, { cluster: clusterId, record: key });
+      claims.delete(address, { cluster: clusterId, record: healthClaim(key) });
+      model.addresses.look(address);
+    }
+  }
+
+  function setApiservers(clusterId: number, key: string, value: Uint8Array | undefined): void {
+    if (clusterId !== localCluster || !key.startsWith(APISERVER_SLICES)) return;
+    if (value === undefined) apiservers.delete(key);
+    else {
+      const { backends } = Slice.decode(value);
+      apiservers.set(
+        key,
+        backends.flatMap(({ address }) => (address.length === 16 ? [bytesKey(address)] : [])),
+      );
+    }
+    model.addresses.setApiservers(new Set([...apiservers.values()].flat()));
+  }
+
+  function setPolicy(clusterId: number, record: HashedRecord): void {
+    if (clusterId === localCluster) model.policies.set(record.key, readPolicy(record, { cluster }));
+  }
+
+  /** Takes the subjects that a commit changed; returns them, and those whose identity changed, with whether less is allowed. */
+  function takeSubjects(
+    changed: ReadonlyMap<string, SubjectChange>,
+    others: ReadonlySet<string>,
+  ): PolicyChanges["subjects"] {
+    const all = new Map<string, { readonly tightens: boolean }>();
+    for (const address of new Set([...others, ...changed.keys()])) {
+      const set = model.engine.setOf(address);
+      const identity = pods.identity(address);
+      if (set === undefined || identity === undefined) {
+        // It never was a subject.
+        if (!subjects.delete(address)) continue;
+      } else subjects.set(address, { identity, set });
+      all.set(address, { tightens: changed.get(address)?.tightens ?? false });
+    }
+    return all;
+  }
+
+  return {
+    kinds: [Kind.KIND_IDENTITY, Kind.KIND_NODE, Kind.KIND_ENDPOINT, Kind.KIND_SLICE, Kind.KIND_POLICY],
+    desired: { subjects, addresses: model.addresses.identities, prefixes: model.prefixes },
+    pods,
+    errors: model.policies.errors,
+    engine: model.engine,
+    name(clusterId, name) {
+      if (name !== "" && !names.has(clusterId)) names.set(clusterId, name);
+    },
+    upsert(clusterId, record) {
+      switch (record.kind) {
+        case Kind.KIND_IDENTITY:
+          return setIdentity(clusterId, record);
+        case Kind.KIND_NODE:
+          return setNode(clusterId, record);
+        case Kind.KIND_ENDPOINT:
+          return setEndpoint(clusterId, record);
+        case Kind.KIND_SLICE:
+          return setApiservers(clusterId, record.key, record.value);
+        default:
+          return setPolicy(clusterId, record);
+      }
+    },
+    remove(clusterId, { kind, key }) {
+      switch (kind) {
+        case Kind.KIND_IDENTITY:
+          return deleteIdentity(clusterId, key);
+        case Kind.KIND_NODE:
+          return deleteNode(clusterId, key);
+        case Kind.KIND_ENDPOINT:
+          return deleteEndpoint(clusterId, key);
+        case Kind.KIND_SLICE:
+          return setApiservers(clusterId, key, undefined);
+        default:
+          if (clusterId === localCluster) model.policies.delete(key);
+      }
+    },
+    beginSync(clusterId) {
+      if (clusterId === localCluster && phase === "empty") phase = "synced";
+      return undefined;
+    },
+    *removeCluster(clusterId) {
+      const keysOf = (records: ReadonlyMap<number, ReadonlyMap<string, unknown>>) => [
+        ...(records.get(clusterId)?.keys() ?? []),
+      ];
+      yield* inSlices(keysOf(endpoints), RECORDS_PER_SLICE, (key) => deleteEndpoint(clusterId, key));
+      yield* inSlices(keysOf(nodes), RECORDS_PER_SLICE, (key) => deleteNode(clusterId, key));
+      yield* inSlices([...model.identities.of(clusterId)], RECORDS_PER_SLICE, (number) =>
+        deleteIdentity(clusterId, identityKey(number)),
+      );
+      endpoints.delete(clusterId);
+      nodes.delete(clusterId);
+      names.delete(clusterId);
+    },
+    *flush() {
+      const { addresses, prefixes, again } = yield* model.settle(phase !== "flushed");
+      if (phase === "synced") phase = "flushed";
+      const moved = pods.settle();
+      const { subjects: changed, rows } = model.engine.commit();
+      return { subjects: takeSubjects(changed, moved), rows, addresses, prefixes, again };
+    },
+  };
+}
+
+/** A node may name one address as its own and as that of its health. */
+function healthClaim(key: string): string {
+  return `${key} health`;
+}
