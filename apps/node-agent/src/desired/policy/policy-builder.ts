@@ -12,6 +12,7 @@ import { nodeName, podCidrsOf } from "../nodes/nodes.js";
 import type { Builder } from "../records/builder.js";
 import type { DesiredPolicy, DesiredSubject, PolicyChanges } from "./desired-policy.js";
 import { afterSlash, type EndpointFacts, readEndpoint, readIdentity, readPolicy } from "./parse-records.js";
+import { createCommits } from "./commits.js";
 import { createPolicyModel, type PolicyModelOptions } from "./policy-model.js";
 import { createSubjects, type Subjects } from "./subjects.js";
 
@@ -231,11 +232,12 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
       names.delete(clusterId);
     },
     *flush() {
-      const { addresses, prefixes, again } = yield* model.settle(phase !== "flushed");
+      const commits = createCommits(model.engine);
+      const { addresses, prefixes, again } = yield* model.settle(phase !== "flushed", commits.commit);
       if (phase === "synced") phase = "flushed";
       const moved = pods.settle();
-      const { subjects: changed, rows } = model.engine.commit();
-      return { subjects: takeSubjects(changed, moved), rows, addresses, prefixes, again };
+      commits.commit();
+      return { subjects: takeSubjects(commits.subjects, moved), rows: commits.rows, addresses, prefixes, again };
     },
   };
 }

@@ -15,7 +15,7 @@ import { inSlices, type Slices } from "@isthmus/runtime";
 import { type AddressIdentities, createAddressIdentities } from "./address-identities.js";
 import { type ClusterRanges, createClusterRanges } from "./cluster-ranges.js";
 import type { DesiredPrefix } from "./desired-policy.js";
-import { createEnforcedPolicies, type EnforcedPolicies } from "./enforced-policies.js";
+import { createEnforcedPolicies, type EnforcedPolicies, type PolicySteps } from "./enforced-policies.js";
 import { createHomePrefixes } from "./home-prefixes.js";
 import { createIdentityPorts, type IdentityPorts } from "./identity-ports.js";
 import { createKnownIdentities, engineIdentity, type KnownIdentities } from "./known-identities.js";
@@ -47,17 +47,21 @@ export interface PolicyModel {
   readonly addresses: AddressIdentities;
   readonly ranges: ClusterRanges;
   readonly policies: EnforcedPolicies;
-  /** Only `settle` gives it identities and policies; the caller gives it subjects, and commits. */
+  /** Only `settle` gives it identities and policies; the caller gives it subjects. */
   readonly engine: PolicyEngine;
   /** By text, as of the last `settle`. */
   readonly prefixes: ReadonlyMap<string, DesiredPrefix>;
   /** The labels or ports of the identity are others than at the last `settle`. */
   touchIdentity(number: IdentityNumber): void;
-  /** `atOnce`: see `EnforcedPolicies.step`. */
-  settle(atOnce: boolean): Slices<ModelChanges>;
+  /**
+   * `atOnce`: see `EnforcedPolicies.step`. `commit` commits the engine, which compares identities and policies at once: it is called
+   * after some identities each, and must be called after it.
+   */
+  settle(atOnce: boolean, commit: () => void): Slices<ModelChanges>;
 }
 
 const IDENTITIES_PER_SLICE = 32;
+const IDENTITIES_PER_COMMIT = 256;
 const RESERVED_CLUSTER = 0;
 
 /** Of clusters without records. */
@@ -117,6 +121,11 @@ export function createPolicyModel({ clusterId, prefixMap, inMaps }: PolicyModelO
   setReservedAs(reservedIdentity("world"), undefined);
   engine.setIdentity(unmanagedIdentity(clusterId), engineIdentity(UNMANAGED_LABELS, undefined, []));
 
+  function* enforce({ remove, enforce: policies }: PolicySteps): Slices<void> {
+    for (const name of remove) engine.deletePolicy(name);
+    yield* inSlices(policies, 1, (policy) => engine.setPolicy(policy));
+  }
+
   /** Tells other prefixes apart; returns them. */
   function tellApart(texts: ReadonlySet<string>): readonly Prefix[] {
     return [...texts].map((text) => {
@@ -136,7 +145,7 @@ export function createPolicyModel({ clusterId, prefixMap, inMaps }: PolicyModelO
     engine,
     prefixes: rows.rows,
     touchIdentity: (number) => void touched.add(number),
-    *settle(atOnce) {
+    *settle(atOnce, commit) {
       const steps = policies.step(atOnce);
       const changedPrefixes = tellApart(steps.prefixes);
       const changed = ranges.takeChanges();
@@ -145,14 +154,26 @@ export function createPolicyModel({ clusterId, prefixMap, inMaps }: PolicyModelO
       const changedAddresses = yield* addresses.settle();
       const prefixes = rows.update(steps.prefixes, changed.ranges);
       for (const cluster of home.homes) for (const number of identities.of(cluster)) touched.add(number);
-      yield* inSlices(touched, IDENTITIES_PER_SLICE, setIdentity);
+      const { made, forgotten, again } = local.takeChanges();
+      // A new identity is compared with all policies, and a new policy with all identities: what comes in large numbers comes last.
+      if (atOnce) yield* enforce(steps);
+      let set = 0;
+      const counted =
+        <T>(take: (item: T) => void) =>
+        (item: T) => {
+          take(item);
+          if (++set % IDENTITIES_PER_COMMIT === 0) commit();
+        };
+      yield* inSlices(touched, IDENTITIES_PER_SLICE, counted(setIdentity));
       touched.clear();
       setReserved();
-      const { made, forgotten, again } = local.takeChanges();
-      yield* inSlices(made, IDENTITIES_PER_SLICE, setNodeLocal);
-      yield* inSlices(forgotten, IDENTITIES_PER_SLICE, ({ number }) => engine.deleteIdentity(number));
-      for (const name of steps.remove) engine.deletePolicy(name);
-      yield* inSlices(steps.enforce, 1, (policy) => engine.setPolicy(policy));
+      yield* inSlices(made, IDENTITIES_PER_SLICE, counted(setNodeLocal));
+      yield* inSlices(
+        forgotten,
+        IDENTITIES_PER_SLICE,
+        counted(({ number }) => engine.deleteIdentity(number)),
+      );
+      if (!atOnce) yield* enforce(steps);
       return { addresses: changedAddresses, prefixes, again: again || steps.again || home.again };
     },
   };
