@@ -22,6 +22,7 @@ import { createSpoofingReport } from "./events/spoofing-report.js";
 import { nodeFigures } from "./figures/node-figures.js";
 import { createRecentCounters } from "./figures/recent-counters.js";
 import { countMoves } from "./figures/service-moves.js";
+import { followHostAddresses } from "./host-addresses.js";
 import { type Kernel, openKernel } from "./kernel.js";
 import { joinCluster, type LocalCluster, takeWelcome } from "./membership.js";
 import { createMonitoring, type Monitoring } from "./monitoring.js";
@@ -220,6 +221,13 @@ async function startNode(
   const changes = followNetwork({ socket: openRouteEvents(), clock, signal });
   changes.subscribe(routes.onEvents);
   void routes.trigger();
+  await followHostAddresses({
+    ...{ openNetlink, changes, log, clock, signal },
+    set(addresses) {
+      state.meshState.setHostAddresses(addresses);
+      state.applier.kick();
+    },
+  });
   if (port.packets !== undefined) {
     packets = await startPackets({
       ...{ path: port.packets, gracePeriod: () => port.gracePeriod(), openNetlink, changes, names, log, clock, signal },

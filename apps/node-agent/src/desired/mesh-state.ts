@@ -66,6 +66,8 @@ export interface MeshState {
   readonly policyErrors: ReadonlyMap<string, Error>;
   /** Pods of this node; may be changed at any time, and are resolved by the next flush. */
   readonly pods: PolicyBuilder["pods"];
+  /** See `PolicyBuilder`; resolved by the next flush. */
+  readonly setHostAddresses: PolicyBuilder["setHostAddresses"];
 }
 
 /** Holds no records. `flush` writes planned frontends into `modules.desired`. */
@@ -91,6 +93,7 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
     policy: policy.desired,
     policyErrors: policy.errors,
     pods: policy.pods,
+    setHostAddresses: policy.setHostAddresses,
     name(clusterId, cluster) {
       for (const each of [services, policy]) each.name(clusterId === 0 ? localClusterId : clusterId, cluster);
     },

@@ -31,10 +31,11 @@ export function setAddress({ link, prefix }: LinkAddress): NetlinkRequest {
   };
 }
 
-/** A dump of the IPv4 addresses of one link. */
-export function listIpv4Addresses(link: number): NetlinkRequest {
-  const body = header(AF_INET, 0, link);
-  return { action: "list", object: `addresses of device ${link}`, type: AddressMessage.Get, flags: 0, body };
+/** A dump of the IPv4 addresses of all links, or of one. */
+export function listIpv4Addresses(link?: number): NetlinkRequest {
+  const body = header(AF_INET, 0, link ?? 0);
+  const object = link === undefined ? "addresses" : `addresses of device ${link}`;
+  return { action: "list", object, type: AddressMessage.Get, flags: 0, body };
 }
 
 /** Undefined for a message that is no address, or not complete. */

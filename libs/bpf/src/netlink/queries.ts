@@ -21,8 +21,8 @@ export async function readLinks(netlink: Netlink, kind?: string): Promise<readon
   return kind === undefined ? links : links.filter((link) => link.kind === kind);
 }
 
-/** The IPv4 addresses of a link. */
-export function readIpv4Addresses(netlink: Netlink, link: number): Promise<readonly LinkAddress[]> {
+/** The IPv4 addresses of all links, or of one. */
+export function readIpv4Addresses(netlink: Netlink, link?: number): Promise<readonly LinkAddress[]> {
   return netlink.dump(listIpv4Addresses(link), parseLinkAddress);
 }
 

@@ -56,6 +56,17 @@ test("addresses of pods, nodes and health have their identities, and the rest of
   assert.equal(node.identity("192.0.2.1"), RESERVED.world);
 });
 
+test("addresses of the node's devices are its own, whatever records say, until they go", async () => {
+  const node = await startMesh(makeMeshNode("n3", { addresses: ["172.17.0.1"] }));
+  assert.equal(node.identity("172.17.0.1"), RESERVED["remote-node"]);
+  node.builder.setHostAddresses(["172.17.0.1", "192.0.2.7"].map(parseAddress));
+  assert.equal((await node.flush()).addresses.size, 2);
+  assert.deepEqual(["172.17.0.1", "192.0.2.7", "172.18.0.1"].map(node.identity), [1, 1, 1]);
+  node.builder.setHostAddresses([parseAddress("192.0.2.7")]);
+  await node.settle();
+  assert.deepEqual(["172.17.0.1", "192.0.2.7"].map(node.identity), [6, 1]);
+});
+
 test("an address whose identity is not known is not among the addresses until it is", async () => {
   const node = await startMesh();
   const late = numberOf(1, 300);

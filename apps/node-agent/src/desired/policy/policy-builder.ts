@@ -28,6 +28,8 @@ export interface PolicyBuilder extends Builder {
   readonly desired: DesiredPolicy;
   /** Pods of this node; may be changed at any time. */
   readonly pods: Pick<Subjects, "attach" | "detach">;
+  /** Replaces the addresses of this node's devices, which are its own beside those of its record; may be called at any time. */
+  setHostAddresses(addresses: readonly Uint8Array[]): void;
   /** Policies that cannot be enforced, by name. */
   readonly errors: ReadonlyMap<string, Error>;
   /** Explains what is in force; only `flush` changes it. */
@@ -39,6 +41,8 @@ export interface PolicyBuilder extends Builder {
 }
 
 const RECORDS_PER_SLICE = 64;
+/** In the place of a record's key. */
+const DEVICES = "devices";
 const APISERVER_SLICES = "slices/default/kubernetes/";
 
 /** What of an endpoint's record must be known when it goes. */
@@ -59,6 +63,9 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
   const nodes = new Map<number, Map<string, readonly string[]>>();
   const apiservers = new Map<string, readonly string[]>();
   const subjects = new Map<string, DesiredSubject>();
+  /** Of devices; taken up by the next flush. */
+  let hostAddresses: ReadonlySet<string> = new Set();
+  let claimedHostAddresses: ReadonlySet<string> = new Set();
   /** Whether the maps may have the policies of the local cluster. */
   let phase: "empty" | "synced" | "flushed" = "empty";
 
@@ -140,6 +147,16 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
       claims.delete(address, { cluster: clusterId, record: healthClaim(key) });
       model.addresses.look(address);
     }
+  }
+
+  function claimHostAddresses(): void {
+    const [before, now] = [claimedHostAddresses, hostAddresses];
+    if (before === now) return;
+    claimedHostAddresses = now;
+    const claim = { cluster: localCluster, record: DEVICES };
+    for (const address of before) if (!now.has(address)) claims.delete(address, claim);
+    for (const address of now) claims.set(address, { ...claim, identity: reservedIdentity("host") });
+    for (const address of [...before, ...now]) model.addresses.look(address);
   }
 
   function setApiservers(clusterId: number, key: string, value: Uint8Array | undefined): void {
@@ -231,7 +248,11 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
       nodes.delete(clusterId);
       names.delete(clusterId);
     },
+    setHostAddresses(addresses) {
+      hostAddresses = new Set(addresses.map(bytesKey));
+    },
     *flush() {
+      claimHostAddresses();
       const commits = createCommits(model.engine);
       const { addresses, prefixes, again } = yield* model.settle(phase !== "flushed", commits.commit);
       if (phase === "synced") phase = "flushed";
