@@ -44,6 +44,8 @@ export interface Applier {
   kick(): void;
   /** Number of queued deltas. */
   readonly waiting: number;
+  /** Addresses (`bytesKey`) of pods whose policy the last apply wrote or left. */
+  readonly enforced: ReadonlySet<string>;
   /** Resolves when no delta is queued and no apply runs. */
   idle(): Promise<void>;
 }
@@ -56,6 +58,7 @@ export function createApplier(modules: ApplierModules): Applier {
   let running: Promise<void> | undefined;
   /** An apply failed: nothing is written any more, and a restarted agent reads the maps back. */
   let broken = false;
+  const enforced = new Set<string>();
 
   /** Removed sources whose floors are not cleared yet. */
   const leaving = new Set<number>();
@@ -78,6 +81,12 @@ export function createApplier(modules: ApplierModules): Applier {
     leaving.clear();
   }
 
+  function noteEnforced({ policy }: Changes): void {
+    for (const address of policy.subjects.keys())
+      if (meshState.policy.subjects.has(address)) enforced.add(address);
+      else enforced.delete(address);
+  }
+
   function* touch({ nodes, frontends, sweepFrontends, sweepNodes }: Changes): Slices<void> {
     for (const node of nodes) {
       datapath.touch({ nodes: [node] });
@@ -98,6 +107,7 @@ export function createApplier(modules: ApplierModules): Applier {
     await inTurns(touch(changes));
     datapath.touch({ serviceRanges: modules.refusedRanges() });
     await datapath.apply();
+    noteEnforced(changes);
     clearFloors();
     modules.applied(acksOf(deltas, clock.wallMicros()), clock.now() - started);
     wanted ||= changes.policy.again;
@@ -130,6 +140,7 @@ export function createApplier(modules: ApplierModules): Applier {
   }
 
   return {
+    enforced,
     enqueue(delta) {
       queue.push(delta);
       start();

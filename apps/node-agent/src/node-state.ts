@@ -9,7 +9,7 @@ import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Applied, Kind, type NodeConfig, type Position } from "@isthmus/proto";
 import { comparePositions, type HashedRecord } from "@isthmus/records";
-import { createRetryTimer, inTurns } from "@isthmus/runtime";
+import { createEmitter, createRetryTimer, type Emitter, inTurns } from "@isthmus/runtime";
 import { type Applier, createApplier } from "./applier.js";
 import { createDatapath, type Datapath } from "./datapath/datapath.js";
 import { readServices } from "./datapath/services/read-services.js";
@@ -77,6 +77,10 @@ export interface NodeState {
   perform(effect: SyncEffect): void;
   /** True when every known source has been in sync since the start. */
   complete(): boolean;
+  /** The pods of this node; what changes is applied at once. */
+  readonly pods: MeshState["pods"];
+  /** Calls after each apply, and after each step of `core`. */
+  readonly changes: Emitter<void>["subscribe"];
 }
 
 /** Rows of the map of prefixes. */
@@ -85,6 +89,7 @@ const PREFIXES = 65_536;
 /** Adopts what the maps hold, then restores the snapshots. Rejects with the error of a map. */
 export async function createNodeState(options: NodeStateOptions, modules: NodeStateModules): Promise<NodeState> {
   const { port, clock, log, signal } = modules;
+  const changes = createEmitter();
   const desired = createDesiredState();
   const datapath = await createDatapath({
     port,
@@ -107,6 +112,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     }),
     () => {
       if (refused.outdated) applier.kick();
+      changes.emit();
     },
   );
   const prefixMap = { name: MAP_NAMES.ipcachePrefixes, maxEntries: PREFIXES };
@@ -142,6 +148,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       modules.applied(acks, tookMs);
       reportFailures({ errors: [...datapath.status.errors, ...meshState.planErrors, ...meshState.policyErrors] });
       retryAt(datapath.status.nextDue);
+      changes.emit();
     },
   });
   const retryAt = createRetryTimer({ clock, signal, run: applier.kick });
@@ -163,6 +170,17 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     datapath,
     applier,
     perform,
+    changes: changes.subscribe,
+    pods: {
+      attach(pod) {
+        meshState.pods.attach(pod);
+        applier.kick();
+      },
+      detach(hostDevice) {
+        meshState.pods.detach(hostDevice);
+        applier.kick();
+      },
+    },
     complete: () =>
       [...core.sources.keys()].every((id) => meshState.clustersInSync.has(id === 0 ? options.clusterId : id)),
   };

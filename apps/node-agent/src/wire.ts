@@ -14,6 +14,7 @@ import { openCgroupRoot } from "./cgroups/cgroup-root.js";
 import { reconcilePodsCgroups } from "./cgroups/pods-cgroups.js";
 import { nodeName } from "./desired/nodes/nodes.js";
 import { createMapQueries } from "./dump/map-queries.js";
+import { createEnforcedPods } from "./enforced-pods.js";
 import { createBackendAddresses } from "./events/backend-addresses.js";
 import { type EventFeed, startEventFeed } from "./events/event-feed.js";
 import { createPodNames } from "./events/pod-names.js";
@@ -241,10 +242,26 @@ async function startNode(
   const pods = await startPods(podsOptions(args), {
     log,
     nodeConfig: cidrs,
-    report: reports.pods,
+    report: {
+      up(pod, hostPorts) {
+        state.pods.attach(pod);
+        reports.pods.up(pod, hostPorts);
+      },
+      down(pod) {
+        state.pods.detach(pod.hostDevice);
+        reports.pods.down(pod);
+      },
+    },
     health: reports.health,
     openNetlink,
     programs: cgroups.requireAttached,
+    enforced:
+      packets &&
+      createEnforcedPods({
+        ...{ core: state.core, changes: state.changes, clock, signal },
+        isEnforced: (address) => state.applier.enforced.has(address),
+        connected: () => client.server !== undefined,
+      }),
     changes,
     devices: packets?.devices,
     condition: reports.conditions.set,

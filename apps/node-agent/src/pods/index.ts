@@ -1,2 +1,3 @@
+export { CNI_TRY_AGAIN, CniError } from "./cni-error.js";
 export { startPods } from "./start-pods.js";
 export type * from "./types.js";

@@ -2,7 +2,8 @@
  * Runs ADD, DEL and CHECK, each of which may be repeated at any time.
  *
  * Calls for one device run one after the other, those for different devices concurrently. A repeated ADD completes what
- * exists and returns the same result. An ADD that fails removes what it made, and nothing that an earlier ADD made. If
+ * exists and returns the same result. An ADD that fails removes what it made, and nothing that an earlier ADD made; one whose pod
+ * gets no policy in time has reported it up, and reports it down. If
  * the agent dies during an ADD, a device may remain; the runtime, which got no answer, sends DEL for it.
  */
 import type { OpenNetlink } from "@isthmus/bpf";
@@ -25,7 +26,7 @@ import {
   requireNetns,
   resolveNetns,
 } from "./pod-network.js";
-import type { PodAttachment, PodDevices, PodReport, RequirePrograms } from "./types.js";
+import type { AwaitEnforced, PodAttachment, PodDevices, PodReport, RequirePrograms } from "./types.js";
 
 export interface PodCallsOptions {
   /** The node's root folder as this process sees it: paths of namespaces are below it. */
@@ -49,6 +50,8 @@ export interface PodCallsModules {
   readonly cidr: () => Promise<Prefix | undefined>;
   /** Called by each ADD before anything is made. */
   readonly requirePrograms: RequirePrograms;
+  /** Called by each ADD after the report. */
+  readonly enforced: AwaitEnforced | undefined;
   /** Removals are passed on by `attachments`. */
   readonly devices: Pick<PodDevices, "attach" | "detach"> | undefined;
 }
@@ -102,6 +105,12 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
       throw error;
     }
     if (before?.uid !== pod.uid) report.up(pod, request.hostPorts);
+    try {
+      await modules.enforced?.(pod);
+    } catch (error) {
+      if (!exists) await removeReported(hostDevice);
+      throw error;
+    }
     log.debug("Pod attached", { device: hostDevice, addresses: pod.addresses.map(formatAddress), pod: pod.uid });
     return resultJson(pod, request.netns);
   }
@@ -123,6 +132,14 @@ export function createPodCalls(options: PodCallsOptions, modules: PodCallsModule
       if (before === undefined) attachments.removeUnreported(hostDevice);
       else attachments.put(before);
       await attachments.save();
+    } catch (cause) {
+      log.warn("Cannot undo a failed ADD", { device: hostDevice, cause });
+    }
+  }
+
+  async function removeReported(hostDevice: string): Promise<void> {
+    try {
+      await remove(hostDevice);
     } catch (cause) {
       log.warn("Cannot undo a failed ADD", { device: hostDevice, cause });
     }

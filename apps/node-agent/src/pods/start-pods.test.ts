@@ -66,6 +66,27 @@ test("a repeated ADD returns the same result, and CHECK fails only when the pod'
   assert.equal((await node.cni("CHECK", "c1", netns)).code, 0);
 });
 
+test("an ADD without policy in time removes what it made, and reports the pod down", async (t) => {
+  const { node, agent } = await readyNode(t);
+  const netns = node.addPod("p1");
+  const late = await node.cni("ADD", "late", netns);
+  assert.deepEqual(late.error, {
+    cniVersion: "1.0.0",
+    code: 11,
+    msg: "Cannot enforce policy for late yet",
+    details: "",
+  });
+  assert.equal(node.ip("-o", "link", "show", "type", "veth"), "");
+  await until("reports", () => agent.events.length === 2);
+  assert.deepEqual(agent.events, [
+    { up: { address: "10.77.1.1", uid: "uid-late" } },
+    { down: { address: "10.77.1.1", uid: "uid-late" } },
+  ]);
+  assert.equal((await node.cni("ADD", "c1", netns)).code, 0);
+  await node.cni("DEL", "late", netns);
+  assert.equal(node.inPod("p1", "ip", "-o", "-4", "addr", "show", "dev", "eth0").includes("10.77.1.2"), true);
+});
+
 test("a repeated ADD that fails at any step does not change the pod's network", async (t) => {
   const { node, agent } = await readyNode(t);
   const netns = node.addPod("p1");

@@ -57,6 +57,7 @@ export async function startPods(options: PodsOptions, modules: PodsModules): Pro
       report,
       openNetlink,
       requirePrograms: modules.programs,
+      enforced: modules.enforced,
       devices,
       cidr: () => cidr.get(CIDR_WAIT_MS),
     },

@@ -42,6 +42,8 @@ export interface PodsModules {
   readonly openNetlink: OpenNetlink;
   /** Called at each ADD before anything is made. */
   readonly programs: RequirePrograms;
+  /** Called at each ADD when the pod is reported; undefined: nothing enforces policy here. */
+  readonly enforced: AwaitEnforced | undefined;
   /** Changes in the node's network namespace. */
   readonly changes: NetworkChanges;
   /** Undefined: no programs are attached to devices. */
@@ -57,6 +59,12 @@ export interface PodsModules {
  * when it named none. Throws `CniError` (try again) when they do not run.
  */
 export type RequirePrograms = (podCgroup: string | undefined) => void;
+
+/**
+ * Resolves when the pod's policy is enforced, and rejects with `CniError` (try again) when it is not in time: the pod's processes start
+ * after the ADD.
+ */
+export type AwaitEnforced = (pod: PodAttachment) => Promise<void>;
 
 /** Follows the devices of pods, for programs on them. */
 export interface PodDevices {

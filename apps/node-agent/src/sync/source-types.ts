@@ -1,5 +1,5 @@
 /** The interface of a source: its state, what a message changes downstream, and the events that are counted. */
-import type { Batch, Bucket, Buckets, Mark, PeerState, Position, SourceState } from "@isthmus/proto";
+import type { Batch, Bucket, Buckets, Kind, Mark, PeerState, Position, SourceState } from "@isthmus/proto";
 import type { HashedRecord, RecordTable } from "@isthmus/records";
 import type { Slices } from "@isthmus/runtime";
 import type { RecordDelta } from "../desired/records/record-delta.js";
@@ -67,6 +67,8 @@ export interface Source {
   readonly status: PeerState;
   /** The server's position is below the floor, so it withholds the source; false on a new stream. */
   readonly behind: boolean;
+  /** Kinds that the server's last Mark covers, since the start; undefined before the first. */
+  readonly exported: ReadonlySet<Kind> | undefined;
   /** Its records were emitted downstream. */
   readonly live: boolean;
   /** In sync at least once since the start: what it does not have may be deleted. */

@@ -52,6 +52,7 @@ class SourceMachine implements Source {
   phase: SourcePhase = "Empty";
   status = PeerState.PEER_STATE_UNSPECIFIED;
   behind = false;
+  exported: ReadonlySet<Kind> | undefined;
   live = false;
   wasInSync = false;
   floor: Position | undefined;
@@ -103,6 +104,7 @@ class SourceMachine implements Source {
     if (!isPositionOf(this.clusterId, position)) return { events: ["malformed-position"] };
     if (this.#isOld(position)) return { events: ["below-floor"] };
     this.#mark = message;
+    this.exported = exportedKinds(message.sums);
     if (this.phase === "Verifying") return this.#verify(message, position);
     if (this.phase === "InSync") return this.#compare(message, position);
     return NOTHING;

@@ -8,6 +8,7 @@ import { openNetlink, openRouteEvents } from "@isthmus/bpf";
 import { formatAddress, type Prefix, parsePrefix, systemClock } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
 import { followNetwork } from "../../network/network-changes.js";
+import { CNI_TRY_AGAIN, CniError } from "../cni-error.js";
 import { startPods } from "../start-pods.js";
 import type { PodAttachment, PodsOptions } from "../types.js";
 import { withFaults } from "./fault-injector.js";
@@ -36,6 +37,9 @@ const pods = await startPods(options, {
   health: (address) => emit({ health: address === undefined ? "none" : formatAddress(address) }),
   openNetlink: withFaults(openNetlink, process.env["FAULTS"] ?? ""),
   programs: () => undefined,
+  enforced: async ({ name }) => {
+    if (name.startsWith("late")) throw new CniError(CNI_TRY_AGAIN, `Cannot enforce policy for ${name} yet`);
+  },
   devices: undefined,
   condition: (type, message) => emit({ condition: `${type}: ${message ?? "well"}` }),
   changes: followNetwork({ socket: openRouteEvents(), clock: systemClock, signal: controller.signal }),
