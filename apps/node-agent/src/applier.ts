@@ -44,8 +44,6 @@ export interface Applier {
   kick(): void;
   /** Number of queued deltas. */
   readonly waiting: number;
-  /** Addresses (`bytesKey`) of pods whose policy the last apply wrote or left. */
-  readonly enforced: ReadonlySet<string>;
   /** Resolves when no delta is queued and no apply runs. */
   idle(): Promise<void>;
 }
@@ -58,7 +56,6 @@ export function createApplier(modules: ApplierModules): Applier {
   let running: Promise<void> | undefined;
   /** An apply failed: nothing is written any more, and a restarted agent reads the maps back. */
   let broken = false;
-  const enforced = new Set<string>();
 
   /** Removed sources whose floors are not cleared yet. */
   const leaving = new Set<number>();
@@ -81,13 +78,7 @@ export function createApplier(modules: ApplierModules): Applier {
     leaving.clear();
   }
 
-  function noteEnforced({ policy }: Changes): void {
-    for (const address of policy.subjects.keys())
-      if (meshState.policy.subjects.has(address)) enforced.add(address);
-      else enforced.delete(address);
-  }
-
-  function* touch({ nodes, frontends, sweepFrontends, sweepNodes }: Changes): Slices<void> {
+  function* touch({ nodes, frontends, sweepFrontends, sweepNodes, policy }: Changes): Slices<void> {
     for (const node of nodes) {
       datapath.touch({ nodes: [node] });
       yield;
@@ -96,7 +87,7 @@ export function createApplier(modules: ApplierModules): Applier {
       datapath.touch({ frontends: [frontend] });
       yield;
     }
-    datapath.touch({ sweepFrontends, sweepNodes });
+    datapath.touch({ sweepFrontends, sweepNodes, policy });
   }
 
   async function applyOnce(deltas: readonly SourceDelta[]): Promise<void> {
@@ -107,7 +98,6 @@ export function createApplier(modules: ApplierModules): Applier {
     await inTurns(touch(changes));
     datapath.touch({ serviceRanges: modules.refusedRanges() });
     await datapath.apply();
-    noteEnforced(changes);
     clearFloors();
     modules.applied(acksOf(deltas, clock.wallMicros()), clock.now() - started);
     wanted ||= changes.policy.again;
@@ -140,7 +130,6 @@ export function createApplier(modules: ApplierModules): Applier {
   }
 
   return {
-    enforced,
     enqueue(delta) {
       queue.push(delta);
       start();

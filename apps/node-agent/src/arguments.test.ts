@@ -64,7 +64,7 @@ test("--map-sizes takes sizes by name; each mistake is named with what to write"
     ["backends=1e6", /has "backends=1e6", write it like/],
     [
       "backend=1000",
-      /has "backend=1000", choose the name from frontends, services, backends, nodes, udp, flows, pods, ranges, events/,
+      /has "backend=1000", choose the name from frontends, services, backends, nodes, udp, flows, pods, ranges, addresses, prefixes, sets, peers, ports, events/,
     ],
     ["udp=1000,udp=2000", /has "udp=2000", name "udp" once/],
     ["nodes=1", /has "nodes=1", write a number from 16 to 16777216/],

@@ -26,15 +26,17 @@ const POD: PodAttachment = {
 async function rig(...records: readonly HashedRecord[]) {
   const own = createRecordSource({ clusterId: 0 });
   own.change(records);
-  const node = await startTestNode({ kernel: createMemoryKernel() });
+  const node = await startTestNode({ kernel: createMemoryKernel(), enforces: true });
   const controller = new AbortController();
   const state = { connected: true, outcome: "waits" };
   const wait = createEnforcedPods({
     ...{ core: node.state.core, changes: node.state.changes, clock: node.clock, signal: controller.signal },
-    isEnforced: (address) => node.state.applier.enforced.has(address),
+    isEnforced: (address) => node.state.datapath.policy?.isReady(address) ?? false,
     connected: () => state.connected,
   });
   const begin = async () => {
+    const macs = { mac: "02:00:00:00:00:01", hostMac: "02:00:00:00:00:02" };
+    await node.pods.put({ address: parseAddress(ADDRESS), ifindex: 7, netnsId: undefined, ...macs });
     node.state.pods.attach(POD);
     const outcome = wait(POD).then(
       () => "enforced",

@@ -4,7 +4,8 @@
  * In: a kernel (real or in memory) with its floors, and snapshots from disk. Out: the core, which takes messages, and
  * the datapath, which follows them.
  */
-import { type DatapathPort, MAP_NAMES } from "@isthmus/bpf";
+import { type DatapathPort, MAP_NAMES, type PolicyPort } from "@isthmus/bpf";
+import { identityCluster } from "@isthmus/identity";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { type Applied, Kind, type NodeConfig, type Position } from "@isthmus/proto";
@@ -12,6 +13,8 @@ import { comparePositions, type HashedRecord } from "@isthmus/records";
 import { createEmitter, createRetryTimer, type Emitter, inTurns } from "@isthmus/runtime";
 import { type Applier, createApplier } from "./applier.js";
 import { createDatapath, type Datapath } from "./datapath/datapath.js";
+import type { PodPolicies } from "./datapath/policy/modules.js";
+import { openRevisions } from "./datapath/policy/revisions.js";
 import { readServices } from "./datapath/services/read-services.js";
 import { createMeshState, type MeshState } from "./desired/mesh-state.js";
 import { type NodeName, nodeName } from "./desired/nodes/nodes.js";
@@ -40,6 +43,8 @@ export interface NodeStateOptions {
 export interface NodeStateModules {
   /** The maps; the caller closes them. */
   readonly port: DatapathPort;
+  /** The maps of mode `packets` by which policy is enforced, and the pods of this node; absent: no policy is. */
+  readonly enforcement?: { readonly port: PolicyPort; readonly pods: PodPolicies } | undefined;
   /** Times retries and log lines, and stamps what is acknowledged. */
   readonly clock: Clock;
   /** Gets what an operator must know of sources, records and objects that failed. */
@@ -83,12 +88,12 @@ export interface NodeState {
   readonly changes: Emitter<void>["subscribe"];
 }
 
-/** Rows of the map of prefixes. */
-const PREFIXES = 65_536;
+/** The map of prefixes where there is none. */
+const UNENFORCED = { name: MAP_NAMES.ipcachePrefixes, maxEntries: 65_536 };
 
 /** Adopts what the maps hold, then restores the snapshots. Rejects with the error of a map. */
 export async function createNodeState(options: NodeStateOptions, modules: NodeStateModules): Promise<NodeState> {
-  const { port, clock, log, signal } = modules;
+  const { port, enforcement, clock, log, signal } = modules;
   const changes = createEmitter();
   const desired = createDesiredState();
   const datapath = await createDatapath({
@@ -97,10 +102,35 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     now: () => clock.now(),
     localNode: () => nodeName(options.clusterId, options.node),
     localCluster: options.clusterId,
+    ...(enforcement && {
+      policy: {
+        ...enforcement,
+        revisions: openRevisions(enforcement.port.sets),
+        desired: {
+          get subjects() {
+            return meshState.policy.subjects;
+          },
+          get addresses() {
+            return meshState.policy.addresses;
+          },
+          get prefixes() {
+            return meshState.policy.prefixes;
+          },
+        },
+        sync: {
+          get localInSync() {
+            return meshState.localVerified;
+          },
+          mayRemove: (identity) => meshState.clustersInSync.has(identityCluster(identity)) || complete(),
+        },
+      },
+    }),
     onRoom: () => applier.kick(),
     onBroken: modules.failed,
     onError: (error) => log.warn("Grace period failed, freeing deferred", { error }),
   });
+  const complete = () =>
+    [...core.sources.keys()].every((id) => meshState.clustersInSync.has(id === 0 ? options.clusterId : id));
   const floors = openFloors(port.floors);
   for (const clusterId of floors.broken) log.warn("Floor not readable, its source starts without one", { clusterId });
   const core = afterEachStep(
@@ -109,14 +139,16 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       version: options.version,
       floors: new Map(floors.byCluster),
       localClusterId: options.clusterId,
+      enforcesPolicies: enforcement !== undefined,
     }),
     () => {
       if (refused.outdated) applier.kick();
       changes.emit();
     },
   );
-  const prefixMap = { name: MAP_NAMES.ipcachePrefixes, maxEntries: PREFIXES };
-  const inMaps = { inUse: [], prefixes: new Map<string, number>() };
+  const { name, maxEntries } = enforcement?.port.prefixes ?? UNENFORCED;
+  const prefixMap = { name, maxEntries };
+  const inMaps = datapath.policy?.adoptedNumbers ?? { inUse: new Set<number>(), prefixes: new Map<string, number>() };
   const meshState = createMeshState(
     { ...options, prefixMap, inMaps },
     {
@@ -151,6 +183,8 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
       changes.emit();
     },
   });
+  // A pod's row may come after its identity.
+  enforcement?.pods.onChange(() => applier.kick());
   const retryAt = createRetryTimer({ clock, signal, run: applier.kick });
   const perform = createSourceEffects({ core, meshState, applier, localClusterId: options.clusterId, ...modules });
   const restored: SourceDelta[] = [];
@@ -181,8 +215,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
         applier.kick();
       },
     },
-    complete: () =>
-      [...core.sources.keys()].every((id) => meshState.clustersInSync.has(id === 0 ? options.clusterId : id)),
+    complete,
   };
 }
 

@@ -31,6 +31,7 @@ import { followNetwork } from "./network/network-changes.js";
 import { createNodeCidrs } from "./node-cidrs.js";
 import { createNodeReports } from "./node-reports.js";
 import { createNodeState } from "./node-state.js";
+import { openEndpointTable } from "./packets/endpoint-table.js";
 import { type Packets, startPackets } from "./packets/packets.js";
 import { type PodsOptions, startPods } from "./pods/index.js";
 import { serveQueries } from "./queries/query-streams.js";
@@ -136,12 +137,19 @@ async function startNode(
   const { node, refuseUnknownClusterIps } = args;
   const cidrs = createNodeCidrs();
   let packets: Packets | undefined;
+  const table =
+    port.packets &&
+    (await openEndpointTable(port.packets, {
+      gracePeriod: () => port.gracePeriod(),
+      removed: async () => void (await packets?.forgetPods()),
+    }));
   const snapshots = await readSnapshots(files, metrics, log);
   const present = snapshots.map(({ clusterId }) => clusterId);
   const state = await createNodeState(
     { node, version: VERSION, ...local, refuseUnknownClusterIps },
     {
       port,
+      enforcement: port.packets && table && { port: port.packets.policy, pods: table },
       clock,
       log,
       signal,
@@ -229,9 +237,9 @@ async function startNode(
       state.applier.kick();
     },
   });
-  if (port.packets !== undefined) {
+  if (port.packets !== undefined && table !== undefined) {
     packets = await startPackets({
-      ...{ path: port.packets, gracePeriod: () => port.gracePeriod(), openNetlink, changes, names, log, clock, signal },
+      ...{ path: port.packets, table, openNetlink, changes, names, log, clock, signal },
       monotonicNs,
       nodes: () => state.meshState.nodes,
       complete: state.complete,
@@ -259,7 +267,7 @@ async function startNode(
       packets &&
       createEnforcedPods({
         ...{ core: state.core, changes: state.changes, clock, signal },
-        isEnforced: (address) => state.applier.enforced.has(address),
+        isEnforced: (address) => state.datapath.policy?.isReady(address) ?? false,
         connected: () => client.server !== undefined,
       }),
     changes,

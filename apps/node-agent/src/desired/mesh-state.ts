@@ -14,8 +14,13 @@ import type { Slices } from "@isthmus/runtime";
 import { createNodeConfigBuilder, type NodeConfigChanges } from "./node-config/node-config-builder.js";
 import { createNodeBuilder, type NodeChanges } from "./nodes/node-builder.js";
 import type { NodeName } from "./nodes/nodes.js";
-import type { DesiredPolicy, PolicyChanges } from "./policy/desired-policy.js";
-import { createPolicyBuilder, type PolicyBuilder, type PolicyBuilderOptions } from "./policy/policy-builder.js";
+import type { DesiredPolicy } from "./policy/desired-policy.js";
+import {
+  createPolicyBuilder,
+  type PolicyBuilder,
+  type PolicyBuilderOptions,
+  type PolicyFlush,
+} from "./policy/policy-builder.js";
 import type { RecordDelta } from "./records/record-delta.js";
 import { createRecordDispatcher } from "./records/record-dispatcher.js";
 import { createServiceRanges, type ServiceRanges } from "./service-ranges/service-ranges.js";
@@ -39,7 +44,7 @@ export interface MeshStateModules extends ServiceBuilderModules {
 }
 
 /** What changed since the last flush. */
-export type Changes = ServiceChanges & NodeChanges & NodeConfigChanges & { readonly policy: PolicyChanges };
+export type Changes = ServiceChanges & NodeChanges & NodeConfigChanges & { readonly policy: PolicyFlush };
 
 export interface MeshState {
   /** Sets the name of a cluster, as the servers send it; `clusterId` as on the wire. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EndpointRow } from "@isthmus/bpf";
-import { bytesKey, formatAddress, keyBytes, addressFromBytes, parseAddress } from "@isthmus/model";
+import { addressFromBytes, bytesKey, formatAddress, keyBytes, parseAddress } from "@isthmus/model";
 import { createMemoryKernel } from "@isthmus/testing";
 import { type Endpoint, openEndpointTable } from "./endpoint-table.js";
 

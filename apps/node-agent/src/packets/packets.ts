@@ -19,7 +19,7 @@ import type { NetworkChanges } from "../network/network-changes.js";
 import { createPassLoop } from "../network/pass-loop.js";
 import { deviceMacs, isHostDeviceName } from "../pods/device-name.js";
 import type { PodAttachment, PodDevices } from "../pods/types.js";
-import { openEndpointTable } from "./endpoint-table.js";
+import type { EndpointTable } from "./endpoint-table.js";
 import { collectNatRows } from "./nat-rows.js";
 import { createPodLinks } from "./pod-links.js";
 import { openPodRanges, type PodRangesModules } from "./pod-ranges.js";
@@ -27,8 +27,8 @@ import { openPodRanges, type PodRangesModules } from "./pod-ranges.js";
 export interface PacketsModules extends Omit<PodRangesModules, "port"> {
   /** Of the datapath in mode `packets`. */
   readonly path: PacketPath;
-  /** Resolves when no program that began before the call still runs. */
-  readonly gracePeriod: () => Promise<void>;
+  /** Rows of pods; its calls are this module's from now on. */
+  readonly table: EndpointTable;
   /** Opens the node's network namespace, which is that of this process. */
   readonly openNetlink: OpenNetlink;
   /** Changes of links and addresses. */
@@ -46,6 +46,8 @@ export interface Packets {
   update(names: Iterable<NodeName>): void;
   /** Entries in use of the maps of this mode; flows as counted less than `FLOWS_COUNTED_MS` ago, moved ones as last seen. */
   fill(): readonly MapFill[];
+  /** For addresses whose rows are gone: resolves when what programs inserted for them is deleted, or the failure was reported. */
+  forgetPods(): Promise<void>;
   /** Resolves when no program is being attached or detached but by calls of `devices`: after the abort, for good. */
   idle(): Promise<void>;
 }
@@ -54,8 +56,7 @@ const FLOWS_COUNTED_MS = 10_000;
 
 /** Attaches nothing before `devices.adopt`. Rejects with the error of a map. */
 export async function startPackets(modules: PacketsModules): Promise<Packets> {
-  const { path, gracePeriod, openNetlink, changes, names, log, clock, signal } = modules;
-  const table = await openEndpointTable(path, { gracePeriod, removed: () => nat.runRound() });
+  const { path, table, openNetlink, changes, names, log, clock, signal } = modules;
   const ranges = await openPodRanges({ ...modules, port: path.podRanges });
   const nat = collectNatRows({ ...modules, pods: table.rows });
   const podLinks = createPodLinks({ links: path.links, programs: path.podPrograms, log, clock, signal });
@@ -172,6 +173,7 @@ export async function startPackets(modules: PacketsModules): Promise<Packets> {
         { map: path.nat.name, used: nat.used, capacity: path.nat.maxEntries },
       ];
     },
+    forgetPods: () => nat.runRound(),
     idle: async () => void (await Promise.all([loop.idle(), podLinks.idle()])),
     update(names) {
       if (early === undefined) ranges.update(names);

@@ -45,6 +45,8 @@ export interface SyncOptions {
   readonly floors: ReadonlyMap<number, Position>;
   /** Real id of the local cluster, refused as a source's id (on the wire it is 0). Undefined before the first Welcome. */
   readonly localClusterId?: number;
+  /** This agent enforces the policies that it has acknowledged. False unless given. */
+  readonly enforcesPolicies?: boolean;
 }
 
 /**
@@ -52,6 +54,8 @@ export interface SyncOptions {
  * one that has not come yet does not mean that the node has no health address.
  */
 const CAPABILITIES = ["source-states", "node-report"];
+/** A server counts the node among those that enforce a policy. */
+const POLICIES = "policies";
 
 /** Sends nothing before the event `opened`. */
 export function createSyncCore(options: SyncOptions): SyncCore {
@@ -74,7 +78,7 @@ export function createSyncCore(options: SyncOptions): SyncCore {
       node: options.node,
       protocolMin: PROTOCOL_VERSION,
       protocolMax: PROTOCOL_VERSION,
-      capabilities: CAPABILITIES,
+      capabilities: options.enforcesPolicies === true ? [...CAPABILITIES, POLICIES] : CAPABILITIES,
       sources: [...sources.values()].filter(isKnown).map(positionsOf),
       version: options.version,
     };

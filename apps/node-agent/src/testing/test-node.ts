@@ -2,18 +2,27 @@
  * For tests: the state of a whole node on an in-memory kernel. A test sends it the messages of a server and reads the
  * maps as a program does.
  */
-import type { DatapathPort } from "@isthmus/bpf";
 import type { ClusterId, ClusterName } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { type Applied, type NodeConfig, PeerState, type ToAgent, type ToServer } from "@isthmus/proto";
-import { createFakeClock, type FakeClock, type MemoryKernel, type RecordSource, settle } from "@isthmus/testing";
+import {
+  createFakeClock,
+  type FakeClock,
+  type MemoryKernel,
+  type MemoryPort,
+  type RecordSource,
+  settle,
+} from "@isthmus/testing";
 import { describeKernel, frontendOf, selectable } from "../datapath/testing/testbed.js";
 import { createNodeState, type NodeState } from "../node-state.js";
+import { type EndpointTable, openEndpointTable } from "../packets/endpoint-table.js";
 import type { Snapshot } from "../sync/snapshot.js";
 
 export interface TestNode {
   readonly state: NodeState;
-  readonly port: DatapathPort;
+  readonly port: MemoryPort;
+  /** Rows of its pods; with `enforces`, policy is enforced for them. */
+  readonly pods: EndpointTable;
   readonly clock: FakeClock;
   readonly acks: readonly Applied[];
   readonly sent: readonly ToServer[];
@@ -37,6 +46,8 @@ export interface TestNodeOptions {
   /** Default: true. */
   readonly refuseUnknownClusterIps?: boolean;
   readonly snapshots?: readonly Snapshot[];
+  /** As in mode `packets`. Default: false. */
+  readonly enforces?: boolean;
   /** Called when routes may have changed. */
   readonly routes?: () => void;
   /** Called when the state was created. */
@@ -46,6 +57,8 @@ export interface TestNodeOptions {
 /** An agent of node n1 of cluster east (1). */
 export async function startTestNode(options: TestNodeOptions): Promise<TestNode> {
   const port = options.kernel.open();
+  const gracePeriod = () => port.gracePeriod();
+  const pods = await openEndpointTable(port, { gracePeriod, removed: async () => undefined });
   const clock = createFakeClock();
   const acks: Applied[] = [];
   const sent: ToServer[] = [];
@@ -62,6 +75,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
     },
     {
       port,
+      enforcement: options.enforces === true ? { port: port.policy, pods } : undefined,
       clock,
       log: silentLogger,
       snapshots: options.snapshots ?? [],
@@ -98,6 +112,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
   return {
     state,
     port,
+    pods,
     clock,
     acks,
     sent,

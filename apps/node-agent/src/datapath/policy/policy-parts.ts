@@ -54,7 +54,9 @@ export function* createPolicyParts(
   return {
     parts: [sets, identities],
     adoptedNumbers: numbers,
-    isReady: (address) =>
-      sets.isCurrent(address) && identities.identityOf(address) === desired.subjects.get(address)?.identity,
+    isReady(address) {
+      const wanted = desired.addresses.get(address);
+      return wanted !== undefined && identities.identityOf(address) === wanted && sets.isCurrent(address);
+    },
   };
 }

@@ -37,9 +37,7 @@ export interface PolicyChanges {
   /** Rows that came or went in place with identities, by set. */
   readonly rows: ReadonlyMap<PolicySet, RowChanges>;
   /** Keys of `DesiredPolicy.addresses` that came, went or have another identity. */
-  readonly addresses: ReadonlySet<string>;
+  readonly addresses: Iterable<string>;
   /** Keys of `DesiredPolicy.prefixes` that came, went or have other content. */
-  readonly prefixes: ReadonlySet<string>;
-  /** More changes follow that had to wait for these to be in the maps: another flush is due after their apply. */
-  readonly again: boolean;
+  readonly prefixes: Iterable<string>;
 }

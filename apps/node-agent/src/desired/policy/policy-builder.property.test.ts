@@ -9,7 +9,7 @@ import { bytesKey, parseAddress, parsePrefix, prefixContains } from "@isthmus/mo
 import { lookUp, type PeerRow, type PolicySet } from "@isthmus/policy";
 import type { HashedRecord } from "@isthmus/records";
 import fc from "fast-check";
-import type { PolicyChanges } from "./desired-policy.js";
+import type { PolicyFlush } from "./policy-builder.js";
 import { createPolicyNode, type PolicyNode } from "./testing/policy-node.js";
 import { allow, makeEndpoint, makeIdentity, makeMeshNode, numberOf, shopLabels } from "./testing/records.js";
 
@@ -280,7 +280,7 @@ function capture(node: PolicyNode): Moment {
 }
 
 /** Rows that came are there already, those that went still are. */
-function withRows({ rows }: Moment, changes: PolicyChanges): Moment["rows"] {
+function withRows({ rows }: Moment, changes: PolicyFlush): Moment["rows"] {
   return (set) => {
     const all = new Map(rows(set));
     for (const [number, row] of changes.rows.get(set) ?? []) if (row !== undefined) all.set(number, row);
@@ -294,7 +294,7 @@ test("at every moment of writing a flush, a verdict is that before or that after
       const [node, world] = [await startNode(), createWorld()];
       for (const steps of history) {
         await take(node, world, steps);
-        let changes: PolicyChanges;
+        let changes: PolicyFlush;
         do {
           const before = capture(node);
           changes = await node.flush();

@@ -10,9 +10,9 @@ import { type HashedRecord, identityKey, nodeKey } from "@isthmus/records";
 import { inSlices, type Slices } from "@isthmus/runtime";
 import { nodeName, podCidrsOf } from "../nodes/nodes.js";
 import type { Builder } from "../records/builder.js";
+import { createCommits } from "./commits.js";
 import type { DesiredPolicy, DesiredSubject, PolicyChanges } from "./desired-policy.js";
 import { afterSlash, type EndpointFacts, readEndpoint, readIdentity, readPolicy } from "./parse-records.js";
-import { createCommits } from "./commits.js";
 import { createPolicyModel, type PolicyModelOptions } from "./policy-model.js";
 import { createSubjects, type Subjects } from "./subjects.js";
 
@@ -21,6 +21,14 @@ export interface PolicyBuilderOptions extends PolicyModelOptions {
   readonly node: string;
   /** Name of the local cluster. */
   readonly cluster: string;
+}
+
+/** What a flush changed. */
+export interface PolicyFlush extends PolicyChanges {
+  readonly addresses: ReadonlySet<string>;
+  readonly prefixes: ReadonlySet<string>;
+  /** More changes follow that had to wait for these to be in the maps: another flush is due after their apply. */
+  readonly again: boolean;
 }
 
 export interface PolicyBuilder extends Builder {
@@ -37,7 +45,7 @@ export interface PolicyBuilder extends Builder {
   /** Sets the name of a cluster, as the servers send it: its identities have it as a label. */
   name(clusterId: number, cluster: string): void;
   /** Resolves what was taken since the last call. */
-  flush(): Slices<PolicyChanges>;
+  flush(): Slices<PolicyFlush>;
 }
 
 const RECORDS_PER_SLICE = 64;

@@ -24,6 +24,7 @@ import { createPodNames, type PodNames } from "../../events/pod-names.js";
 import type { NetworkListener } from "../../network/network-changes.js";
 import { deviceMacs, hostDeviceName } from "../../pods/device-name.js";
 import type { PodAttachment } from "../../pods/types.js";
+import { openEndpointTable } from "../endpoint-table.js";
 import { type Packets, startPackets } from "../packets.js";
 
 const GATEWAY = "169.254.1.1";
@@ -180,11 +181,13 @@ export function makePacketNode(t: TestContext): PacketNode {
         netns: netns.path,
       });
       datapath = opened;
+      const gracePeriod = () => opened.gracePeriod();
+      const removed = async () => void (await packets?.forgetPods());
       packets =
         opened.packets &&
         (await startPackets({
           path: { ...opened.packets, links: refuse(opened.packets.links) },
-          gracePeriod: () => opened.gracePeriod(),
+          table: await openEndpointTable(opened.packets, { gracePeriod, removed }),
           openNetlink: () => openNetlink(netns.path),
           changes: { subscribe: (listener) => void listeners.push(listener) },
           names,

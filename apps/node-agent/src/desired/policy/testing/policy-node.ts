@@ -4,11 +4,11 @@ import { bytesKey, parseAddress, parseClusterId, prefixContains } from "@isthmus
 import { lookUp } from "@isthmus/policy";
 import type { HashedRecord } from "@isthmus/records";
 import { inTurns } from "@isthmus/runtime";
-import { createRecordDispatcher } from "../../records/record-dispatcher.js";
 import type { RecordDelta, RecordName } from "../../records/record-delta.js";
-import type { DesiredPolicy, PolicyChanges } from "../desired-policy.js";
+import { createRecordDispatcher } from "../../records/record-dispatcher.js";
+import type { DesiredPolicy } from "../desired-policy.js";
 import type { NumbersInMaps } from "../node-local-identities.js";
-import { createPolicyBuilder, type PolicyBuilder } from "../policy-builder.js";
+import { createPolicyBuilder, type PolicyBuilder, type PolicyFlush } from "../policy-builder.js";
 
 export interface PolicyNode {
   readonly builder: PolicyBuilder;
@@ -24,9 +24,9 @@ export interface PolicyNode {
   ): Promise<void>;
   /** A pod of this node, with the uid `uid-ADDRESS` unless it is given. */
   attach(address: string, uid?: string): void;
-  flush(): Promise<PolicyChanges>;
+  flush(): Promise<PolicyFlush>;
   /** Flushes until nothing waits; returns the changes of each flush. */
-  settle(): Promise<readonly PolicyChanges[]>;
+  settle(): Promise<readonly PolicyFlush[]>;
   /** The identity of an address, as programs find it. */
   identity(address: string): IdentityNumber;
   /** Whether the policy of a pod allows a flow; undefined: it has none. */

@@ -3,8 +3,8 @@ import { type IdentityNumber, identityNumber } from "@isthmus/identity";
 import { parseAddress, parseClusterId, parsePrefix } from "@isthmus/model";
 import { type NamedPort, podIdentityLabels } from "@isthmus/policy";
 import { Endpoint, Identity, Kind, Node } from "@isthmus/proto";
-import { makePolicy } from "@isthmus/testing";
 import { endpointKey, type HashedRecord, hashRecord, identityKey, nodeKey } from "@isthmus/records";
+import { makePolicy } from "@isthmus/testing";
 
 const bytes = (address: string): Buffer => Buffer.from(parseAddress(address));
 

@@ -1,0 +1,123 @@
+/** From records to what programs decide by the maps, and back by the next agent. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PodPolicyWord } from "@isthmus/bpf";
+import { bytesKey, parseAddress } from "@isthmus/model";
+import { createMemoryKernel, createRecordSource, type MemoryKernel, type RecordSource } from "@isthmus/testing";
+import { viewPolicy } from "./datapath/policy/testing/decide.js";
+import {
+  allow,
+  makeEndpoint,
+  makeIdentity,
+  makeMeshNode,
+  numberOf,
+  shopLabels,
+} from "./desired/policy/testing/records.js";
+import { startTestNode, type TestNode } from "./testing/test-node.js";
+import { synced } from "./testing/two-clusters.js";
+
+const POD = "10.1.1.5";
+const [WEB, DB, FAR] = [numberOf(1, 256), numberOf(1, 257), numberOf(2, 256)];
+const BLOCK = allow("block", "web", "egress", [{ ipBlock: { cidr: "192.0.2.0/24", except: ["192.0.2.128/25"] } }]);
+
+function clusters(): readonly [RecordSource, RecordSource] {
+  const [east, west] = [createRecordSource({ clusterId: 0 }), createRecordSource({ clusterId: 2 })];
+  east.change([
+    makeIdentity(WEB, shopLabels("east", { app: "web" })),
+    makeIdentity(DB, shopLabels("east", { app: "db" })),
+    makeMeshNode("n1", { addresses: ["172.18.0.1"], podCidrs: ["10.1.1.0/24"] }),
+    makeMeshNode("n2", { addresses: ["172.18.0.2"], podCidrs: ["10.1.2.0/24"] }),
+    makeEndpoint(POD, WEB),
+    makeEndpoint("10.1.2.5", DB, { node: "n2" }),
+    allow("web", "web", "ingress", [{ podSelector: { matchLabels: { app: "db" } } }]),
+  ]);
+  west.change([
+    makeIdentity(FAR, shopLabels("west", { app: "db" })),
+    makeMeshNode("n1", { addresses: ["172.19.0.1"], podCidrs: ["10.2.1.0/24"] }),
+    makeEndpoint("10.2.1.5", FAR),
+  ]);
+  return [east, west];
+}
+
+/** An agent whose pod has a row, before its first stream. */
+async function startAgent(kernel: MemoryKernel): Promise<TestNode> {
+  const node = await startTestNode({ kernel, enforces: true });
+  const macs = { mac: "02:00:00:00:00:01", hostMac: "02:00:00:00:00:02" };
+  await node.pods.put({ address: parseAddress(POD), ifindex: 7, netnsId: undefined, ...macs });
+  node.state.pods.attach({ hostDevice: "mesh1", addresses: [parseAddress(POD)], uid: `uid-${POD}` });
+  await node.state.applier.idle();
+  return node;
+}
+
+const wordOf = (node: TestNode) => PodPolicyWord.fromWord(node.pods.policyOf(bytesKey(parseAddress(POD)))?.word ?? 0n);
+
+function ask(node: TestNode, direction: "ingress" | "egress", ...others: readonly string[]): readonly boolean[] {
+  const view = viewPolicy(node.port.policy);
+  return others.map((other) =>
+    view.allows(PodPolicyWord.toWord(wordOf(node)), {
+      ...{ direction, protocol: 6, port: 80 },
+      identity: view.identityOf(bytesKey(parseAddress(other))),
+    }),
+  );
+}
+
+const PEERS = ["10.1.2.5", "10.2.1.5", "10.1.2.99", "172.18.0.1", "172.18.0.2", "192.0.2.1", "192.0.2.200"];
+
+test("programs decide by labels, in both clusters, and by address", async () => {
+  const [east, west] = clusters();
+  const node = await synced(await startAgent(createMemoryKernel()), east, west);
+  assert.deepEqual(ask(node, "ingress", ...PEERS), [true, false, false, true, false, false, false]);
+  assert.deepEqual(
+    ask(node, "egress", ...PEERS),
+    PEERS.map(() => true),
+  );
+  await node.receive(east.change([BLOCK]));
+  assert.deepEqual(ask(node, "egress", ...PEERS), [false, false, false, false, false, true, false]);
+  await node.receive(east.change([], [BLOCK]));
+  assert.deepEqual(
+    ask(node, "egress", ...PEERS),
+    PEERS.map(() => true),
+  );
+  assert.deepEqual(node.counted, []);
+});
+
+test("a pod whose labels change is judged by the new ones, and its peers judge it so", async () => {
+  const [east, west] = clusters();
+  const node = await synced(await startAgent(createMemoryKernel()), east, west);
+  await node.receive(east.change([makeEndpoint("10.1.2.5", WEB, { node: "n2" })]));
+  assert.deepEqual(ask(node, "ingress", "10.1.2.5"), [false]);
+  const before = wordOf(node);
+  await node.receive(east.change([makeEndpoint(POD, DB)]));
+  assert.deepEqual(
+    ask(node, "ingress", ...PEERS),
+    PEERS.map(() => true),
+  );
+  assert.notDeepEqual(wordOf(node), before);
+});
+
+test("a restarted agent finds what it wants, and before its server is there nothing changes", async () => {
+  const kernel = createMemoryKernel();
+  const [east, west] = clusters();
+  const first = await synced(await startAgent(kernel), east, west);
+  await first.receive(east.change([BLOCK]));
+  const [word, answers] = [wordOf(first), ask(first, "egress", ...PEERS)];
+  const second = await startAgent(kernel);
+  assert.deepEqual(wordOf(second), word);
+  assert.deepEqual(ask(second, "egress", ...PEERS), answers);
+  await synced(second, east, west);
+  assert.deepEqual(wordOf(second), word);
+  assert.deepEqual(ask(second, "egress", ...PEERS), answers);
+  assert.equal(second.state.datapath.policy?.isReady(bytesKey(parseAddress(POD))), true);
+  await second.receive(east.change([], [BLOCK]));
+  assert.deepEqual(
+    ask(second, "egress", ...PEERS),
+    PEERS.map(() => true),
+  );
+});
+
+test("an agent that enforces policy says so in its Hello", async () => {
+  const hello = (await startAgent(createMemoryKernel())).connect()?.message;
+  assert.ok(hello?.$case === "hello" && hello.value.capabilities.includes("policies"));
+  const without = (await startTestNode({ kernel: createMemoryKernel() })).connect()?.message;
+  assert.ok(without?.$case === "hello" && !without.value.capabilities.includes("policies"));
+});
