@@ -59,9 +59,9 @@ def server(proto, family, host, name):
     return listening.getsockname()[1]
 
 
-def open_socket(proto, family):
+def open_socket(proto, family, limit):
     made = socket.socket(FAMILIES[family], TYPES[proto], PROTOCOLS.get(proto, 0))
-    made.settimeout(5)
+    made.settimeout(limit)
     SOCKETS[made.fileno()] = made
     return made.fileno()
 

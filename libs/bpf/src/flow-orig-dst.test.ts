@@ -37,8 +37,8 @@ test("the flow of a connect to a Service has its VIP, backend and sequence numbe
 test("it is known of a packet that GRO made anew, which has no socket", async (t) => {
   const { node, a, b, backend } = await setUp(t, "tcp");
   // Packets that the pod's device does not segment pass the node's side one by one, through GRO there.
-  for (const feature of ["tso", "gso"] as const) a.netns.offload("eth0", feature, false);
-  node.netns.offload("pod1", "gro", true);
+  a.netns.offload("eth0", ["tso", "gso"], false);
+  node.netns.offload("pod1", ["gro"], true);
   assert.deepEqual(await a.sockets.dial(VIP, 80, 5, 4), { b: 5 });
   assert.deepEqual(
     node.flowsToServices().map((flow) => [flow.vip, flow.backend, flow.ends[1].split(":")[0]]),

@@ -29,7 +29,7 @@ export async function joinByDelayLine(
     line.ip("link", "add", end, "type", "veth", "peer", "name", "up0", "netns", netns.name);
     line.ip("link", "set", end, "up");
     // A frame that a packet socket sends on must be whole: no checksum is left to the device, no segment is larger than its MTU.
-    for (const feature of ["tx", "tso", "gso", "gro"] as const) netns.offload("up0", feature, false);
+    netns.offload("up0", ["tx", "tso", "gso", "gro"], false);
   }
   const argv = [`--net=${line.path}`, "python3", SCRIPT, ...ends, `${delayMs}`];
   const child = spawn("nsenter", argv, { stdio: ["ignore", "pipe", "inherit"] });

@@ -19,6 +19,8 @@ export interface TestNetns {
   readonly path: string;
   /** Runs ip(8) in it; returns its output. */
   ip(...args: readonly string[]): string;
+  /** Runs commands of ip(8) in it, one after another in one process; returns its output, as JSON. */
+  ipAll(commands: readonly string[]): string;
   /** Runs tc(8) in it, with the same bpffs; returns its output. */
   tc(...args: readonly string[]): string;
   /** The index of a device. */
@@ -28,7 +30,7 @@ export interface TestNetns {
   /** Sets a sysctl of the namespace: `net.ipv4.ip_forward=1`. */
   sysctl(setting: string): void;
   /** Switches what the device does for the stack on or off: segments of TCP, their like, checksums. */
-  offload(device: string, feature: Offload, on: boolean): void;
+  offload(device: string, features: readonly Offload[], on: boolean): void;
   /** Sends frames through a device; resolves when all are sent. */
   sendFrames(device: string, count: number): Promise<void>;
 }
@@ -45,12 +47,14 @@ export function makeNetns(t: TestContext): TestNetns {
     name,
     path,
     ip,
+    ipAll: (commands) =>
+      execFileSync("ip", ["-n", name, "-j", "-batch", "-"], { input: commands.join("\n") }).toString(),
     tc: (...args) => execFileSync("nsenter", [`--net=${path}`, "tc", ...args]).toString(),
     index: (device) => Number(ip("-o", "link", "show", device).split(":")[0]),
     mac: (device) => /link\/ether (\S+)/.exec(ip("link", "show", device))?.[1] ?? "",
     sysctl: (setting) => void execFileSync("nsenter", [`--net=${path}`, "sysctl", "-qw", setting]),
-    offload: (device, feature, on) =>
-      void execFileSync("nsenter", [`--net=${path}`, "python3", OFFLOAD, device, feature, on ? "1" : "0"]),
+    offload: (device, features, on) =>
+      void execFileSync("nsenter", [`--net=${path}`, "python3", OFFLOAD, device, on ? "1" : "0", ...features]),
     sendFrames: async (device, count) => {
       const child = spawn("nsenter", [`--net=${path}`, "python3", FRAMES, device, `${count}`], {
         stdio: ["ignore", "ignore", "inherit"],

@@ -125,11 +125,11 @@ export async function makeServiceNode(
     await insert(packets.podRanges, PodRangeKey.encode({ length, addr: address }), value);
   }
 
-  async function addRow(address: string, { ifindex, mac, hostMac }: WiredPod, netnsId: number): Promise<void> {
+  async function addRow(address: string, { ifindex, mac, hostMac, netnsId }: WiredPod): Promise<void> {
     const addr = parseAddress(address);
     const row = EndpointRow.decode(new Uint8Array(EndpointRow.size));
     const macs = { mac: macBytes(mac), hostMac: macBytes(hostMac) };
-    const body = EndpointRow.encode({ ...row, ...macs, ifindex, netnsId, addr });
+    const body = EndpointRow.encode({ ...row, ...macs, ifindex, netnsId: netnsId + 1, addr });
     const { ifindex: begin } = EndpointRow.offsets;
     packets.endpoints.writeBody(pods.length, body.subarray(begin), begin);
     packets.endpoints.storeWord32(pods.length, EndpointRow.offsets.id, pods.length);
@@ -147,8 +147,7 @@ export async function makeServiceNode(
       const pod = wirePod(t, netns, host, address);
       const sockets = startSockets(cgroup.path, pod.netns.path);
       pods.push(sockets);
-      const { link_netnsid: netnsId } = JSON.parse(netns.ip("-j", "link", "show", host))[0] as { link_netnsid: number };
-      await addRow(address, pod, netnsId + 1);
+      await addRow(address, pod);
       await attach(pod.ifindex, packets.podPrograms);
       return { ...pod, address, sockets };
     },
@@ -212,9 +211,7 @@ export async function attachWire(
     [one, "192.168.9.1", "192.168.9.2", ranges.other],
     [other, "192.168.9.2", "192.168.9.1", ranges.one],
   ] as const) {
-    node.netns.ip("addr", "add", `${own}/24`, "dev", "up0");
-    node.netns.ip("link", "set", "up0", "up");
-    node.netns.ip("route", "add", range, "via", next);
+    node.netns.ipAll([`addr add ${own}/24 dev up0`, "link set up0 up", `route add ${range} via ${next}`]);
     await node.addRange(range, 1);
     await node.attachUplink("up0");
   }

@@ -15,7 +15,8 @@ export interface Sockets {
   readonly pid: number;
   /** Starts a server that answers with `name`, or echoes; resolves to its port. */
   server(proto: "tcp" | "udp" | "echo", family: 4 | 6, host: string, name: string): Promise<number>;
-  open(proto: "tcp" | "udp" | "mptcp" | "udplite", family: 4 | 6): Promise<number>;
+  /** A call of the socket that takes longer than the limit, 5 s by default, fails with TIMEOUT. */
+  open(proto: "tcp" | "udp" | "mptcp" | "udplite", family: 4 | 6, limitMs?: number): Promise<number>;
   connect(sock: number, host: string, port: number): Promise<null>;
   /** Connects with data in the SYN (TCP Fast Open); resolves to the bytes that were taken. */
   fastopen(sock: number, host: string, port: number, data: string): Promise<number>;
@@ -61,7 +62,7 @@ export function startSockets(cgroup?: string, netns?: string): Sockets {
   return {
     pid: child.pid ?? 0,
     server: (proto, family, host, name) => call({ op: "server", proto, family, host, name }),
-    open: (proto, family) => call({ op: "open_socket", proto, family }),
+    open: (proto, family, limitMs = 5000) => call({ op: "open_socket", proto, family, limit: limitMs / 1000 }),
     connect: (sock, host, port) => call({ op: "connect", sock, host, port }),
     fastopen: (sock, host, port, data) => call({ op: "fastopen", sock, host, port, data }),
     disconnect: (sock) => call({ op: "disconnect", sock }),
@@ -79,9 +80,10 @@ export function startSockets(cgroup?: string, netns?: string): Sockets {
     dial: (host, port, count, family) => call({ op: "dial", host, port, count, family }),
     dialAtOnce: (host, port, count, family) => call({ op: "dial_at_once", host, port, count, family }),
     end: async () => {
-      if (child.exitCode !== null) return;
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const exit = once(child, "exit");
-      child.stdin.end();
+      // It may be in the middle of a call.
+      child.kill("SIGKILL");
       await exit;
     },
   };
