@@ -19,7 +19,7 @@ echo "kernels: guest is up"
 
 failed=0
 for test; do
-	if timeout 600 "$node" --test --test-timeout 300000 --test-reporter=tap "$test" >/run/out; then
+	if timeout 600 "$node" --test-reporter=tap "$test" >/run/out; then
 		echo "kernels: $test: $(grep -c '^ok' /run/out) passed"
 		grep -E 'walked by the verifier|^# kernel: ' /run/out
 	else
