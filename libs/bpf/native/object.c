@@ -150,24 +150,32 @@ static struct bpf_object *open_object(napi_env env, const char *path) {
   return object;
 }
 
-static void omit_programs(struct bpf_object *object) {
+// Only the programs of `options.programs` are loaded, when it is there. On failure `bad` holds the name of one that is not.
+static int choose_programs(napi_env env, struct bpf_object *object, napi_value options, char *bad) {
+  napi_value names, name;
+  uint32_t count = 0;
   struct bpf_program *program;
+  if (!get_field(env, options, "programs", &names)) return 0;
+  if (napi_get_array_length(env, names, &count) != napi_ok) return -EINVAL;
   bpf_object__for_each_program(program, object) bpf_program__set_autoload(program, false);
+  for (uint32_t i = 0; i < count; i++) {
+    if (napi_get_element(env, names, i, &name) != napi_ok || !get_text(env, name, bad, 128)) return -EINVAL;
+    if (!(program = bpf_object__find_program_by_name(object, bad))) return -ENOENT;
+    bpf_program__set_autoload(program, true);
+  }
+  return 0;
 }
 
-// loadObject(path, {rodata?: {variable: bytes}, maxEntries?: {map: number}, reuse?: {map: Fd}, mapsOnly?: true})
+// loadObject(path, {rodata?: {variable: bytes}, maxEntries?: {map: number}, reuse?: {map: Fd}, programs?: names})
 //   -> {maps: {name: Fd}, programs: {name: {fd, attachType}}}. The error's `detail` has the verifier's log.
 static napi_value load_object(napi_env env, napi_callback_info info) {
-  napi_value args[2], field, result = NULL;
+  napi_value args[2], result = NULL;
   char path[4096], bad[128] = "";
-  bool maps_only = false;
-  if (!get_args(env, info, 2, args, NULL) || !get_text(env, args[0], path, sizeof(path)) ||
-      (get_field(env, args[1], "mapsOnly", &field) && napi_get_value_bool(env, field, &maps_only) != napi_ok))
-    return napi_failed(env);
+  if (!get_args(env, info, 2, args, NULL) || !get_text(env, args[0], path, sizeof(path))) return napi_failed(env);
   struct bpf_object *object = open_object(env, path);
   if (!object) return NULL;
-  if (maps_only) omit_programs(object);
-  int error = for_each(env, object, args[1], "rodata", apply_rodata, bad);
+  int error = choose_programs(env, object, args[1], bad);
+  if (!error) error = for_each(env, object, args[1], "rodata", apply_rodata, bad);
   if (!error) error = for_each(env, object, args[1], "maxEntries", apply_max_entries, bad);
   if (!error) error = for_each(env, object, args[1], "reuse", apply_reuse, bad);
   bool pending = false;

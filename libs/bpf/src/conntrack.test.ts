@@ -68,7 +68,7 @@ test("any order of packets leaves the flags that the model has, and each packet 
     program: fc.constantFrom("from_pod", "from_pod", "to_pod"),
     flags: fc.constantFrom(...FLAGS),
   });
-  const programs = loadPodPrograms(t);
+  const programs = loadPodPrograms(t, { flows: 64 });
   programs.addPod(A);
   programs.addPod(B);
   programs.addRange("10.1.0.0/16", 1);

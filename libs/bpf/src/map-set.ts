@@ -60,7 +60,7 @@ export function openMapSet({ pinFolder, objects, sizes = {} }: MapSetOptions): M
 
   /** Creates the maps of an object that are not reused, and pins them. */
   function create(object: string, reuse: Record<string, Fd>, maxEntries: Record<string, number>): void {
-    const options = { reuse, maxEntries, mapsOnly: true };
+    const options = { reuse, maxEntries, programs: [] };
     const all = openingObject(object, () => native().loadObject(object, options)).maps;
     for (const [name, map] of Object.entries(all)) {
       if (reuse[name] === undefined) {

@@ -136,8 +136,8 @@ export interface LoadOptions {
   readonly maxEntries?: Readonly<Record<string, number>>;
   /** Existing maps to use instead of new ones, by name. */
   readonly reuse?: Readonly<Record<string, Fd>>;
-  /** Loads no program. */
-  readonly mapsOnly?: boolean;
+  /** Names of the programs to load; all by default. */
+  readonly programs?: readonly string[];
 }
 
 export interface LoadedObject {

@@ -245,9 +245,8 @@ for (const mechanism of MECHANISMS) {
     const version = loadVersion(t);
     const cgroup = makeCgroup(uniqueName("device"));
     t.after(() => cgroup.remove());
-    const { programs } = loadTestObject(t, "sock").object;
     const name = "sock_connect4";
-    const connect4 = programs[name] ?? assert.fail();
+    const connect4 = loadTestObject(t, "sock").loaded(name);
     const cgroupProgram = { name, ...connect4, info: native().programInfo(connect4.fd) };
     await links.attach(one, version.programs);
     attachToCgroups([cgroupProgram], pinFolder, [cgroup.path]);

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { TestContext } from "node:test";
 import { type Address, formatAddress, parseAddress, parsePrefix } from "@isthmus/model";
+import { viewOf } from "../codec.js";
 import type { FlowTable } from "../flows.js";
 import {
   EndpointKey,
@@ -42,6 +43,14 @@ export interface TestFlow {
 /** Of sets in the tests of programs: flows meet in a set by chance, and never by the numbers of their ports. */
 const SEED = randomBytes(8).readBigUInt64LE();
 
+/** Entries of the maps whose memory the kernel clears when it makes them. */
+const SMALL = {
+  [MAP_NAMES.events]: 1 << 20,
+  [MAP_NAMES.frontends]: 256,
+  [MAP_NAMES.udpSticky]: 1024,
+  [MAP_NAMES.udpReverse]: 1024,
+};
+
 export interface PodProgramsOptions {
   /** Room for as many flows, in sets of `Limit.FlowSet`; 1024 by default. */
   readonly flows?: number;
@@ -61,7 +70,7 @@ export function loadPodPrograms(
   const loaded = loadTestObject(
     t,
     object,
-    { [MAP_NAMES.events]: 1 << 20, ...entries, [MAP_NAMES.conntrack]: sets, [MAP_NAMES.flowBodies]: sets },
+    { ...SMALL, ...entries, [MAP_NAMES.conntrack]: sets, [MAP_NAMES.flowBodies]: sets },
     config,
   );
   const table = loaded.map(MAP_NAMES.conntrack);
@@ -113,13 +122,14 @@ export function loadPodPrograms(
     flows(): readonly TestFlow[] {
       return Array.from({ length: sets }, (_, set) => {
         const bytes = readSet(set);
-        return Array.from({ length: Limit.FlowSet }, (_each, row): TestFlow => {
+        return Array.from({ length: Limit.FlowSet }, (_each, row): TestFlow[] => {
+          const { gen } = FlowRow.offsets;
+          const isUsed = viewOf(bytes, row * FlowRow.size, FlowRow.size).getUint32(gen, true) !== FlowGen.Unused;
+          if (!isUsed) return [];
           const decoded = FlowRow.decode(bytes, row * FlowRow.size);
-          return { row: decoded, place: [set, row], flags: flagsOf(decoded) };
+          return [{ row: decoded, place: [set, row], flags: flagsOf(decoded) }];
         });
-      })
-        .flat()
-        .filter(({ row: { gen } }) => gen !== FlowGen.Unused);
+      }).flat(2);
     },
     /** The table as an agent reads it. */
     flowTable: (): FlowTable => ({

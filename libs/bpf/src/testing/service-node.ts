@@ -35,7 +35,7 @@ import { createWriter, frontend, insertFrontends, type TestTier, type Writer } f
 
 export interface ServicePod extends WiredPod {
   readonly address: string;
-  /** A process of the pod. */
+  /** A process of the pod, which starts when it is first used. */
   readonly sockets: Sockets;
 }
 
@@ -72,7 +72,7 @@ export interface ServiceNode {
   natRows(): Promise<readonly NatRow[]>;
 }
 
-const FLOWS = 1024;
+const SIZES = { flows: 1024, frontends: 256, services: 64, backends: 64, nodes: 64, udp: 1024 };
 
 export interface ServiceNodeOptions {
   /** `both`: a device has each program twice. That of the agent by default. */
@@ -85,14 +85,15 @@ export async function makeServiceNode(
   t: TestContext,
   { mechanism, range = "10.1.0.0/16" }: ServiceNodeOptions = {},
 ): Promise<ServiceNode> {
-  const pods: Sockets[] = [];
+  const processes: Sockets[] = [];
+  let pods = 0;
   let opened: Datapath | undefined;
   const unique = uniqueName("services");
   const bpffs = join("/sys/fs/bpf", unique);
   const cgroup = makeCgroup(unique);
   // Before the hook that removes the namespace, whose devices are detached from.
   t.after(async () => {
-    for (const sockets of pods) await sockets.end();
+    for (const sockets of processes) await sockets.end();
     await opened?.destroy();
     cgroup.remove();
   });
@@ -102,7 +103,7 @@ export async function makeServiceNode(
   netns.ip("route", "add", "unreachable", range, "metric", "4278198272");
   const datapath = await openDatapath({
     ...{ bpffs, cgroup: cgroup.path, objectDir: OBJECTS, config: { clusterId: 1 } },
-    ...{ mode: "packets", netns: netns.path, sizes: { flows: FLOWS, services: 64, backends: 64 } },
+    ...{ mode: "packets", netns: netns.path, sizes: SIZES },
   });
   opened = datapath;
   const packets = packetsOf(datapath);
@@ -125,15 +126,15 @@ export async function makeServiceNode(
     await insert(packets.podRanges, PodRangeKey.encode({ length, addr: address }), value);
   }
 
-  async function addRow(address: string, { ifindex, mac, hostMac, netnsId }: WiredPod): Promise<void> {
+  async function addRow(index: number, address: string, { ifindex, mac, hostMac, netnsId }: WiredPod): Promise<void> {
     const addr = parseAddress(address);
     const row = EndpointRow.decode(new Uint8Array(EndpointRow.size));
     const macs = { mac: macBytes(mac), hostMac: macBytes(hostMac) };
     const body = EndpointRow.encode({ ...row, ...macs, ifindex, netnsId: netnsId + 1, addr });
     const { ifindex: begin } = EndpointRow.offsets;
-    packets.endpoints.writeBody(pods.length, body.subarray(begin), begin);
-    packets.endpoints.storeWord32(pods.length, EndpointRow.offsets.id, pods.length);
-    await insert(packets.endpointIndex, EndpointKey.encode({ addr }), bytesOf(pods.length));
+    packets.endpoints.writeBody(index, body.subarray(begin), begin);
+    packets.endpoints.storeWord32(index, EndpointRow.offsets.id, index);
+    await insert(packets.endpointIndex, EndpointKey.encode({ addr }), bytesOf(index));
   }
 
   await addRange(range, 1);
@@ -143,13 +144,20 @@ export async function makeServiceNode(
     write,
     addRange,
     async addPod(address) {
-      const host = `pod${pods.length + 1}`;
-      const pod = wirePod(t, netns, host, address);
-      const sockets = startSockets(cgroup.path, pod.netns.path);
-      pods.push(sockets);
-      await addRow(address, pod);
+      const pod = wirePod(t, netns, `pod${pods + 1}`, address);
+      await addRow(++pods, address, pod);
       await attach(pod.ifindex, packets.podPrograms);
-      return { ...pod, address, sockets };
+      let started: Sockets | undefined;
+      return {
+        ...pod,
+        address,
+        get sockets() {
+          if (started !== undefined) return started;
+          started = startSockets(cgroup.path, pod.netns.path);
+          processes.push(started);
+          return started;
+        },
+      };
     },
     async addService(index, vip, port, proto, tiers) {
       write.service(index, tiers);
