@@ -52,8 +52,9 @@ export async function eventsMain(): Promise<EventFigures> {
     programs.addPod(FROM);
     programs.addPod(TO);
     programs.addRange("10.1.0.0/16", 1);
+    const program = programs.fd("from_pod");
     const run = (bytes: Uint8Array, repeat: number) =>
-      runOnSkb(programs.fd("from_pod"), { packet: bytes, context: { ifindex: FROM.ifindex }, repeat });
+      runOnSkb(program, { packet: bytes, context: { ifindex: FROM.ifindex }, repeat });
     mkdirSync(folder);
     for (const name of [MAP_NAMES.events, MAP_NAMES.eventSettings, MAP_NAMES.metrics])
       native().pin(programs.map(name), `${folder}/${name}`);
