@@ -31,6 +31,17 @@ test("a peer that is new finds the identities that are there, and an identity th
   assert.deepEqual([[...web.members], [...db.members]], [[], [DB, WEB]]);
 });
 
+test("a peer that is new finds the identities that stay, also when more of them go at the same time", () => {
+  const registry = createPeerRegistry();
+  registry.setIdentity(WEB, labels("web"));
+  registry.setIdentity(DB, labels("db"));
+  registry.settle();
+  const web = registry.acquire(app("web"));
+  registry.deleteIdentity(DB);
+  registry.settle();
+  assert.deepEqual([...web.members], [WEB]);
+});
+
 test("a peer that nothing uses any more is forgotten, and one that something does is kept", () => {
   const registry = createPeerRegistry();
   registry.setIdentity(WEB, { ...labels("web"), prefix: parsePrefix("10.0.0.1/32") });

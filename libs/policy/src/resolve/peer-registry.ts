@@ -91,7 +91,8 @@ export function createPeerRegistry(): PeerRegistry {
 
   /** Compares peers that are new with identities that are not. */
   function matchNewPeers(changed: ReadonlyMap<IdentityNumber, IdentityChange>): void {
-    if (unmatched.size > 0 && changed.size < settled.size) {
+    const changedOnes = [...changed.values()].filter(({ now }) => now !== undefined).length;
+    if (unmatched.size > 0 && changedOnes < settled.size) {
       const fresh = createPeerIndex<Registered>();
       for (const matcher of unmatched) fresh.add(matcher.peer, matcher);
       for (const [number, { identity, matches }] of settled) {
