@@ -40,6 +40,7 @@ export {
 } from "./netlink/netlink.js";
 export { type EventCounts, openPacketEvents, type PacketEvents } from "./packet-events.js";
 export type { PacketPath } from "./packet-path.js";
+export * from "./policy-port.js";
 export { type LoadedProgram, loadPrograms } from "./programs.js";
 export * from "./rank.js";
 export * from "./ring-events.js";

@@ -14,6 +14,7 @@ import { DatapathConfig, MAP_NAMES } from "./gen/index.js";
 import { createHashMap } from "./hash-map.js";
 import type { MapSet } from "./map-set.js";
 import { openPacketEvents, type PacketEvents } from "./packet-events.js";
+import { openPolicyPort } from "./policy-port.js";
 import { type LoadedProgram, loadPrograms } from "./programs.js";
 import { readServiceMoves, type ServiceMoves } from "./service-moves.js";
 
@@ -80,7 +81,7 @@ export function openPacketPath(
   const conntrack = createMappedArray(MAP_NAMES.conntrack, maps.map(MAP_NAMES.conntrack));
   const bodies = createMappedArray(MAP_NAMES.flowBodies, maps.map(MAP_NAMES.flowBodies));
   const natState = createMappedArray(MAP_NAMES.natState, maps.map(MAP_NAMES.natState));
-  const policySets = createMappedArray(MAP_NAMES.policySets, maps.map(MAP_NAMES.policySets));
+  const policy = openPolicyPort(maps.map);
   const serviceMoves = createHashMap(MAP_NAMES.serviceMoves, maps.map(MAP_NAMES.serviceMoves));
   const events = openPacketEvents(maps.map);
   const program = (name: string, direction: DeviceProgram["direction"]): DeviceProgram => {
@@ -93,13 +94,7 @@ export function openPacketPath(
     endpointIndex: createHashMap(MAP_NAMES.endpointIndex, maps.map(MAP_NAMES.endpointIndex)),
     endpoints,
     podRanges: createHashMap(MAP_NAMES.podRanges, maps.map(MAP_NAMES.podRanges)),
-    policy: {
-      sets: policySets,
-      peers: createHashMap(MAP_NAMES.policyPeers, maps.map(MAP_NAMES.policyPeers)),
-      ports: createHashMap(MAP_NAMES.policyPorts, maps.map(MAP_NAMES.policyPorts)),
-      addresses: createHashMap(MAP_NAMES.ipcache, maps.map(MAP_NAMES.ipcache)),
-      prefixes: createHashMap(MAP_NAMES.ipcachePrefixes, maps.map(MAP_NAMES.ipcachePrefixes)),
-    },
+    policy,
     nat: createHashMap(MAP_NAMES.nat, maps.map(MAP_NAMES.nat)),
     natState,
     serviceMoves: () => readServiceMoves(serviceMoves),
@@ -117,7 +112,7 @@ export function openPacketPath(
       conntrack.close();
       bodies.close();
       natState.close();
-      policySets.close();
+      policy.close();
       events.close();
       for (const { fd } of programs) fd.close();
     },
