@@ -47,6 +47,7 @@ export function createFollowedRows({ store, users, uses, unknown, report }: Foll
   /** Rows that the desired set has not, since their identities were not known when it was written. */
   const extras = new Map<StoredSet, Set<number>>();
   let extrasMayGo = false;
+  let departures = 0;
 
   function note(rows: Map<StoredSet, Set<number>>, stored: StoredSet, identity: number): void {
     rows.set(stored, (rows.get(stored) ?? new Set()).add(identity));
@@ -87,8 +88,9 @@ export function createFollowedRows({ store, users, uses, unknown, report }: Foll
 
   /** Rows besides go when their identities are known, or no address has them any more. */
   function releaseExtras(): void {
-    if (!extrasMayGo) return;
+    if (!extrasMayGo && departures === uses.departures) return;
     extrasMayGo = false;
+    departures = uses.departures;
     for (const [stored, identities] of extras) {
       for (const identity of identities) {
         if (uses.has(identity) && unknown.has(identity)) continue;

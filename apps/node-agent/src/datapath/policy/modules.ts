@@ -31,21 +31,27 @@ export interface IdentityUses {
   has(identity: number): boolean;
   /** All that rows name. */
   readonly identities: Iterable<number>;
+  /** How often the last row of an identity went. */
+  readonly departures: number;
 }
 
 /** Without any. */
 export function createIdentityUses(): IdentityUses {
   const counts = new Map<number, number>();
+  let departures = 0;
   return {
     add: (identity) => void counts.set(identity, (counts.get(identity) ?? 0) + 1),
     delete(identity) {
       const left = (counts.get(identity) ?? 0) - 1;
       if (left > 0) counts.set(identity, left);
-      else counts.delete(identity);
+      else if (counts.delete(identity)) departures++;
     },
     has: (identity) => counts.has(identity),
     get identities() {
       return counts.keys();
+    },
+    get departures() {
+      return departures;
     },
   };
 }

@@ -102,7 +102,7 @@ const step = fc.oneof(
 /** No set has this index, so everything is denied. */
 const NO_SET = 0xffff_ffff;
 
-const at = (...parts: readonly (string | number)[]): string => parts.join("|");
+const nameOf = (...parts: readonly (string | number)[]): string => parts.join("|");
 
 /** What desired sets allow, by pod, identity and query. */
 function allowedBy(agent: PolicyAgent): Map<string, boolean> {
@@ -110,26 +110,46 @@ function allowedBy(agent: PolicyAgent): Map<string, boolean> {
   for (const [pod, set] of agent.sets)
     for (const identity of IDENTITIES)
       for (const [i, query] of QUERIES.entries())
-        table.set(at(pod, identity, i), lookUp(set, { ...query, identity: identity as IdentityNumber }).allow);
+        table.set(nameOf(pod, identity, i), lookUp(set, { ...query, identity: identity as IdentityNumber }).allow);
   return table;
 }
 
-/** Looks at the maps after every write. */
+/** A word that a program may have loaded. */
+interface HeldWord {
+  readonly pod: string;
+  readonly word: bigint;
+  /** What the states allowed while the pod had it. */
+  states: readonly ReadonlyMap<string, boolean>[];
+  lastCurrent: number;
+}
+
+/**
+ * Looks at the maps after every write: as programs that begin then, and as those that loaded a pod's word before and look up
+ * only now, until the end of a grace period that began after the word was replaced.
+ */
 function watch() {
   /** What the state before and the one after allow; a pod that neither has is not looked at. */
   let states: readonly ReadonlyMap<string, boolean>[] = [new Map()];
   /** Revisions under which programs allowed a flow, by pod, address and query. */
   const flows = new Map<string, Set<number>>();
   const violations = new Set<string>();
+  const held = new Map<string, HeldWord>();
+  /** Classes that rows named, which programs may read a moment later. */
+  const heldClasses = new Map<number, { readonly text: string; readonly lastNamed: number }>();
+  let at = 0;
 
   function look({ pods, port }: Pick<PolicyAgent, "pods" | "port">): void {
     const view = viewPolicy(port);
+    at++;
     for (const pod of pods.addresses) {
       const word = pods.policyOf(pod)?.word ?? 0n;
       const { set, revision } = PodPolicyWord.fromWord(word);
+      held.set(`${pod} ${set}`, { pod, word, states, lastCurrent: at });
       for (const [i, query] of QUERIES.entries()) {
         for (const identity of IDENTITIES) {
-          const known = states.map((state) => state.get(at(pod, identity, i))).filter((allows) => allows !== undefined);
+          const known = states
+            .map((state) => state.get(nameOf(pod, identity, i)))
+            .filter((allows) => allows !== undefined);
           const allows = view.allows(word, { ...query, identity });
           // A new pod may do nothing until its policy is known.
           const isNew = set === NO_SET;
@@ -141,13 +161,31 @@ function watch() {
         if (set !== 0) noteFlows(view, pod, word, i);
       }
     }
+    for (const one of held.values()) if (one.lastCurrent < at) lookLate(view, one);
+    for (const [number, text] of view.namedClasses) heldClasses.set(number, { text, lastNamed: at });
+    for (const [number, { text }] of heldClasses)
+      if (view.classText(number) !== text)
+        violations.add(`class ${number} is ${view.classText(number)}, it was ${text}`);
+  }
+
+  function lookLate(view: PolicyView, { pod, word, states: then }: HeldWord): void {
+    for (const [i, query] of QUERIES.entries()) {
+      for (const identity of IDENTITIES) {
+        if (!view.allows(word, { ...query, identity })) continue;
+        const known = [...then, ...states].map((state) => state.get(nameOf(pod, identity, i)));
+        if (!known.includes(true) && !known.includes(undefined))
+          violations.add(
+            `allowed by an earlier word: ${JSON.stringify({ identity, ...PodPolicyWord.fromWord(word), ...query })}`,
+          );
+      }
+    }
   }
 
   function noteFlows(view: PolicyView, pod: string, word: bigint, i: number): void {
     const query = QUERIES[i];
     for (const address of query === undefined ? [] : ADDRESSES) {
       if (query === undefined || !view.allows(word, { ...query, identity: view.identityOf(address) })) continue;
-      const flow = at(pod, address, i);
+      const flow = nameOf(pod, address, i);
       flows.set(flow, (flows.get(flow) ?? new Set()).add(PodPolicyWord.fromWord(word).revision));
     }
   }
@@ -155,6 +193,18 @@ function watch() {
   return {
     violations,
     look,
+    /** The port of a process, with its grace periods watched. */
+    follow<Port extends { gracePeriod(): Promise<void> }>(port: Port): Port {
+      return {
+        ...port,
+        async gracePeriod() {
+          const began = at;
+          await port.gracePeriod();
+          for (const [name, { lastCurrent }] of held) if (lastCurrent < began) held.delete(name);
+          for (const [number, { lastNamed }] of heldClasses) if (lastNamed < began) heldClasses.delete(number);
+        },
+      };
+    },
     expect(next: readonly ReadonlyMap<string, boolean>[]): void {
       states = next;
     },
@@ -169,7 +219,7 @@ function watch() {
         const { set, revision } = PodPolicyWord.fromWord(word);
         for (const address of set === 0 ? [] : ADDRESSES)
           for (const [i, query] of QUERIES.entries()) {
-            if (flows.get(at(pod, address, i))?.has(revision) !== true) continue;
+            if (flows.get(nameOf(pod, address, i))?.has(revision) !== true) continue;
             const identity = view.identityOf(address);
             if (!view.allows(word, { ...query, identity }))
               violations.add(
@@ -204,7 +254,7 @@ test("random changes and kills: nothing is allowed between two states that neith
       const kernel = createMemoryKernel();
       const inputs = createInputs();
       const watched = watch();
-      let port = kernel.open();
+      let port = watched.follow(kernel.open());
       let agent = await startAgent(port, inputs);
       const follow = (): void => kernel.log.onWrite(() => watched.look(agent));
       follow();
@@ -212,7 +262,7 @@ test("random changes and kills: nothing is allowed between two states that neith
       async function restart(): Promise<void> {
         kernel.releaseGrace();
         kernel.log.onWrite(undefined);
-        port = kernel.open();
+        port = watched.follow(kernel.open());
         agent = await startAgent(port, inputs);
         // What the dead one did not write of pods that came and went.
         for (const pod of [...agent.pods.addresses]) if (!inputs.pods.has(pod)) agent.pods.remove(pod);
@@ -290,7 +340,7 @@ test("random changes and kills: nothing is allowed between two states that neith
         Object.values(viewPolicy(port.policy).counts),
       );
     }),
-    fastCheckOptions(100),
+    fastCheckOptions(60),
   );
 });
 

@@ -22,8 +22,13 @@ import type { HashPort } from "@isthmus/reconcile";
 export interface PolicyView {
   /** True for a pod with this word, a `struct pod_policy_word`, when the flow may pass. */
   allows(word: bigint, query: Omit<PolicyQuery, "identity"> & { readonly identity: number }): boolean;
-  /** Of an address (`bytesKey`). */
+  /** Identity of an address (`bytesKey`). */
   identityOf(address: string): number;
+  /** Content of each class that a row of a set or of an identity names. */
+  readonly namedClasses: ReadonlyMap<number, string>;
+  /** Content of a class: equal for equal rows. */
+  classText(number: number): string;
+  /** Rows in use. */
   readonly counts: Readonly<Record<"sets" | "peers" | "ports" | "addresses" | "prefixes", number>>;
 }
 
@@ -69,7 +74,27 @@ export function viewPolicy({ sets, peers, ports, addresses, prefixes }: PolicyPo
     return best !== undefined && best.row.class === number && best.row.allow !== 0;
   }
 
+  function classText(number: number): string {
+    const rows = (classes.get(number) ?? []).map(({ length, proto, port, row }) => [
+      length,
+      proto,
+      port,
+      row.allow,
+      row.rule,
+    ]);
+    return JSON.stringify(rows.map((row) => row.join(" ")).sort());
+  }
+
+  const setRows = Array.from({ length: sets.maxEntries - 1 }, (_, i) =>
+    PolicySetRow.decode(setBytes, (i + 1) * PolicySetRow.size),
+  ).filter((row) => row.in !== 0 || row.out !== 0);
+  const named = [...setRows, ...peerRows.values()]
+    .flatMap((row) => [row.in, row.out].map(PeerVerdict.fromWord))
+    .flatMap(({ allPorts, number }) => (allPorts ? [] : [number]));
+
   return {
+    classText,
+    namedClasses: new Map(named.map((number) => [number, classText(number)])),
     allows(word, { direction, identity, protocol, port }) {
       const { set } = PodPolicyWord.fromWord(word);
       if (set === 0) return true;
@@ -88,9 +113,7 @@ export function viewPolicy({ sets, peers, ports, addresses, prefixes }: PolicyPo
       return range?.row.identity ?? KnownIdentity.World;
     },
     counts: {
-      sets: Array.from({ length: sets.maxEntries - 1 }, (_, i) =>
-        PolicySetRow.decode(setBytes, (i + 1) * PolicySetRow.size),
-      ).filter((row) => row.in !== 0 || row.out !== 0).length,
+      sets: setRows.length,
       peers: peerRows.size,
       ports: [...classes.values()].flat().length,
       addresses: exact.size,

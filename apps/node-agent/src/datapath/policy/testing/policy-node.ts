@@ -18,7 +18,6 @@ import {
 } from "@isthmus/policy";
 import type { ArrayPort } from "@isthmus/reconcile";
 import { inTurns } from "@isthmus/runtime";
-import type { MemoryPort } from "@isthmus/testing";
 import { type Apply, createApply } from "../../../apply/apply.js";
 import type { DesiredPrefix, DesiredSubject } from "../../../desired/policy/desired-policy.js";
 import type { PodPolicies } from "../modules.js";
@@ -169,9 +168,17 @@ export interface PolicyAgent extends Apply<PolicyPartChanges> {
   readonly known: Set<number>;
 }
 
+/** What an agent writes here: in memory, or in a kernel. */
+export interface PolicyKernel {
+  /** Rows of pods. */
+  readonly endpoints: ArrayPort;
+  readonly policy: PolicyPort;
+  gracePeriod(): Promise<void>;
+}
+
 /** A new process on the maps of a kernel. It knows nothing of the inputs before the first `flush`. */
 export async function startAgent(
-  port: MemoryPort,
+  port: PolicyKernel,
   inputs: PolicyInputs,
   now: () => number = () => 0,
 ): Promise<PolicyAgent> {
@@ -235,7 +242,8 @@ export async function startAgent(
       (a, b) => a.identity === b.identity && a.exact === b.exact,
     );
     const rows: ReadonlyMap<PolicySet, RowChanges> = changed.rows;
-    apply.touch({ policy: { subjects: touched, rows, addresses: moved, prefixes: ranges } });
+    const keys = { addresses: new Set(moved), prefixes: new Set(ranges) };
+    apply.touch({ policy: { subjects: touched, rows, ...keys } });
   }
 
   return {
