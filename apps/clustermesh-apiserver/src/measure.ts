@@ -23,8 +23,8 @@ import { createPublisher } from "./publish/index.js";
 import { createRemoteSources } from "./remote/index.js";
 import type { PeerSpec } from "./remote/peer.js";
 import { remoteStreamSource } from "./remote/remote-stream-source.js";
-import { createAgentRegistry } from "./serve/agents/agent-registry.js";
 import { createAgentQueries } from "./serve/agents/agent-queries.js";
+import { createAgentRegistry } from "./serve/agents/agent-registry.js";
 import { createStreamHub } from "./serve/agents/stream-hub.js";
 import { startStreamServer } from "./serve/agents/stream-server.js";
 import { watchTlsFiles } from "./serve/grpc/tls-files.js";
@@ -56,7 +56,7 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
   const index = createSourceIndex();
   const exported = createSourceIndex();
   const feeds = createFeeds(podCidrs, {
-    clock,
+    ...{ cluster, id, clock },
     lastGood: createLastGood(),
     policies: { parse: { cluster }, lastGood: createLastGood() },
   });

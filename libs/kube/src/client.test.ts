@@ -55,6 +55,9 @@ test("create, get, apply, patch, replace, list and delete work; a missing object
   assert.deepEqual((await client.get<KubeConfigMap>(CONFIG_MAPS, "a", { namespace }))?.data, { only: "this" });
   const names = (await client.list(CONFIG_MAPS, { namespace })).map(({ metadata }) => metadata.name);
   assert.ok(names.includes("a") && names.includes("b"));
+  const stale = { namespace, resourceVersion: patched.metadata.resourceVersion ?? "" };
+  await assert.rejects(client.delete(CONFIG_MAPS, "a", stale), { status: 409 });
+  assert.equal(await client.delete(CONFIG_MAPS, "a", { namespace }), true);
   await client.apply(CONFIG_MAPS, map("dry", {}), { manager: "test", dryRun: true });
   assert.equal(await client.get(CONFIG_MAPS, "dry", { namespace }), undefined);
 });

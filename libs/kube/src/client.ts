@@ -46,8 +46,8 @@ export interface KubeClient {
   mergePatch<T extends KubeObject>(resource: Resource, name: string, patch: unknown, target?: Target): Promise<T>;
   /** Writes the whole object. Rejects with status 409 when its `resourceVersion` is no longer the newest. */
   replace<T extends KubeObject>(resource: Resource, object: T, target?: Target): Promise<T>;
-  /** False when there was nothing to delete. */
-  delete(resource: Resource, name: string, target?: Target): Promise<boolean>;
+  /** False when there was nothing to delete. Rejects with status 409 when `resourceVersion` is given and not the newest. */
+  delete(resource: Resource, name: string, target?: Target & { readonly resourceVersion?: string }): Promise<boolean>;
 }
 
 /** The caller closes the transport. */
@@ -103,7 +103,9 @@ export function createKubeClient(transport: Transport): KubeClient {
         body: withType(resource, object),
       }),
     async delete(resource, name, target) {
-      return (await unlessMissing(call("DELETE", at(resource, target, name), target))) !== undefined;
+      const { resourceVersion } = target ?? {};
+      const body = resourceVersion === undefined ? {} : { body: { preconditions: { resourceVersion } } };
+      return (await unlessMissing(call("DELETE", at(resource, target, name), target, body))) !== undefined;
     },
   };
 }

@@ -103,6 +103,32 @@ export interface KubeNode extends KubeObject {
   };
 }
 
+export interface KubePod extends KubeObject {
+  /** `nodeName` is absent until the pod is scheduled. */
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly serviceAccountName?: string;
+    readonly hostNetwork?: boolean;
+    readonly containers?: readonly KubeContainer[];
+    readonly initContainers?: readonly KubeContainer[];
+  };
+  /** `podIPs` has one address for each family; `podIP` is the first of them. A finished pod keeps them. */
+  readonly status?: {
+    readonly phase?: string;
+    readonly podIP?: string;
+    readonly podIPs?: readonly { readonly ip?: string }[];
+  };
+}
+
+export interface KubeContainer {
+  /** A port without a protocol is of TCP. */
+  readonly ports?: readonly {
+    readonly name?: string;
+    readonly containerPort: number;
+    readonly protocol?: string;
+  }[];
+}
+
 export interface KubeConfigMap extends KubeObject {
   /** Text by key; binary data is not read. */
   readonly data?: Readonly<Record<string, string>>;
@@ -173,6 +199,8 @@ export interface MeshCluster extends KubeObject {
     readonly storeRequest?: string;
     readonly storeId?: string;
     readonly adminServers?: readonly string[];
+    /** The highest local number that was reserved for a MeshIdentity. */
+    readonly identityCursor?: number;
     readonly conditions?: readonly MeshCondition[];
   };
 }
@@ -194,5 +222,14 @@ export interface MeshPeer extends KubeObject {
     readonly headBeatAgeMs?: number;
     readonly message?: string;
     readonly conditions?: readonly MeshCondition[];
+  };
+}
+
+/** A security identity; the name is its number. */
+export interface MeshIdentity extends KubeObject {
+  /** `labels` never change. `releasedAt`: RFC 3339 in whole seconds, absent while a pod has the labels. */
+  readonly spec: {
+    readonly labels: Readonly<Record<string, string>>;
+    readonly releasedAt?: string | null;
   };
 }

@@ -98,6 +98,7 @@ export const MESH_CLUSTERS: Resource = {
   namespaced: false,
 };
 export const MESH_PEERS: Resource = { ...MESH_CLUSTERS, plural: "meshpeers", kind: "MeshPeer" };
+export const MESH_IDENTITIES: Resource = { ...MESH_CLUSTERS, plural: "meshidentities", kind: "MeshIdentity" };
 
 /** As in objects: `v1`, `discovery.k8s.io/v1`. */
 export function apiVersion(resource: Resource): string {

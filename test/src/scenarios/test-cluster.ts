@@ -40,9 +40,9 @@ export interface TestCluster {
 }
 
 export function createTestCluster(nameText: string, idText: string): TestCluster {
+  const [name, id] = [parseClusterName(nameText), parseClusterId(Number(idText))];
   const modules = {
-    clock: systemClock,
-    lastGood: createLastGood(),
+    ...{ cluster: name, id, clock: systemClock, lastGood: createLastGood() },
     policies: { parse: { cluster: nameText }, lastGood: createLastGood() },
   };
   const feeds = createFeeds([parsePrefix(`10.1${idText}.0.0/16`)], modules).all;
@@ -68,8 +68,7 @@ export function createTestCluster(nameText: string, idText: string): TestCluster
   }
 
   return {
-    name: parseClusterName(nameText),
-    id: parseClusterId(Number(idText)),
+    ...{ name, id },
     own,
     exported,
     events,

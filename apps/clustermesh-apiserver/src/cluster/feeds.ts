@@ -1,8 +1,9 @@
 /** The watched resources of the local cluster: the one place that names them all. */
-import type { Clock, Prefix } from "@isthmus/model";
+import type { Clock, ClusterId, ClusterName, Prefix } from "@isthmus/model";
 import { createEndpointFeed, type EndpointFeed } from "./endpoints/endpoint-feed.js";
 import type { Feed } from "./feed/feed.js";
 import type { LastGood } from "./feed/last-good.js";
+import { createPodFeed, type PodFeed } from "./identities/pod-feed.js";
 import { createNodeFeed, type NodeFeed } from "./nodes/node-feed.js";
 import { createPolicyFeeds, type PolicyFeeds } from "./policies/policy-feeds.js";
 import type { PolicyTableModules } from "./policies/policy-table.js";
@@ -20,9 +21,15 @@ export interface LocalFeeds {
   readonly nodes: NodeFeed;
   /** Have the POLICY records. */
   readonly policies: PolicyFeeds;
+  /** Has the IDENTITY and ENDPOINT records. */
+  readonly pods: PodFeed;
 }
 
 export interface LocalFeedsModules {
+  /** Name of the local cluster, a label of its pods' identities. */
+  readonly cluster: ClusterName;
+  /** Its bits are in the numbers of its identities. */
+  readonly id: ClusterId;
   /** Its monotonic time becomes `knownSince` of Nodes. */
   readonly clock: Clock;
   /** Annotation values by uid of the Service. */
@@ -34,11 +41,13 @@ export interface LocalFeedsModules {
 /** `podCidrs` undefined: not known yet; nothing is published then. */
 export function createFeeds(
   podCidrs: readonly Prefix[] | undefined,
-  { clock, lastGood, ...modules }: LocalFeedsModules,
+  { cluster, id, clock, lastGood, ...modules }: LocalFeedsModules,
 ): LocalFeeds {
   const services = createServiceFeed(lastGood, podCidrs);
   const endpoints = createEndpointFeed(services.slices);
   const nodes = createNodeFeed(clock, podCidrs);
+  const pods = createPodFeed({ cluster, id }, podCidrs);
   const policies = createPolicyFeeds(modules.policies);
-  return { all: [services, endpoints, nodes, ...policies.all], services, endpoints, nodes, policies };
+  const all = [services, endpoints, nodes, pods, pods.namespaces, pods.objects, ...policies.all];
+  return { all, services, endpoints, nodes, pods, policies };
 }

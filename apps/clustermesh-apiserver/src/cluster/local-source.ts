@@ -199,7 +199,7 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
         const why = heartbeat.problem === undefined ? "" : `: ${heartbeat.problem}`;
         return `No answer from the Kubernetes API for ${Math.round(kubeAgeMs() / 1000)} s${why}`;
       }
-      return index.announced === undefined ? `Reading ${kindsText(feeds)}` : undefined;
+      return index.announced === undefined ? `Reading ${watches.missing || "namespace kube-system"}` : undefined;
     },
     configure(settings) {
       records.configure(settings);
@@ -214,10 +214,4 @@ export function createLocalSource(options: LocalSourceOptions, modules: LocalSou
       }
     },
   };
-}
-
-/** "Services, EndpointSlices and NetworkPolicies" */
-function kindsText(feeds: readonly Feed[]): string {
-  const kinds = feeds.map(({ resource }) => `${resource.kind.replace(/y$/, "ie")}s`);
-  return [kinds.slice(0, -1).join(", "), ...kinds.slice(-1)].join(" and ");
 }

@@ -3,7 +3,7 @@
  *
  * In: the Kubernetes API. Out: facts into the feeds, then `onChange` once per change.
  */
-import { createListWatch, type ListWatch, type Transport } from "@isthmus/kube";
+import { createListWatch, type ListWatch, type Resource, type Transport } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { VERSION_TYPES } from "@isthmus/records";
@@ -28,6 +28,8 @@ export interface LocalWatchesModules {
 export interface LocalWatches {
   /** Every type has been listed. */
   readonly inSync: boolean;
+  /** What has not been listed yet, with why where that is known: "Pods (Cannot GET …)"; "" when everything has been. */
+  readonly missing: string;
   /** By index of VERSION_TYPES; 0 for types that are not followed. */
   versions(): readonly bigint[];
   /** Monotonic time of the oldest last contact among the watches that fail now; undefined when none fails. */
@@ -68,6 +70,13 @@ export function createLocalWatches(modules: LocalWatchesModules): LocalWatches {
     get inSync() {
       return all.every(({ inSync }) => inSync);
     },
+    get missing() {
+      return feeds
+        .map(({ resource, versionType }) => ({ resource, watch: watches.get(versionType) }))
+        .filter(({ watch }) => watch?.inSync === false)
+        .map(({ resource, watch }) => plural(resource) + (watch?.problem === undefined ? "" : ` (${watch.problem})`))
+        .join(", ");
+    },
     versions: () => byIndex.map((watch) => watch?.position ?? 0n),
     brokenSince() {
       const broken = all.filter(({ problem }) => problem !== undefined);
@@ -87,4 +96,9 @@ export function createLocalWatches(modules: LocalWatchesModules): LocalWatches {
       await Promise.all(all.map((watch) => watch.run(signal)));
     },
   };
+}
+
+/** "MeshIdentities" */
+function plural({ kind }: Resource): string {
+  return kind.endsWith("y") ? `${kind.slice(0, -1)}ies` : `${kind}s`;
 }

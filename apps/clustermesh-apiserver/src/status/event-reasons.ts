@@ -16,4 +16,14 @@ export type EventReason =
    * On a policy: its present generation is not accepted, so nothing of it is in force, and the last accepted one stays. Fix: do what
    * the message says of the field that it names.
    */
-  | "PolicyNotAccepted";
+  | "PolicyNotAccepted"
+  /**
+   * On a pod: it has more labels than an identity holds, those of its namespace included, so it gets no identity and does not start;
+   * one that runs keeps the identity that it had. Fix: remove labels.
+   */
+  | "NoIdentity"
+  /**
+   * On a MeshIdentity: its number is none of this cluster, or its labels are none of a pod of this cluster; it was written by hand, or
+   * under another name of the cluster. Fix: delete it.
+   */
+  | "IdentityNotUsed";

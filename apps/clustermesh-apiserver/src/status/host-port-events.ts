@@ -1,8 +1,8 @@
 /**
  * Reports with one Event on a pod that its `hostPort` is not served.
  *
- * In: reports of agents, which get the ports from the container runtime (the CNI's `portMappings`), so this needs neither a
- * watch of all pods nor the right to read them. Names from a node are validated, and the number of its Events is limited.
+ * In: reports of agents, which get the ports from the container runtime (the CNI's `portMappings`). Names from a node are
+ * validated, and the number of its Events is limited.
  */
 import { type EventRecorder, PODS } from "@isthmus/kube";
 import { type Clock, protocolName } from "@isthmus/model";

@@ -1,15 +1,21 @@
 /** Runs the whole apiserver inside a test, with a real Kubernetes API, on free ports. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import {
   CONFIG_MAPS,
+  CUSTOM_RESOURCE_DEFINITIONS,
   createKubeClient,
   createTransport,
   type KubeClient,
+  type KubeObject,
   loadKubeAccess,
+  MESH_CLUSTERS,
   NAMESPACES,
 } from "@isthmus/kube";
 import type { KubeServer } from "@isthmus/kube/testing";
 import { type Logger, silentLogger } from "@isthmus/observe";
 import { freePort, until } from "@isthmus/testing";
+import { parse } from "yaml";
 import { DEFAULT_BUDGET } from "../remote/index.js";
 import { runApiserver } from "../wire.js";
 import type { MeshTls } from "./mesh-tls.js";
@@ -26,8 +32,23 @@ export function kubeClient(kubeconfig: string): KubeClient {
   return createKubeClient(createTransport(loadKubeAccess({ kubeconfig })));
 }
 
-/** Creates namespace and mesh-config, as the lab or a user would. */
+const CRDS = fileURLToPath(new URL("../../../../deploy/base/crds/", import.meta.url));
+
+/** Creates a CRD of deploy/base, and waits until its objects can be read. */
+export async function installCrd(client: KubeClient, plural: string): Promise<void> {
+  const crd = parse(readFileSync(`${CRDS}${plural}.yaml`, "utf8")) as KubeObject;
+  await client.apply(CUSTOM_RESOURCE_DEFINITIONS, crd, { manager: "test" });
+  const isServed = () =>
+    client.list({ ...MESH_CLUSTERS, plural }).then(
+      () => true,
+      () => false,
+    );
+  await until(`${plural} are served`, isServed);
+}
+
+/** Creates namespace, the CRD that the local cluster needs, and mesh-config, as the lab or a user would. */
 export async function installSettings(client: KubeClient, data: Readonly<Record<string, string>> = {}): Promise<void> {
+  await installCrd(client, "meshidentities");
   await client.apply(NAMESPACES, { metadata: { name: "mesh-system" } }, { manager: "test" });
   await client.apply(
     CONFIG_MAPS,

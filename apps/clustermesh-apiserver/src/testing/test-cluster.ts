@@ -1,10 +1,7 @@
 /** A cluster of a mesh for tests: a real Kubernetes API with the CRDs and settings of Isthmus, and functions that join it to a store. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import {
   CONFIG_MAPS,
-  CUSTOM_RESOURCE_DEFINITIONS,
   ENDPOINT_SLICES,
   type KubeClient,
   type KubeObject,
@@ -24,9 +21,8 @@ import { parseClusterId, parseClusterName } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { signRequest } from "@isthmus/pki";
 import { until } from "@isthmus/testing";
-import { parse } from "yaml";
 import { createMeshTls, type MeshTls } from "./mesh-tls.js";
-import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./run-apiserver.js";
+import { installCrd, installSettings, kubeClient, type RunningApiserver, startApiserver } from "./run-apiserver.js";
 
 export interface TestCluster {
   readonly name: string;
@@ -40,15 +36,11 @@ export interface TestCluster {
   stop(): Promise<void>;
 }
 
-const CRDS = fileURLToPath(new URL("../../../../deploy/base/crds/", import.meta.url));
-
 /** A Kubernetes API with the CRDs of Isthmus and namespace "shop", without settings. */
 export async function startBareCluster(): Promise<{ readonly kube: KubeServer; readonly client: KubeClient }> {
   const kube = await startKubeServer();
   const client = kubeClient(kube.kubeconfig);
-  for (const file of ["meshclusters.yaml", "meshpeers.yaml"]) {
-    await client.create(CUSTOM_RESOURCE_DEFINITIONS, parse(readFileSync(CRDS + file, "utf8")) as KubeObject);
-  }
+  for (const plural of ["meshclusters", "meshpeers"]) await installCrd(client, plural);
   for (const name of ["mesh-system", "shop"]) await client.create(NAMESPACES, { metadata: { name } });
   return { kube, client };
 }

@@ -55,7 +55,7 @@ export interface LocalCluster {
 /** Waits for what was saved in Kubernetes; its parts are started by the caller. Rejects when aborted. */
 export async function createLocalCluster(
   { args, client, clock, log, metrics, transport }: Base,
-  { settings, leadership, readiness, cluster }: Settings,
+  { settings, leadership, readiness, cluster, id }: Settings,
   epochs: Pick<LocalSourceModules, "readEpoch" | "saveEpoch">,
   signal: AbortSignal,
 ): Promise<LocalCluster> {
@@ -71,7 +71,7 @@ export async function createLocalCluster(
   const lastGood = createLastGood(await readLastGood(annotations, clock, signal));
   const lastGoodPolicies = createLastGood(await readLastGood(policies, clock, signal));
   const feeds = createFeeds(ranges.current.podCidrs, {
-    ...{ clock, lastGood },
+    ...{ cluster, id, clock, lastGood },
     policies: { parse: { cluster }, lastGood: lastGoodPolicies },
   });
   const { services } = feeds.services;

@@ -8,6 +8,7 @@ import {
   type KubeObject,
   loadKubeAccess,
   MESH_CLUSTERS,
+  MESH_IDENTITIES,
   MESH_PEERS,
   type Resource,
   type Transport,
@@ -15,7 +16,6 @@ import {
 import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
 import { DEPLOY_BASE, kubectl } from "../testing/member.js";
 
-const IDENTITIES: Resource = { ...MESH_CLUSTERS, plural: "meshidentities", kind: "MeshIdentity" };
 const DEPLOY = join(DEPLOY_BASE, "..");
 const CIDRS = { podCIDRs: ["10.11.0.0/16"], serviceCIDRs: ["10.96.0.0/16"] };
 
@@ -128,20 +128,23 @@ test("invalid MeshPeers and identities are refused", async () => {
     { id: 2, ...CIDRS, podCIDRs: ["fd00::1/48"], uid: "u" },
     /a CIDR without host bits/,
   );
-  await refused(IDENTITIES, "cart", { labels: {} }, /the name is the number/);
-  await refused(IDENTITIES, "4294967296", { labels: {} }, /the name is the number/);
+  await refused(MESH_IDENTITIES, "cart", { labels: {} }, /the name is the number/);
+  await refused(MESH_IDENTITIES, "4294967296", { labels: {} }, /the name is the number/);
 });
 
 test("immutable fields cannot be changed; others can", async () => {
   await client.create(MESH_CLUSTERS, { metadata: { name: "east" }, spec: { id: 1, ...CIDRS } } as KubeObject);
   await assert.rejects(client.mergePatch(MESH_CLUSTERS, "east", { spec: { id: 2 } }), /cannot be changed/);
   await client.mergePatch(MESH_CLUSTERS, "east", { spec: { podCIDRs: ["10.11.0.0/16", "fd00:11::/48"] } });
-  await client.create(IDENTITIES, { metadata: { name: "1048832" }, spec: { labels: { app: "cart" } } } as KubeObject);
+  await client.create(MESH_IDENTITIES, {
+    metadata: { name: "1048832" },
+    spec: { labels: { app: "cart" } },
+  } as KubeObject);
   await assert.rejects(
-    client.mergePatch(IDENTITIES, "1048832", { spec: { labels: { app: "pay" } } }),
+    client.mergePatch(MESH_IDENTITIES, "1048832", { spec: { labels: { app: "pay" } } }),
     /the same labels/,
   );
-  await client.mergePatch(IDENTITIES, "1048832", { spec: { releasedAt: "2026-01-01T00:00:00Z" } });
+  await client.mergePatch(MESH_IDENTITIES, "1048832", { spec: { releasedAt: "2026-01-01T00:00:00Z" } });
 });
 
 test("conditions are a list with key type: writers of different types do not overwrite each other", async () => {
@@ -171,6 +174,10 @@ test("each account has the permissions that it needs and no similar ones", async
     [api, "create", "events", "events.k8s.io", "shop", ""],
     [api, "patch", "services/status", "", "shop", ""],
     [api, "create", "meshclusters", "mesh.isthmus.io", "", ""],
+    [api, "watch", "pods", "", "shop", ""],
+    [api, "watch", "namespaces", "", "", ""],
+    [api, "create", "meshidentities", "mesh.isthmus.io", "", ""],
+    [api, "delete", "meshidentities", "mesh.isthmus.io", "", ""],
     [api, "get", "secrets", "", "mesh-system", "mesh-store-key"],
     [api, "create", "secrets", "", "mesh-system", ""],
     [api, "watch", "configmaps", "", "mesh-system", "mesh-config"],
@@ -191,7 +198,10 @@ test("each account has the permissions that it needs and no similar ones", async
     [api, "update", "services", "", "shop", ""],
     [api, "patch", "services", "", "shop", ""],
     [api, "update", "services/status", "", "shop", ""],
-    [api, "get", "pods", "", "shop", ""],
+    [api, "patch", "pods", "", "shop", ""],
+    [api, "delete", "pods", "", "shop", ""],
+    [api, "patch", "namespaces", "", "", ""],
+    [api, "update", "meshidentities", "mesh.isthmus.io", "", ""],
     [api, "patch", "networkpolicies", "networking.k8s.io", "shop", ""],
     [api, "patch", "ciliumnetworkpolicies", "cilium.io", "shop", ""],
     [api, "get", "configmaps", "", "kube-system", ""],

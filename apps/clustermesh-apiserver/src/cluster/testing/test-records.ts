@@ -1,10 +1,11 @@
 /** The feeds of one cluster and their records, without Kubernetes; on request, what changed is flushed as an index would. */
 import type { ReportedEvent } from "@isthmus/kube";
-import { type Prefix, type ServiceName, systemClock } from "@isthmus/model";
+import { type Prefix, parseClusterId, parseClusterName, type ServiceName, systemClock } from "@isthmus/model";
 import type { LocalSettings } from "../feed/feed.js";
 import { createLastGood } from "../feed/last-good.js";
 import type { RecordChange } from "../feed/record-diff.js";
 import { createFeeds } from "../feeds.js";
+import type { LocalIdentities } from "../identities/pod-feed.js";
 import { createLocalRecords } from "../local-records.js";
 import type { KnownService } from "../services/service-table.js";
 
@@ -12,6 +13,10 @@ export interface TestRecords {
   readonly takeServices: ReturnType<typeof createFeeds>["services"]["take"];
   readonly takeSlices: ReturnType<typeof createFeeds>["endpoints"]["take"];
   readonly takeNodes: ReturnType<typeof createFeeds>["nodes"]["take"];
+  readonly takePods: ReturnType<typeof createFeeds>["pods"]["take"];
+  readonly takeNamespaces: ReturnType<typeof createFeeds>["pods"]["namespaces"]["take"];
+  readonly takeIdentities: ReturnType<typeof createFeeds>["pods"]["objects"]["take"];
+  readonly identities: LocalIdentities;
   configure(settings: LocalSettings): void;
   service(name: ServiceName): KnownService | undefined;
   allServices(): Iterable<KnownService>;
@@ -28,8 +33,8 @@ export interface TestChanges {
 
 export function createTestRecords(podCidrs: readonly Prefix[] | undefined): TestRecords {
   const feeds = createFeeds(podCidrs, {
-    clock: systemClock,
-    lastGood: createLastGood(),
+    ...{ cluster: parseClusterName("east"), id: parseClusterId(1) },
+    ...{ clock: systemClock, lastGood: createLastGood() },
     policies: { parse: { cluster: "east" }, lastGood: createLastGood() },
   });
   const records = createLocalRecords(feeds.all);
@@ -41,6 +46,10 @@ export function createTestRecords(podCidrs: readonly Prefix[] | undefined): Test
     takeServices: feeds.services.take,
     takeSlices: feeds.endpoints.take,
     takeNodes: feeds.nodes.take,
+    takePods: feeds.pods.take,
+    takeNamespaces: feeds.pods.namespaces.take,
+    takeIdentities: feeds.pods.objects.take,
+    identities: feeds.pods.identities,
     configure: records.configure,
     service: feeds.services.services.get,
     allServices: feeds.services.services.all,

@@ -1,0 +1,92 @@
+/** A Pod → the facts that its identity and its ENDPOINT records need (pure). */
+import { isPodLabelOfIdentity, labelSetKey } from "@isthmus/identity";
+import type { KubeObject, KubePod } from "@isthmus/kube";
+import { type Address, parseAddress, protocolNumber } from "@isthmus/model";
+import type { NamedPort } from "@isthmus/proto";
+
+/**
+ * Annotation of a Pod with the addresses that its node's agent gave it, separated by commas. pod-addresses.ts writes it; a
+ * ValidatingAdmissionPolicy refuses it to everyone else.
+ */
+export const POD_ADDRESSES = "mesh.isthmus.io/pod-ips";
+
+export interface PodFacts {
+  /** Name of its namespace. */
+  readonly namespace: string;
+  /** Within its namespace. */
+  readonly name: string;
+  /** As the container runtime knows it: of a static pod the hash of its manifest, which its mirror in the API has as an annotation. */
+  readonly uid: string;
+  /** "" until it is scheduled. */
+  readonly node: string;
+  /** Name of the account that it runs as. */
+  readonly serviceAccount: string;
+  /** `labelSetKey` of those that are part of its identity: most pods share theirs with others, so it is kept as one text. */
+  readonly labels: string;
+  /** Of the annotation, else of the status; none before both. */
+  readonly addresses: readonly Address[];
+  /** `addresses` are those of the annotation: its node's agent gave them to this pod. */
+  readonly isReported: boolean;
+  /** Those of its containers that have a name. */
+  readonly ports: readonly NamedPort[];
+  /** When the object was created, seconds since the epoch. */
+  readonly created: number;
+  /** It is being deleted; its containers may still run. */
+  readonly isTerminating: boolean;
+}
+
+/** The most addresses that a pod has: one for each family. */
+const MOST_ADDRESSES = 2;
+/** Where the kubelet puts the hash of a static pod's manifest. */
+const CONFIG_HASH = "kubernetes.io/config.hash";
+
+/**
+ * Undefined for a pod without an identity of its own: on the host network it is its node, and a finished one is nobody, though its
+ * status keeps its address. Never throws: what cannot be parsed is left out.
+ */
+export function podFacts(object: KubeObject): PodFacts | undefined {
+  const { metadata, spec, status } = object as KubePod;
+  if (spec?.hostNetwork === true || status?.phase === "Succeeded" || status?.phase === "Failed") return undefined;
+  const reported = addressesOf(metadata.annotations?.[POD_ADDRESSES]?.split(",", MOST_ADDRESSES) ?? []);
+  const labels = Object.entries(metadata.labels ?? {}).filter(([key]) => isPodLabelOfIdentity(key));
+  return {
+    namespace: metadata.namespace ?? "",
+    name: metadata.name ?? "",
+    uid: metadata.annotations?.[CONFIG_HASH] ?? metadata.uid ?? "",
+    node: spec?.nodeName ?? "",
+    serviceAccount: spec?.serviceAccountName ?? "default",
+    labels: labelSetKey(new Map(labels)),
+    addresses: reported.length > 0 ? reported : statusAddresses(status),
+    isReported: reported.length > 0,
+    ports: namedPorts(spec),
+    created: Math.floor(Date.parse(metadata.creationTimestamp ?? "") / 1000) || 0,
+    isTerminating: metadata.deletionTimestamp !== undefined,
+  };
+}
+
+function statusAddresses(status: KubePod["status"]): readonly Address[] {
+  const texts = (status?.podIPs ?? [{ ip: status?.podIP ?? "" }]).flatMap(({ ip }) => ip ?? []);
+  return addressesOf(texts.slice(0, MOST_ADDRESSES));
+}
+
+function addressesOf(texts: readonly string[]): readonly Address[] {
+  return texts.flatMap((text) => {
+    try {
+      return [parseAddress(text)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Init containers that run as long as the pod have ports, too. */
+function namedPorts(spec: KubePod["spec"]): readonly NamedPort[] {
+  return [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].flatMap(({ ports }) =>
+    (ports ?? []).flatMap(({ name, containerPort, protocol = "TCP" }) => {
+      const number = protocolNumber(protocol);
+      return name === undefined || name === "" || number === undefined
+        ? []
+        : [{ name, port: containerPort, protocol: number }];
+    }),
+  );
+}
