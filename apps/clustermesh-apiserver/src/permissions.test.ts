@@ -15,12 +15,17 @@ import {
   type KubeConfigMap,
   type KubeNode,
   type KubeObject,
+  type KubePod,
   type KubeService,
   MESH_CLUSTERS,
+  MESH_IDENTITIES,
   type MeshCluster,
+  type MeshIdentity,
   NETWORK_POLICIES,
   NODES,
+  PODS,
   requestToken,
+  SERVICE_ACCOUNTS,
   SERVICES,
 } from "@isthmus/kube";
 import { type KubeServer, kubeBinary, startKubeServer } from "@isthmus/kube/testing";
@@ -263,6 +268,48 @@ test("a stolen token can write the health address of a Node, and nothing else of
   for (const patch of [{ spec: { unschedulable: true } }, annotate("mesh.isthmus.io/health-address")])
     assert.match(await patchNode("", patch), /Forbidden|forbidden/, JSON.stringify(patch));
   assert.equal(await patchNode("/status", annotate("mesh.isthmus.io/health-address")), "");
+});
+
+/** Creates a pod on node n1, as a controller and the scheduler would. */
+async function makePod(name: string, labels: Record<string, string>): Promise<KubePod> {
+  await admin.apply(SERVICE_ACCOUNTS, { metadata: { namespace, name: "default" } }, { manager: "test" });
+  const spec = { nodeName: "n1", containers: [{ name: "c", image: "i" }], automountServiceAccountToken: false };
+  return admin.create<KubePod>(PODS, { metadata: { namespace, name, labels }, spec } as unknown as KubePod);
+}
+
+/** At once, as its node would after the pod has ended. */
+async function deletePod(name: string): Promise<void> {
+  const path = `/api/v1/namespaces/${namespace}/pods/${name}`;
+  await admin.transport.json({ method: "DELETE", path, query: { gracePeriodSeconds: "0" } });
+}
+
+test("pods with the same labels get one MeshIdentity, and agents its record", async (t) => {
+  await makeNode();
+  for (const name of ["web-1", "web-2"]) await makePod(name, { app: "web", "pod-template-hash": name });
+  const identities = async () =>
+    (await admin.list<MeshIdentity>(MESH_IDENTITIES)).filter(({ spec }) => spec.labels["app"] === "web");
+  await until("an identity", async () => (await identities()).length > 0);
+  const agent = connectAgent({ port: apiserver.port, node: "n2", tls: await tls.node("n2") });
+  t.after(() => agent.close());
+  const [identity] = await identities();
+  const name = identity?.metadata.name ?? "";
+  await until("the record", () => agent.value(0, `identities/${name}`) !== undefined);
+  assert.equal((await identities()).length, 1);
+  assert.deepEqual(identity?.spec.labels, {
+    app: "web",
+    "io.kubernetes.pod.namespace": namespace,
+    "io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name": namespace,
+    "io.cilium.k8s.policy.serviceaccount": "default",
+    "io.cilium.k8s.policy.cluster": "east",
+  });
+  const cluster = await admin.get<MeshCluster>(MESH_CLUSTERS, "east");
+  assert.equal((1 << 20) + (cluster?.status?.identityCursor ?? 0) >= Number(name), true);
+  await until("the condition", async () => {
+    const { status } = (await admin.get<MeshCluster>(MESH_CLUSTERS, "east")) ?? {};
+    return status?.conditions?.some(({ type, status }) => type === "IdentitiesAllocated" && status === "True") === true;
+  });
+  for (const pod of ["web-1", "web-2"]) await deletePod(pod);
+  await until("it is released", async () => (await identities())[0]?.spec.releasedAt !== undefined, 60_000);
 });
 
 test("metrics are served on --metrics-address", async () => {

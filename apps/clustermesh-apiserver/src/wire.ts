@@ -36,6 +36,7 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
       mesh,
       ...local.lastGoodWriters,
       local.healthAddresses,
+      local.allocation,
     ])
       parts.start(part);
     const { hub, queries } = await serveAgents(base, settings, local, parts);

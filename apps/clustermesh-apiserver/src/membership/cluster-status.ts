@@ -1,6 +1,7 @@
 /** Conditions of the local cluster: for the status of its MeshCluster and for `mesh status`. */
 import { PeerState, type PublisherStatus, PublishState } from "@isthmus/proto";
 import { type PEER_STATES, type PUBLISH_STATES, peerStates, publishStates } from "@isthmus/records";
+import type { AllocationProblem } from "../cluster/identity-allocation.js";
 import type { Verdict } from "../objects/conditions.js";
 
 /** The conditions with their reasons; docs/reference/conditions.md is made of the comments. */
@@ -23,16 +24,37 @@ export interface ClusterReasons {
     | "InForce"
     /** Status False: it cannot be used, the last good one is in force. Fix: correct the field that the message names. */
     | "Invalid";
+  /** Each pod that needs an identity has one, or gets it at once. */
+  readonly IdentitiesAllocated: /** Status True. */
+    | "Allocated"
+    /** Status False: no number is left for pods with new labels; all others go on. Fix: see the error code IDENTITIES_EXHAUSTED. */
+    | "Exhausted"
+    /** Status False: MeshIdentity objects cannot be written. Pods with new labels wait. Fix: see the message; apply deploy/base again. */
+    | "NotWritten"
+    /** Status False: a pod has more labels than an identity holds. Fix: remove labels of the pod that the message names. */
+    | "TooManyLabels";
 }
 
-/** One condition of each type, in the order of `ClusterReasons`. `problem` or `configProblem` undefined: there is none. */
+/** One condition of each type, in the order of `ClusterReasons`. A problem that is undefined: there is none. */
 export function clusterConditions(
   own: { readonly inSync: boolean; readonly problem: string | undefined },
   publisher: PublisherStatus,
   store: { readonly configured: boolean; readonly problem: string | undefined },
-  configProblem?: string,
+  { config, identities }: LocalProblems = {},
 ): readonly Verdict[] {
-  return [ready(own), reachable(publisher, store), published(publisher), accepted(configProblem)];
+  return [ready(own), reachable(publisher, store), published(publisher), accepted(config), allocated(identities)];
+}
+
+export interface LocalProblems {
+  /** With the newest mesh-config. */
+  readonly config?: string | undefined;
+  /** Why pods may have no identity. */
+  readonly identities?: AllocationProblem | undefined;
+}
+
+function allocated(problem: AllocationProblem | undefined): Verdict {
+  if (problem === undefined) return verdict("IdentitiesAllocated", "True", "Allocated", "");
+  return verdict("IdentitiesAllocated", "False", problem.reason, problem.message);
 }
 
 /** Verdict on the newest mesh-config; the values in force are in the spec. */

@@ -8,6 +8,7 @@ import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import { PeerState, type StatusResponse } from "@isthmus/proto";
 import { VERSION } from "@isthmus/runtime";
+import type { IdentityAllocation } from "../cluster/identity-allocation.js";
 import type { LocalSource } from "../cluster/local-source.js";
 import type { KnownNode } from "../cluster/nodes/node-feed.js";
 import { wirePrefix } from "../cluster/nodes/node-records.js";
@@ -55,6 +56,8 @@ export interface MeshModules {
   readonly metrics: Metrics;
   /** Its exports are published; its state is in the status. */
   readonly local: LocalSource;
+  /** Its problem is a condition. */
+  readonly allocation: Pick<IdentityAllocation, "problem">;
   /** Undefined until Nodes have been read. */
   readonly nodes: () => ReadonlyMap<string, KnownNode> | undefined;
   /** The mesh adds a source for each peer that is followed, and removes it with the peer. */
@@ -118,7 +121,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         local,
         publisherStatus(),
         { configured: link.store.configured, problem: link.problem },
-        settings.problem,
+        { config: settings.problem, identities: modules.allocation.problem },
       ),
     }),
     lastGood: () => settings.lastGood,

@@ -4,6 +4,7 @@
  * Waits until the local cluster is in sync: the publisher deletes from the store what is not in the export set.
  */
 import { randomBytes } from "node:crypto";
+import { LABEL_FILTER_DIGEST } from "@isthmus/identity";
 import type { Clock } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import type { ClusterConfig, PublisherStatus } from "@isthmus/proto";
@@ -76,7 +77,7 @@ export function createPublishing(options: PublishingOptions, modules: Publishing
       uid: exported.clusterUid,
       podCidrs: podCidrs.map(wirePrefix),
       serviceCidrs: serviceCidrs.map(wirePrefix),
-      labelFilterDigest: Buffer.alloc(0),
+      labelFilterDigest: Buffer.from(LABEL_FILTER_DIGEST),
       version: VERSION,
     };
   }

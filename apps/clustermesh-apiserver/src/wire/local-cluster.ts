@@ -4,6 +4,7 @@ import type { RescueAfter } from "@isthmus/model";
 import { createLastGood } from "../cluster/feed/last-good.js";
 import { createFeeds, type LocalFeeds } from "../cluster/feeds.js";
 import { createHealthAddresses, type HealthAddresses } from "../cluster/health-addresses.js";
+import { createIdentityAllocation, type IdentityAllocation } from "../cluster/identity-allocation.js";
 import { createLastGoodWriter, LAST_GOOD, readLastGood } from "../cluster/last-good-store.js";
 import { createLocalSource, type LocalSource, type LocalSourceModules } from "../cluster/local-source.js";
 import type { KnownNode } from "../cluster/nodes/node-feed.js";
@@ -46,6 +47,8 @@ export interface LocalCluster {
   readonly policyStatus: { run(signal: AbortSignal): Promise<void> };
   /** Writes the health addresses that agents report; the caller starts it. */
   readonly healthAddresses: HealthAddresses;
+  /** Gives numbers to label sets; the caller starts it. */
+  readonly allocation: IdentityAllocation;
   /** Save the last good annotation values, and the last accepted policies; the caller starts them. */
   readonly lastGoodWriters: readonly PeriodicTask[];
   /** Events and conditions of Services; the caller starts it. */
@@ -95,6 +98,14 @@ export async function createLocalCluster(
       log: log.child("status"),
     }),
     healthAddresses: createHealthAddresses({ client, nodes: feeds.nodes, clock, log: log.child("nodes") }),
+    allocation: createIdentityAllocation(
+      { cluster, id },
+      {
+        ...{ client, clock, metrics, leadership, identities: feeds.pods.identities },
+        log: log.child("identities"),
+        isVerified: () => local.stream.isVerified(),
+      },
+    ),
     lastGoodWriters: [
       createLastGoodWriter(annotations, lastGood, { client, clock, leadership, log: log.child("config") }),
       createLastGoodWriter(policies, lastGoodPolicies, { client, clock, leadership, log: log.child("config") }),

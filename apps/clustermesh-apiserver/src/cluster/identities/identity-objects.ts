@@ -24,6 +24,8 @@ export interface LocalIdentity extends AllocatedIdentity {
 export interface IdentityObjects {
   /** Undefined: there is none. */
   get(number: IdentityNumber): LocalIdentity | undefined;
+  /** In no order. */
+  all(): Iterable<LocalIdentity>;
   /** All that have these labels. */
   withLabels(labels: string): readonly LocalIdentity[];
   /** The number that pods with these labels have; undefined: none yet. */
@@ -61,6 +63,7 @@ export function createIdentityObjects({ cluster, id }: IdentityObjectsOptions): 
   const withLabels = (labels: string): readonly LocalIdentity[] => byLabels.get(labels) ?? [];
   return {
     get: (number) => byNumber.get(number),
+    all: () => byNumber.values(),
     withLabels,
     numberOf: (labels) => numberInUse(withLabels(labels)),
     set({ number, labels, releasedAtMs, resourceVersion }) {

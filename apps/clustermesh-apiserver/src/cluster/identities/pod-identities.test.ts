@@ -23,9 +23,9 @@ function oneWeb() {
 test("a pod's address has a record once its labels have a number, and both are exported", () => {
   const { namespace, pod, identity, flush, own, exported, at, table } = createTestIdentities();
   pod({ address: "10.11.1.5" });
-  assert.deepEqual([flush(), [...table.wanted()]], [[], []], "its namespace is not known yet");
+  assert.deepEqual([flush(), [...table.labelSets()]], [[], []], "its namespace is not known yet");
   namespace("shop");
-  assert.deepEqual([flush(), [...table.wanted()]], [[], [keyOf(WEB)]]);
+  assert.deepEqual([flush(), [...table.labelSets()]], [[], [keyOf(WEB)]]);
   identity(0, WEB);
   assert.deepEqual(flush(), ["endpoints/10.11.1.5", first]);
   assert.equal(at("10.11.1.5"), "web-1 0 web 10.11.1.5");

@@ -42,13 +42,18 @@ export interface PodIdentities {
   /** What is new since the last flush. */
   flush(): PodIdentitiesFlush;
   /** What is known of a label set, by its `labelSetKey`. */
-  labelSet(key: string): LabelSetState & { readonly identities: readonly LocalIdentity[] };
-  /** Keys of the label sets that pods have. */
-  wanted(): Iterable<string>;
+  labelSet(key: string): KnownLabelSet;
+  /** Keys of the label sets that pods or objects have; one may come twice. */
+  labelSets(): Iterable<string>;
   /** A label set that has more labels than a record holds, with one of its pods; undefined: there is none. */
   refused(): { readonly pod: string; readonly labels: number } | undefined;
   /** The highest number of the objects; undefined: there is none. */
   highest(): IdentityNumber | undefined;
+}
+
+export interface KnownLabelSet extends LabelSetState {
+  /** With the versions that were read last. */
+  readonly identities: readonly LocalIdentity[];
 }
 
 export interface PodIdentitiesFlush extends FeedChanges {
@@ -251,8 +256,9 @@ export function createPodIdentities(
       const isWanted = sets.get(key) !== undefined || of.some(({ number }) => users.has(number));
       return { isWanted, identities: of };
     },
-    *wanted() {
+    *labelSets() {
       for (const { key } of sets.all()) if (key !== undefined) yield key;
+      for (const { labels } of identities.all()) yield labels;
     },
     refused() {
       for (const { size, pods: of } of sets.all()) {
