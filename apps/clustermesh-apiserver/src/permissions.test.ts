@@ -31,7 +31,7 @@ import {
 import { type KubeServer, kubeBinary, startKubeServer } from "@isthmus/kube/testing";
 import { formatAddress, parseAddress } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
-import { AdminClient, Node, type PolicyReport } from "@isthmus/proto";
+import { AdminClient, Endpoint, Node, type PolicyReport, type Report } from "@isthmus/proto";
 import { freePort, until } from "@isthmus/testing";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
@@ -310,6 +310,104 @@ test("pods with the same labels get one MeshIdentity, and agents its record", as
   });
   for (const pod of ["web-1", "web-2"]) await deletePod(pod);
   await until("it is released", async () => (await identities())[0]?.spec.releasedAt !== undefined, 60_000);
+});
+
+test("the address that a node's agent reports is in the pod's record before its status has one, and stays over a restart", async (t) => {
+  await makeNode();
+  const pod = await makePod("early", { app: "early" });
+  const uid = pod.metadata.uid ?? "";
+  const annotation = async () =>
+    (await admin.get<KubePod>(PODS, "early", { namespace }))?.metadata.annotations?.["mesh.isthmus.io/pod-ips"];
+  async function agentOf(node: string) {
+    const agent = connectAgent({ port: apiserver.port, node, tls: await tls.node(node) });
+    t.after(() => agent.close());
+    await until(`agent of ${node} is in sync`, () => agent.source(0).inSync);
+    const report = (up: boolean, address: string, changes: Partial<Report> = {}) =>
+      agent.send({
+        $case: "report",
+        value: {
+          ...{ up, namespace, pod: "early", podUid: uid, address: Buffer.from(parseAddress(address)), hostPorts: [] },
+          ...changes,
+        },
+      });
+    const podAt = (address: string) =>
+      Endpoint.decode(agent.value(0, `endpoints/${address}`) ?? new Uint8Array()).pod || "none";
+    return { report, podAt, close: () => agent.close() };
+  }
+  const [one, two] = [await agentOf("n1"), await agentOf("n2")];
+  one.report(true, "10.11.2.7");
+  one.report(true, "10.11.1.7", { podUid: "another" });
+  two.report(true, "10.11.1.8");
+  const metrics = async () => (await fetch(`http://${metricsAddress}/metrics`)).text();
+  for (const reason of ["outside-pod-range", "other-node"])
+    await until(`${reason} is counted`, async () =>
+      new RegExp(`^mesh_pod_reports_refused_total\\{reason="${reason}"\\} 1$`, "m").test(await metrics()),
+    );
+  assert.equal(await annotation(), undefined);
+  one.report(true, "10.11.1.7");
+  await until("the record has it", () => two.podAt("10.11.1.7") === "early");
+  assert.equal(await annotation(), `10.11.1.7@${uid}`);
+  one.close();
+
+  await apiserver.stop();
+  apiserver = await start();
+  const [again, later] = [await agentOf("n1"), await agentOf("n2")];
+  await until("the record has it again", () => later.podAt("10.11.1.7") === "early");
+  again.report(false, "10.11.1.7");
+  await until("a pod without a sandbox has no address", () => later.podAt("10.11.1.7") === "none");
+  assert.equal(await annotation(), undefined);
+  assert.deepEqual(
+    lines.filter((line) => line.includes("Forbidden")),
+    [],
+  );
+  await deletePod("early");
+});
+
+/** Patches a Pod with the apiserver's token or the operator's; returns why that is refused, "" when it is permitted. */
+async function patchPod(config: string, name: string, subresource: "" | "/status", patch: object): Promise<string> {
+  const client = kubeClient(config);
+  const path = `/api/v1/namespaces/${namespace}/pods/${name}${subresource}`;
+  const request = { method: "PATCH", path, body: patch, contentType: "application/merge-patch+json" } as const;
+  try {
+    await client.transport.json(request);
+    return "";
+  } catch (thrown) {
+    return String(thrown);
+  } finally {
+    client.transport.close();
+  }
+}
+
+test("a stolen token can write the address of a Pod and nothing else of it, and nobody else can write that", async () => {
+  await makeNode();
+  await makePod("victim", { app: "victim" });
+  const annotate = (value: string | null, name = "mesh.isthmus.io/pod-ips") => ({
+    metadata: { annotations: { [name]: value } },
+  });
+  const refused = /may only write the annotation mesh\.isthmus\.io\/pod-ips/;
+  let beat = 0;
+  const message = () => ({ status: { message: `${++beat}` } });
+  const isInForce = async () => refused.test(await patchPod(own, "victim", "/status", message()));
+  await until("the policy is in force", isInForce, 60_000);
+  for (const patch of [
+    { status: { phase: "Succeeded" } },
+    { status: { podIPs: [{ ip: "10.11.1.9" }], podIP: "10.11.1.9" } },
+    { metadata: { labels: { app: "admin" } } },
+    { metadata: { finalizers: ["a.example/b"] } },
+    annotate("x", "other"),
+    { metadata: { annotations: { "mesh.isthmus.io/pod-ips": "10.11.1.9@u", other: "x" } } },
+  ])
+    assert.match(await patchPod(own, "victim", "/status", patch), refused, JSON.stringify(patch));
+  assert.match(await patchPod(own, "victim", "", annotate("10.11.1.9@u")), /[Ff]orbidden/);
+  assert.equal(await patchPod(own, "victim", "/status", annotate("10.11.1.9@u")), "");
+  const ofAnother = { metadata: { uid: "of-another", annotations: { "mesh.isthmus.io/pod-ips": "10.11.1.7@u" } } };
+  assert.match(await patchPod(own, "victim", "/status", ofAnother), /answers 422 .*metadata\.uid/, "the pod before it had the name");
+  const othersRefused = /written by clustermesh-apiserver alone/;
+  for (const subresource of ["", "/status"] as const)
+    assert.match(await patchPod(kube.kubeconfig, "victim", subresource, annotate("10.11.1.8@u")), othersRefused);
+  assert.equal(await patchPod(kube.kubeconfig, "victim", "", { metadata: { labels: { app: "other" } } }), "");
+  assert.equal(await patchPod(kube.kubeconfig, "victim", "", annotate(null)), "");
+  await deletePod("victim");
 });
 
 test("metrics are served on --metrics-address", async () => {

@@ -37,6 +37,7 @@ export async function runApiserver(args: Arguments, log: Logger, signal: AbortSi
       ...local.lastGoodWriters,
       local.healthAddresses,
       local.allocation,
+      local.podAddresses,
     ])
       parts.start(part);
     const { hub, queries } = await serveAgents(base, settings, local, parts);

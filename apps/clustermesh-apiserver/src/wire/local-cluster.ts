@@ -9,6 +9,7 @@ import { createLastGoodWriter, LAST_GOOD, readLastGood } from "../cluster/last-g
 import { createLocalSource, type LocalSource, type LocalSourceModules } from "../cluster/local-source.js";
 import type { KnownNode } from "../cluster/nodes/node-feed.js";
 import { savedPolicy } from "../cluster/policies/policy-table.js";
+import { createPodAddresses, type PodAddresses } from "../cluster/pod-addresses.js";
 import { savedAnnotations } from "../cluster/services/annotations.js";
 import { createHolderEvents } from "../leader/holder-events.js";
 import { firstEpoch } from "../membership/first-epoch.js";
@@ -47,6 +48,8 @@ export interface LocalCluster {
   readonly policyStatus: { run(signal: AbortSignal): Promise<void> };
   /** Writes the health addresses that agents report; the caller starts it. */
   readonly healthAddresses: HealthAddresses;
+  /** Writes the addresses of pods that agents report; the caller starts it. */
+  readonly podAddresses: PodAddresses;
   /** Gives numbers to label sets; the caller starts it. */
   readonly allocation: IdentityAllocation;
   /** Save the last good annotation values, and the last accepted policies; the caller starts them. */
@@ -98,6 +101,10 @@ export async function createLocalCluster(
       log: log.child("status"),
     }),
     healthAddresses: createHealthAddresses({ client, nodes: feeds.nodes, clock, log: log.child("nodes") }),
+    podAddresses: createPodAddresses({
+      ...{ client, clock, metrics, pods: feeds.pods.identities, nodes: feeds.nodes },
+      log: log.child("pods"),
+    }),
     allocation: createIdentityAllocation(
       { cluster, id },
       {

@@ -23,7 +23,7 @@ export const DRAIN_MS = 2000;
 export async function serveAgents(
   { args, log, clock, metrics, tls }: Base,
   { settings, cluster, id }: Settings,
-  { sources, agents, recorder, healthAddresses }: LocalCluster,
+  { sources, agents, recorder, healthAddresses, podAddresses }: LocalCluster,
   parts: Parts,
 ): Promise<{ readonly hub: StreamHub; readonly queries: AgentQueries }> {
   const limits = { maxSnapshots: MAX_SNAPSHOTS, maxAgents: MAX_AGENTS };
@@ -49,7 +49,14 @@ export async function serveAgents(
         servers: () => settings.current?.servers ?? [],
         onReport,
       },
-      openNode: healthAddresses.open,
+      openNode(node, reports) {
+        const [health, pods] = [healthAddresses.open(node, reports), podAddresses.open(node)];
+        const close = () => {
+          health.close();
+          pods.close();
+        };
+        return { report: health.report, reportPod: pods.report, close };
+      },
     },
   );
   parts.keep(server, (each) => each.close(DRAIN_MS));

@@ -175,6 +175,7 @@ test("each account has the permissions that it needs and no similar ones", async
     [api, "patch", "services/status", "", "shop", ""],
     [api, "create", "meshclusters", "mesh.isthmus.io", "", ""],
     [api, "watch", "pods", "", "shop", ""],
+    [api, "patch", "pods/status", "", "shop", ""],
     [api, "watch", "namespaces", "", "", ""],
     [api, "create", "meshidentities", "mesh.isthmus.io", "", ""],
     [api, "delete", "meshidentities", "mesh.isthmus.io", "", ""],

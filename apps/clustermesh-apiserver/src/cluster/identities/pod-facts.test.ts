@@ -24,7 +24,7 @@ const addresses = (changes: Changes) => facts(changes)?.addresses.map(formatAddr
 test("a pod's labels, account, node and addresses are kept, and nothing that only controllers use", () => {
   const { addresses: _, ...rest } = facts() ?? assert.fail();
   assert.deepEqual(rest, {
-    ...{ namespace: "shop", name: "web-1", uid: "u1", node: "n1", serviceAccount: "web" },
+    ...{ namespace: "shop", name: "web-1", uid: "u1", objectUid: "u1", node: "n1", serviceAccount: "web" },
     ...{ labels: '[["app","web"]]', isReported: false, ports: [], isTerminating: false },
     created: Date.parse("2026-11-30T09:00:00Z") / 1000,
   });
@@ -39,15 +39,18 @@ test("pods on the host network and finished pods have no identity, though their 
 
 test("the addresses that the node's agent reported come before those of the status", () => {
   const metadata = (value: string) => ({ annotations: { "mesh.isthmus.io/pod-ips": value } });
-  assert.deepEqual(addresses({ metadata: metadata("10.11.1.9") }), ["10.11.1.9"]);
-  assert.equal(facts({ metadata: metadata("10.11.1.9") })?.isReported, true);
+  assert.deepEqual(addresses({ metadata: metadata("10.11.1.9@u1") }), ["10.11.1.9"]);
+  assert.equal(facts({ metadata: metadata("10.11.1.9@u1") })?.isReported, true);
   const none = { podIP: "", podIPs: [] };
-  assert.deepEqual(addresses({ metadata: metadata("10.11.1.9,fd00:1::9"), status: none }), ["10.11.1.9", "fd00:1::9"]);
-  for (const bad of ["", "web", "10.11.1.256", "x".repeat(100_000)]) {
+  assert.deepEqual(addresses({ metadata: metadata("10.11.1.9,fd00:1::9@u1"), status: none }), [
+    "10.11.1.9",
+    "fd00:1::9",
+  ]);
+  for (const bad of ["", "@", "web@u1", "10.11.1.256@u1", "10.11.1.9", "10.11.1.9@u2", "x".repeat(100_000)]) {
     assert.deepEqual(addresses({ metadata: metadata(bad) }), ["10.11.1.5", "fd00:1::5"], bad.slice(0, 20));
     assert.equal(facts({ metadata: metadata(bad) })?.isReported, false);
   }
-  assert.deepEqual(addresses({ metadata: metadata(Array(1000).fill("10.11.1.9").join()) })?.length, 2);
+  assert.deepEqual(addresses({ metadata: metadata(`${Array(1000).fill("10.11.1.9").join()}@u1`) })?.length, 2);
 });
 
 test("a status without a list has one address, and a pod that was not started has none", () => {
@@ -57,7 +60,9 @@ test("a status without a list has one address, and a pod that was not started ha
 });
 
 test("a static pod has the uid that the container runtime knows", () => {
-  assert.equal(facts({ metadata: { annotations: { "kubernetes.io/config.hash": "abc" } } })?.uid, "abc");
+  const { uid, objectUid } =
+    facts({ metadata: { annotations: { "kubernetes.io/config.hash": "abc" } } }) ?? assert.fail();
+  assert.deepEqual([uid, objectUid], ["abc", "u1"]);
 });
 
 test("ports with a name are kept, those of containers that start first too", () => {

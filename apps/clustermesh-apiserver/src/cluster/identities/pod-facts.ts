@@ -1,14 +1,20 @@
 /** A Pod → the facts that its identity and its ENDPOINT records need (pure). */
 import { isPodLabelOfIdentity, labelSetKey } from "@isthmus/identity";
 import type { KubeObject, KubePod } from "@isthmus/kube";
-import { type Address, parseAddress, protocolNumber } from "@isthmus/model";
+import { type Address, formatAddress, parseAddress, protocolNumber } from "@isthmus/model";
 import type { NamedPort } from "@isthmus/proto";
 
 /**
- * Annotation of a Pod with the addresses that its node's agent gave it, separated by commas. pod-addresses.ts writes it; a
- * ValidatingAdmissionPolicy refuses it to everyone else.
+ * Annotation of a Pod with the addresses that its node's agent gave it: `10.11.1.5@UID`, several separated by commas, the uid that
+ * of the object. So it means nothing in a copy of the object. pod-addresses.ts writes it; a ValidatingAdmissionPolicy keeps others
+ * from changing it.
  */
 export const POD_ADDRESSES = "mesh.isthmus.io/pod-ips";
+
+/** The value of the annotation. */
+export function podAddressesText(address: Address, { objectUid }: Pick<PodFacts, "objectUid">): string {
+  return `${formatAddress(address)}@${objectUid}`;
+}
 
 export interface PodFacts {
   /** Name of its namespace. */
@@ -17,6 +23,8 @@ export interface PodFacts {
   readonly name: string;
   /** As the container runtime knows it: of a static pod the hash of its manifest, which its mirror in the API has as an annotation. */
   readonly uid: string;
+  /** Of the object in the API. */
+  readonly objectUid: string;
   /** "" until it is scheduled. */
   readonly node: string;
   /** Name of the account that it runs as. */
@@ -47,12 +55,13 @@ const CONFIG_HASH = "kubernetes.io/config.hash";
 export function podFacts(object: KubeObject): PodFacts | undefined {
   const { metadata, spec, status } = object as KubePod;
   if (spec?.hostNetwork === true || status?.phase === "Succeeded" || status?.phase === "Failed") return undefined;
-  const reported = addressesOf(metadata.annotations?.[POD_ADDRESSES]?.split(",", MOST_ADDRESSES) ?? []);
+  const reported = reportedAddresses(metadata);
   const labels = Object.entries(metadata.labels ?? {}).filter(([key]) => isPodLabelOfIdentity(key));
   return {
     namespace: metadata.namespace ?? "",
     name: metadata.name ?? "",
     uid: metadata.annotations?.[CONFIG_HASH] ?? metadata.uid ?? "",
+    objectUid: metadata.uid ?? "",
     node: spec?.nodeName ?? "",
     serviceAccount: spec?.serviceAccountName ?? "default",
     labels: labelSetKey(new Map(labels)),
@@ -62,6 +71,12 @@ export function podFacts(object: KubeObject): PodFacts | undefined {
     created: Math.floor(Date.parse(metadata.creationTimestamp ?? "") / 1000) || 0,
     isTerminating: metadata.deletionTimestamp !== undefined,
   };
+}
+
+function reportedAddresses({ annotations, uid = "" }: KubePod["metadata"]): readonly Address[] {
+  const text = annotations?.[POD_ADDRESSES] ?? "";
+  const at = text.lastIndexOf("@");
+  return at < 0 || text.slice(at + 1) !== uid ? [] : addressesOf(text.slice(0, at).split(",", MOST_ADDRESSES));
 }
 
 function statusAddresses(status: KubePod["status"]): readonly Address[] {

@@ -19,9 +19,11 @@ export interface TestPod {
   readonly namespace?: string;
   readonly name?: string;
   readonly uid?: string;
+  /** "n1" unless given. */
+  readonly node?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly address?: string;
-  /** Value of the annotation. */
+  /** The address in the annotation. */
   readonly reported?: string;
   readonly phase?: string;
   readonly created?: string;
@@ -30,16 +32,17 @@ export interface TestPod {
 }
 
 export function testPod(pod: TestPod): KubePod {
+  const uid = pod.uid ?? `uid-${pod.name ?? "web-1"}`;
   const { namespace = "shop", name = "web-1", labels = { app: "web" }, address, reported, phase = "Running" } = pod;
   return {
     metadata: {
-      ...{ namespace, name, uid: pod.uid ?? `uid-${name}`, labels },
+      ...{ namespace, name, uid, labels },
       creationTimestamp: pod.created ?? "2026-11-30T09:00:00Z",
       ...(pod.deleted === true ? { deletionTimestamp: "2026-11-30T10:00:00Z" } : {}),
-      ...(reported === undefined ? {} : { annotations: { "mesh.isthmus.io/pod-ips": reported } }),
+      ...(reported === undefined ? {} : { annotations: { "mesh.isthmus.io/pod-ips": `${reported}@${uid}` } }),
     },
     spec: {
-      ...{ nodeName: "n1", serviceAccountName: "default" },
+      ...{ nodeName: pod.node ?? "n1", serviceAccountName: "default" },
       containers: [
         { ports: Array.from({ length: pod.ports ?? 0 }, (_, i) => ({ name: `p${i}`, containerPort: i + 1 })) },
       ],

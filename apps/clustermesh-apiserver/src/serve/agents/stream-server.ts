@@ -54,6 +54,8 @@ export interface StreamServerModules {
 export interface NodeReporter {
   /** The health address of the last NodeReport: at most 16 bytes; empty: the node has none. */
   report(health: Uint8Array): void;
+  /** A pod was added to the node, or removed from it. */
+  reportPod(report: Report): void;
   /** The stream has ended. */
   close(): void;
 }
@@ -161,7 +163,10 @@ function serve(call: Call, options: StreamServerOptions, modules: ServeModules):
     if (message?.$case === "ack") handle?.ack(message.value);
     if (message?.$case === "buckets") handle?.buckets(message.value);
     if (message?.$case === "nodeReport") reporter?.report(message.value.health);
-    if (message?.$case === "report" && handle !== undefined) modules.onReport?.(node ?? "", message.value);
+    if (message?.$case === "report" && handle !== undefined) {
+      reporter?.reportPod(message.value);
+      modules.onReport?.(node ?? "", message.value);
+    }
   }
 
   /** Runs a handler of this stream. Without the catch an error would end the process and the streams of all agents. */
