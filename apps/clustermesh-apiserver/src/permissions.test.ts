@@ -401,7 +401,11 @@ test("a stolen token can write the address of a Pod and nothing else of it, and 
   assert.match(await patchPod(own, "victim", "", annotate("10.11.1.9@u")), /[Ff]orbidden/);
   assert.equal(await patchPod(own, "victim", "/status", annotate("10.11.1.9@u")), "");
   const ofAnother = { metadata: { uid: "of-another", annotations: { "mesh.isthmus.io/pod-ips": "10.11.1.7@u" } } };
-  assert.match(await patchPod(own, "victim", "/status", ofAnother), /answers 422 .*metadata\.uid/, "the pod before it had the name");
+  assert.match(
+    await patchPod(own, "victim", "/status", ofAnother),
+    /answers 422 .*metadata\.uid/,
+    "the pod before it had the name",
+  );
   const othersRefused = /written by clustermesh-apiserver alone/;
   for (const subresource of ["", "/status"] as const)
     assert.match(await patchPod(kube.kubeconfig, "victim", subresource, annotate("10.11.1.8@u")), othersRefused);
