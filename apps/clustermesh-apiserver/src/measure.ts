@@ -58,7 +58,7 @@ export function createSyntheticCluster(options: SyntheticClusterOptions): Synthe
   const feeds = createFeeds(podCidrs, {
     ...{ cluster, id, clock },
     lastGood: createLastGood(),
-    policies: { parse: { cluster }, lastGood: createLastGood() },
+    policies: { lastGood: createLastGood() },
   });
   const records = createLocalRecords(feeds.all);
   const storeId = randomBytes(16);

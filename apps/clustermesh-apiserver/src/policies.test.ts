@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import {
+  CILIUM_CIDR_GROUPS,
   CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
   CILIUM_NETWORK_POLICIES,
   CONFIG_MAPS,
@@ -42,7 +43,7 @@ before(async () => {
   tls = await createMeshTls();
   await installSettings(client);
   await client.create(NAMESPACES, { metadata: { name: namespace } });
-  for (const { plural } of [CILIUM_NETWORK_POLICIES, CILIUM_CLUSTERWIDE_NETWORK_POLICIES]) {
+  for (const { plural } of [CILIUM_NETWORK_POLICIES, CILIUM_CLUSTERWIDE_NETWORK_POLICIES, CILIUM_CIDR_GROUPS]) {
     await client.create(
       CUSTOM_RESOURCE_DEFINITIONS,
       parse(readFileSync(`${CRDS}${plural}.yaml`, "utf8")) as KubeObject,
@@ -189,4 +190,18 @@ test("policies of Cilium's kinds have records, with and without a namespace, and
     () => policy(enforcing, "all", "ciliumclusterwidenetworkpolicies/-/all") === undefined,
   );
   assert.deepEqual([enforcing.source(0).broken, enforcing.source(0).marks.bad], [undefined, 0]);
+});
+
+test("a record has the CiliumCIDRGroups that its policy names, and the cluster's default scope", async (t) => {
+  const agent = await agentOf("n1");
+  t.after(() => agent.close());
+  const spec = { endpointSelector: {}, egress: [{ toCIDRSet: [{ cidrGroupRef: "partners" }] }] };
+  await applyCustom(CILIUM_CIDR_GROUPS, { metadata: { name: "partners" }, spec: { externalCIDRs: ["192.0.2.0/24"] } });
+  await applyCustom(CILIUM_NETWORK_POLICIES, { metadata: { namespace, name: "out" }, spec });
+  const out = () => policy(agent, "out", "ciliumnetworkpolicies/shop/out");
+  await until("the record", () => out() !== undefined);
+  assert.deepEqual(out()?.cidrGroups, [{ name: "partners", cidrs: ["192.0.2.0/24"] }]);
+  assert.equal(out()?.meshScope, false);
+  await installSettings(client, { "policy-default-scope": "mesh" });
+  await until("the scope", () => out()?.meshScope === true);
 });

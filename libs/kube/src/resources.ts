@@ -62,6 +62,11 @@ export const CILIUM_CLUSTERWIDE_NETWORK_POLICIES: Resource = {
   kind: "CiliumClusterwideNetworkPolicy",
   namespaced: false,
 };
+export const CILIUM_CIDR_GROUPS: Resource = {
+  ...CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
+  plural: "ciliumcidrgroups",
+  kind: "CiliumCIDRGroup",
+};
 export const DEPLOYMENTS: Resource = {
   group: "apps",
   version: "v1",

@@ -16,7 +16,7 @@ export { parseCiliumClusterwideNetworkPolicy, parseCiliumNetworkPolicy } from ".
 export type { Finding } from "./parse/findings.js";
 export { MAX_ITEMS, MAX_RULES, MAX_WIDE_PEERS } from "./parse/limits.js";
 export { parseNetworkPolicy } from "./parse/network-policy.js";
-export type { ParsedPolicy, ParseOptions } from "./parse/parsed-policy.js";
+export type { ParsedPolicy, ParseOptions, PolicyScope } from "./parse/parsed-policy.js";
 export { allowsLess } from "./resolve/allows-less.js";
 export { type ClassRow, classKey, compareClassRows } from "./resolve/class-rows.js";
 export type { RowChanges } from "./resolve/combinations.js";

@@ -17,9 +17,9 @@ const asFirst = (position: Position): Position => ({ ...position, added: [] });
 const ONES = Array.from({ length: 8 }, () => 1n);
 
 test("a position of the local cluster has a version of every type, of which the first eight are those of the first version", () => {
-  const position = local(1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n);
+  const position = local(1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n, 10n);
   assert.deepEqual(position.versions, [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n]);
-  assert.deepEqual(versionsOf(position), [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n]);
+  assert.deepEqual(versionsOf(position), [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n, 10n]);
   assert.deepEqual(versionsOf(asFirst(position)), position.versions);
   assert.deepEqual(versionsOf(remotePosition(STORE, 5n)), []);
   assert.deepEqual(Position.decode(Position.encode(position).finish()), position);

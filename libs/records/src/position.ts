@@ -24,6 +24,7 @@ export const VERSION_TYPES = [
   "namespaces",
   "ciliumnetworkpolicies",
   "ciliumclusterwidenetworkpolicies",
+  "ciliumcidrgroups",
 ] as const;
 export type VersionType = (typeof VERSION_TYPES)[number];
 

@@ -43,7 +43,7 @@ export function createTestCluster(nameText: string, idText: string): TestCluster
   const [name, id] = [parseClusterName(nameText), parseClusterId(Number(idText))];
   const modules = {
     ...{ cluster: name, id, clock: systemClock, lastGood: createLastGood() },
-    policies: { parse: { cluster: nameText }, lastGood: createLastGood() },
+    policies: { lastGood: createLastGood() },
   };
   const feeds = createFeeds([parsePrefix(`10.1${idText}.0.0/16`)], modules).all;
   const records = createLocalRecords(feeds);

@@ -35,7 +35,7 @@ export interface LocalFeedsModules {
   /** Annotation values by uid of the Service. */
   readonly lastGood: LastGood<MeshAnnotations>;
   /** For the feeds of policies. */
-  readonly policies: PolicyTableModules;
+  readonly policies: Omit<PolicyTableModules, "cluster">;
 }
 
 /** `podCidrs` undefined: not known yet; nothing is published then. */
@@ -47,7 +47,7 @@ export function createFeeds(
   const endpoints = createEndpointFeed(services.slices);
   const nodes = createNodeFeed(clock, podCidrs);
   const pods = createPodFeed({ cluster, id }, podCidrs);
-  const policies = createPolicyFeeds(modules.policies);
+  const policies = createPolicyFeeds({ ...modules.policies, cluster });
   const all = [services, endpoints, nodes, pods, pods.namespaces, pods.objects, ...policies.all];
   return { all, services, endpoints, nodes, pods, policies };
 }

@@ -20,6 +20,19 @@ test("the required fields alone and all fields are parsed", () => {
   assert.deepEqual([full.cluster, full.id, full.adminServers, full.adminCa], ["east", 1, ["10.0.0.1:7444"], "PEM"]);
 });
 
+test("policy-default-scope is local unless it is mesh, and is saved for the next start", () => {
+  assert.equal(parseMeshConfig(GOOD).policyScope, "local");
+  const data = { ...GOOD, "policy-default-scope": "mesh" };
+  assert.equal(parseMeshConfig(data).policyScope, "mesh");
+  assert.equal(parseMeshConfig(JSON.parse(savedText(data)) as Record<string, string>).policyScope, "mesh");
+  assert.equal(salvageMeshConfig({ ...data, "pod-cidrs": "junk" })?.policyScope, "mesh");
+  assert.equal(salvageMeshConfig({ ...GOOD, "policy-default-scope": "junk" })?.policyScope, "local");
+  assert.throws(
+    () => parseMeshConfig({ ...GOOD, "policy-default-scope": "all" }),
+    /"policy-default-scope" is "all": it is neither "local" nor "mesh"/,
+  );
+});
+
 test("rescue-after is auto unless it is set, and is saved for the next start", () => {
   assert.equal(parseMeshConfig(GOOD).rescueAfter, "auto");
   for (const [text, value] of [

@@ -21,6 +21,7 @@ import {
   type RescueAfter,
 } from "@isthmus/model";
 import { splitHostPort } from "@isthmus/observe";
+import type { PolicyScope } from "@isthmus/policy";
 
 export interface MeshConfig {
   /** "cluster-name": it changes only with a restart. */
@@ -39,6 +40,8 @@ export interface MeshConfig {
   readonly adminCa: string;
   /** For Services without an annotation of it. */
   readonly rescueAfter: RescueAfter;
+  /** Whose pods a selector of a Cilium policy means that asks for no cluster. */
+  readonly policyScope: PolicyScope;
 }
 
 export type ConfigData = Readonly<Record<string, string>>;
@@ -66,6 +69,7 @@ export function parseMeshConfig(data: Data): MeshConfig & { readonly podCidrs: r
     adminServers: data["admin-servers"] === undefined ? [] : list(data, "admin-servers", hostPort, "10.0.0.1:7444"),
     adminCa: data["admin-ca"] ?? "",
     rescueAfter: rescueDefault(data),
+    policyScope: scopeDefault(data),
   };
 }
 
@@ -79,6 +83,7 @@ export function salvageMeshConfig(data: ConfigData): MeshConfig | undefined {
     servers: attempt(() => list(data, "servers", hostPort, "10.0.0.1:7443")) ?? [],
     adminServers: attempt(() => list(data, "admin-servers", hostPort, "10.0.0.1:7444")) ?? [],
     rescueAfter: attempt(() => rescueDefault(data)) ?? DEFAULT_RESCUE_AFTER,
+    policyScope: attempt(() => scopeDefault(data)) ?? "local",
   };
 }
 
@@ -97,11 +102,22 @@ const KEPT = [
   "servers",
   "admin-servers",
   "rescue-after",
+  "policy-default-scope",
 ] as const;
 
 function rescueDefault(data: Data): RescueAfter {
   if (data["rescue-after"] === undefined) return DEFAULT_RESCUE_AFTER;
   return field(data, "rescue-after", rescueAfter, "250ms");
+}
+
+function scopeDefault(data: Data): PolicyScope {
+  if (data["policy-default-scope"] === undefined) return "local";
+  return field(data, "policy-default-scope", policyScope, "local");
+}
+
+function policyScope(text: string): PolicyScope {
+  if (text !== "local" && text !== "mesh") throw new Error('it is neither "local" nor "mesh"');
+  return text;
 }
 
 function rescueAfter(text: string): RescueAfter {

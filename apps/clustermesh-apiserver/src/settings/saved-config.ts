@@ -114,6 +114,7 @@ function fromSpec({ metadata, spec, status }: MeshCluster, data: ConfigData | st
       serviceCidrs: spec.serviceCIDRs.map(parsePrefix),
       servers: salvaged?.servers ?? [],
       rescueAfter: salvaged?.rescueAfter ?? DEFAULT_RESCUE_AFTER,
+      policyScope: salvaged?.policyScope ?? "local",
       ...{ adminServers: status?.adminServers ?? [], adminCa: "" },
     };
   } catch {

@@ -15,7 +15,7 @@ const BAD = { podSelector: { matchLabels: { "io.kubernetes.pod.namespace": "shop
 
 /** A cluster whose records are in the index of a source, and two nodes that have applied what the test says. */
 function rig() {
-  const table = createPolicyTable({ parse: { cluster: "east" }, lastGood: createLastGood() });
+  const table = createPolicyTable({ cluster: "east", lastGood: createLastGood() });
   const source = createFakeSource(0, "east");
   const applied = new Map<string, Position | undefined>();
   const write = (namespace: string, name: string, spec: object, generation = 1): void => {

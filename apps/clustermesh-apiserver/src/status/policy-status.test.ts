@@ -18,7 +18,7 @@ interface WithStatus extends KubeObject {
 /** Policies as Kubernetes has them; conditions that are written are read back at once, as by a watch. */
 function rig(t: TestContext) {
   const clock = createFakeClock();
-  const feeds = createPolicyFeeds({ parse: { cluster: "east" }, lastGood: createLastGood() });
+  const feeds = createPolicyFeeds({ cluster: "east", lastGood: createLastGood() });
   const leadership = createFakeLeadership();
   const nodes = { on: 0, of: 2, known: true };
   const objects = new Map<string, WithStatus>();

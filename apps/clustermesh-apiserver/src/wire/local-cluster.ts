@@ -1,6 +1,5 @@
 /** The local cluster: its ranges, its objects as records, its agents, and what it reports to users about their Services. */
 import { createEventRecorder, type EventRecorder } from "@isthmus/kube";
-import type { RescueAfter } from "@isthmus/model";
 import { createLastGood } from "../cluster/feed/last-good.js";
 import { createFeeds, type LocalFeeds } from "../cluster/feeds.js";
 import { createHealthAddresses, type HealthAddresses } from "../cluster/health-addresses.js";
@@ -8,7 +7,7 @@ import { createIdentityAllocation, type IdentityAllocation } from "../cluster/id
 import { createLastGoodWriter, LAST_GOOD, readLastGood } from "../cluster/last-good-store.js";
 import { createLocalSource, type LocalSource, type LocalSourceModules } from "../cluster/local-source.js";
 import type { KnownNode } from "../cluster/nodes/node-feed.js";
-import { savedPolicy } from "../cluster/policies/policy-table.js";
+import { savedPolicy } from "../cluster/policies/accepted-policy.js";
 import { createPodAddresses, type PodAddresses } from "../cluster/pod-addresses.js";
 import { savedAnnotations } from "../cluster/services/annotations.js";
 import { createHolderEvents } from "../leader/holder-events.js";
@@ -18,6 +17,7 @@ import type { PeriodicTask } from "../process/periodic-task.js";
 import { type AgentRegistry, createAgentRegistry } from "../serve/agents/agent-registry.js";
 import { createRangesSource, type RangesSource } from "../settings/cluster-ranges.js";
 import type { ConfigSource } from "../settings/config-source.js";
+import type { MeshConfig } from "../settings/mesh-config.js";
 import { watchLocalCluster } from "../status/local-metrics.js";
 import { createPolicyStatus } from "../status/policy-status.js";
 import { createServiceStatus } from "../status/service-status.js";
@@ -78,7 +78,7 @@ export async function createLocalCluster(
   const lastGoodPolicies = createLastGood(await readLastGood(policies, clock, signal));
   const feeds = createFeeds(ranges.current.podCidrs, {
     ...{ cluster, id, clock, lastGood },
-    policies: { parse: { cluster }, lastGood: lastGoodPolicies },
+    policies: { lastGood: lastGoodPolicies },
   });
   const { services } = feeds.services;
   const local = createLocalSource(
@@ -87,7 +87,8 @@ export async function createLocalCluster(
   );
   readiness.kubernetes = () => local.problem;
   ranges.follow(local.configure);
-  followRescueAfter(settings, (rescueAfter) => local.configure({ rescueAfter }));
+  follow(settings, "rescueAfter", (rescueAfter) => local.configure({ rescueAfter }));
+  follow(settings, "policyScope", (policyScope) => local.configure({ policyScope }));
   watchLocalCluster(metrics, local, { services, policies: feeds.policies.policies });
   const nodes = () => (local.inSync ? feeds.nodes.known : undefined);
   const sources = createSourceSet(local.stream);
@@ -124,11 +125,15 @@ export async function createLocalCluster(
   };
 }
 
-/** Calls `listener` with the cluster's default now and at each change; not before one is known. */
-function followRescueAfter(settings: ConfigSource, listener: (rescueAfter: RescueAfter) => void): void {
-  let last: RescueAfter | undefined;
+/** Calls `listener` with the setting now and at each change; not before one is known. */
+function follow<Name extends "rescueAfter" | "policyScope">(
+  settings: ConfigSource,
+  name: Name,
+  listener: (value: MeshConfig[Name]) => void,
+): void {
+  let last: MeshConfig[Name] | undefined;
   const look = () => {
-    const now = settings.current?.rescueAfter;
+    const now = settings.current?.[name];
     if (now === undefined || now === last) return;
     last = now;
     listener(now);

@@ -8,15 +8,15 @@ export type ParsedPolicy =
   | { readonly ok: true; readonly policy: Policy }
   | { readonly ok: false; readonly findings: readonly Finding[] };
 
+/** Clusters whose endpoints are meant by a selector of a Cilium policy that does not ask for a cluster: the local one, or all. */
+export type PolicyScope = "local" | "mesh";
+
 /** What a policy is read for. */
 export interface ParseOptions {
   /** Name of the local cluster. */
   readonly cluster: string;
-  /**
-   * Clusters whose endpoints are meant by a selector of a Cilium policy that does not ask for a cluster: "local", when absent, as
-   * Cilium 1.19 does it, or "mesh", all of them, as before.
-   */
-  readonly defaultScope?: "local" | "mesh";
+  /** "local", when absent, as Cilium 1.19 does it, or "mesh", as before. */
+  readonly defaultScope?: PolicyScope;
   /** CiliumCIDRGroups that Cilium policies may name; none when absent. Policies are read again when one changes. */
   readonly cidrGroups?: CidrGroups;
 }

@@ -1,4 +1,5 @@
 import { Kind, Policy } from "@isthmus/proto";
+import { sorted } from "../canonical.js";
 import { defineKind, NO_NAMESPACE } from "./record-kind.js";
 
 /** A policy by its object; different resources may have the same names. */
@@ -11,7 +12,7 @@ export interface PolicyName {
   readonly name: string;
 }
 
-/** The object's bytes are canonical already. */
+/** The object's bytes are canonical already; the ranges of a group keep their order. */
 export const POLICY_KIND = defineKind({
   kind: Kind.KIND_POLICY,
   segment: "policies",
@@ -21,7 +22,7 @@ export const POLICY_KIND = defineKind({
   meaning: "A policy: the last generation of its object that was accepted",
   parse: (names) => ({ kind: Kind.KIND_POLICY, policy: parsePolicyName(names) }),
   message: Policy,
-  canonical: (policy: Policy) => policy,
+  canonical: (policy: Policy) => ({ ...policy, cidrGroups: sorted(policy.cidrGroups, ({ name }) => name) }),
 });
 
 /** Of a policy as this cluster enforces it; never in the store. */

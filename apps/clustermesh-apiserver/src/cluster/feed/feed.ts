@@ -7,6 +7,7 @@
  */
 import type { Change, KubeObject, ReportedEvent, Resource } from "@isthmus/kube";
 import type { Prefix, RescueAfter } from "@isthmus/model";
+import type { PolicyScope } from "@isthmus/policy";
 import type { VersionType } from "@isthmus/records";
 import type { RecordChange } from "./record-diff.js";
 
@@ -54,4 +55,6 @@ export interface LocalSettings {
   readonly serviceCidrs?: readonly Prefix[];
   /** For Services without an annotation of it. */
   readonly rescueAfter?: RescueAfter;
+  /** Whose pods a selector of a Cilium policy means that asks for no cluster. */
+  readonly policyScope?: PolicyScope;
 }

@@ -1,6 +1,6 @@
 /** A policy object → what is kept of it: its names, and the text that agents parse (pure). */
 import { apiVersion, type KubeObject, type MeshCondition } from "@isthmus/kube";
-import type { Finding, ParsedPolicy, ParseOptions } from "@isthmus/policy";
+import type { Finding } from "@isthmus/policy";
 import { CONDITION_PREFIX } from "../../objects/conditions.js";
 import { canonicalJson } from "./canonical-json.js";
 import type { PolicyResource } from "./policy-resources.js";
@@ -26,6 +26,8 @@ export interface PolicyFacts {
   readonly created: string;
   /** What the parser reads of the object, as canonical JSON; or why the object cannot be kept. */
   readonly object: string | Finding;
+  /** Names of the CiliumCIDRGroups that it refers to, sorted. */
+  readonly groups: readonly string[];
   /** The conditions of the mesh in its status. */
   readonly conditions: readonly MeshCondition[];
 }
@@ -38,20 +40,19 @@ export function policyFacts(of: PolicyResource, { metadata, ...object }: KubeObj
   const { resource } = of;
   const text = canonicalJson({ ...written, apiVersion: apiVersion(resource), kind: resource.kind, metadata: names });
   return {
-    of,
-    namespace: names.namespace ?? "",
-    name,
-    uid,
-    generation,
-    created,
+    ...{ of, namespace: names.namespace ?? "", name, uid, generation, created },
     object: bounded(text),
+    groups: of.isCustom && text !== undefined ? [...new Set(groupNames(written))].sort() : [],
     conditions: meshConditions(status),
   };
 }
 
-/** Reads the text that is kept, as agents do. */
-export function parseFacts({ of, object }: PolicyFacts, options: ParseOptions): ParsedPolicy {
-  return typeof object === "string" ? of.parse(JSON.parse(object), options) : { ok: false, findings: [object] };
+/** The names of CiliumCIDRGroups anywhere in a value that is not nested deeply. */
+function groupNames(value: unknown): readonly string[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, one]) =>
+    key === "cidrGroupRef" && typeof one === "string" ? [one] : groupNames(one),
+  );
 }
 
 const NO_CONDITIONS: readonly MeshCondition[] = [];

@@ -2,6 +2,7 @@
 import { NETWORK_POLICIES } from "@isthmus/kube";
 import { createEmitter } from "@isthmus/runtime";
 import type { Feed, FeedRecords } from "../feed/feed.js";
+import { createCidrGroupFeed } from "./cidr-groups.js";
 import { type PolicyFacts, policyFacts } from "./policy-facts.js";
 import {
   CILIUM_CLUSTERWIDE_NETWORK_POLICY,
@@ -23,7 +24,7 @@ export interface LocalPolicies {
 
 export interface PolicyFeeds {
   /** The first has the records of all of them. */
-  readonly all: readonly Feed<PolicyFacts>[];
+  readonly all: readonly Feed[];
   /** As of the last `takeChanges`. */
   readonly policies: LocalPolicies;
 }
@@ -35,7 +36,9 @@ export function createPolicyFeeds(modules: PolicyTableModules): PolicyFeeds {
   let changed: readonly string[] = [];
 
   const records: FeedRecords = {
-    configure: () => undefined,
+    configure({ policyScope }) {
+      if (policyScope !== undefined) table.setScope(policyScope);
+    },
     takeChanges() {
       const flushed = table.flush();
       changed = flushed.changed;
@@ -57,7 +60,12 @@ export function createPolicyFeeds(modules: PolicyTableModules): PolicyFeeds {
     ...more,
   });
   return {
-    all: [feed(NETWORK_POLICY, { records }), feed(CILIUM_NETWORK_POLICY), feed(CILIUM_CLUSTERWIDE_NETWORK_POLICY)],
+    all: [
+      feed(NETWORK_POLICY, { records }),
+      feed(CILIUM_NETWORK_POLICY),
+      feed(CILIUM_CLUSTERWIDE_NETWORK_POLICY),
+      createCidrGroupFeed(table),
+    ],
     policies: { get: table.get, known: table.all, onChange: changes.subscribe },
   };
 }

@@ -4,9 +4,11 @@ import type { KubeObject } from "@isthmus/kube";
 import { parseNetworkPolicy } from "@isthmus/policy";
 import { Policy } from "@isthmus/proto";
 import { createLastGood } from "../feed/last-good.js";
+import { type AcceptedPolicy, savedPolicy } from "./accepted-policy.js";
+import { cidrGroupFacts } from "./cidr-groups.js";
 import { MAX_POLICY_BYTES, policyFacts } from "./policy-facts.js";
-import { NETWORK_POLICY } from "./policy-resources.js";
-import { type AcceptedPolicy, createPolicyTable, savedPolicy } from "./policy-table.js";
+import { CILIUM_NETWORK_POLICY, NETWORK_POLICY } from "./policy-resources.js";
+import { createPolicyTable } from "./policy-table.js";
 
 const KEY = "policies/networkpolicies/shop/web";
 const GOOD = { podSelector: { matchLabels: { app: "web" } }, policyTypes: ["Ingress"] };
@@ -27,7 +29,7 @@ function facts(spec: unknown, { name = "web", uid = `uid-${name}`, generation = 
 
 function rig(saved: Readonly<Record<string, Partial<AcceptedPolicy>>> = {}, maxPolicies = 100) {
   const lastGood = createLastGood<AcceptedPolicy>(saved);
-  const table = createPolicyTable({ parse: { cluster: "east" }, lastGood, maxPolicies });
+  const table = createPolicyTable({ cluster: "east", lastGood, maxPolicies });
   const records = new Map<string, Policy>();
   const flush = () => {
     const { local, notes } = table.flush();
@@ -51,13 +53,15 @@ test("an accepted policy has a record with the object as the parser reads it", (
   assert.deepEqual(flush(), []);
   const policy = records.get(KEY);
   assert.ok(policy !== undefined);
-  const { object, ...names } = policy;
-  assert.deepEqual(names, {
+  const { object, ...rest } = policy;
+  assert.deepEqual(rest, {
     resource: "networkpolicies",
     namespace: "shop",
     name: "web",
     uid: "uid-web",
     generation: 3n,
+    cidrGroups: [],
+    meshScope: false,
   });
   assert.equal(
     object.toString(),
@@ -167,9 +171,9 @@ test("after a restart the last accepted generation of a policy that is not accep
 test("saved lines that are of no use change nothing: of objects that are gone, of another form, and not accepted any more", () => {
   const object = (spec: unknown) => facts(spec).object as string;
   const { table, generations, flush, lastGood } = rig({
-    gone: { generation: 1, object: object(GOOD) },
-    "uid-web": { generation: 1, object: object(BAD) },
-    "uid-api": savedPolicy({ generation: "1", object: 7 }),
+    gone: savedPolicy({ generation: 1, object: object(GOOD) }),
+    "uid-web": savedPolicy({ generation: 1, object: object(BAD) }),
+    "uid-api": savedPolicy({ generation: 1, object: object(GOOD), cidrGroups: [{ name: "g", cidrs: [1] }] }),
   });
   table.set(facts(BAD, { generation: 2 }));
   table.set(facts(BAD, { name: "api" }));
@@ -217,4 +221,79 @@ test("when there are too many policies the oldest are accepted, in whatever orde
     assert.deepEqual(restarted.flush(), []);
     assert.deepEqual([...restarted.records.values()].map(({ name }) => name).sort(), ["a", "c"]);
   }
+});
+
+const CIDRS = {
+  endpointSelector: {},
+  egress: [{ toCIDRSet: [{ cidrGroupRef: "partners", except: ["10.1.0.0/16"] }] }],
+};
+
+function ciliumFacts(spec: unknown, generation = 1) {
+  const metadata = { namespace: "shop", name: "web", uid: "uid-web", generation };
+  return policyFacts(CILIUM_NETWORK_POLICY, { metadata, spec } as KubeObject);
+}
+
+test("the record of a policy has the CiliumCIDRGroups that it names, and follows them; one that is gone stays in force", () => {
+  const { table, records, flush } = rig();
+  const groups = () => records.get("policies/ciliumnetworkpolicies/shop/web")?.cidrGroups;
+  table.set(ciliumFacts(CIDRS));
+  assert.match(
+    flush().join(),
+    /names the CiliumCIDRGroup "partners", which does not exist.*Nothing of it is in force$/,
+  );
+  table.setGroup("partners", ["192.0.2.0/24"]);
+  table.setGroup("others", ["198.51.100.0/24"]);
+  assert.deepEqual(flush(), []);
+  assert.deepEqual(groups(), [{ name: "partners", cidrs: ["192.0.2.0/24"] }]);
+  table.setGroup("partners", ["192.0.2.0/24", "203.0.113.0/24"]);
+  flush();
+  assert.deepEqual(groups(), [{ name: "partners", cidrs: ["192.0.2.0/24", "203.0.113.0/24"] }]);
+  table.setGroup("partners", ["192.0.2.0/99"]);
+  assert.match(flush().join(), /Generation 1 stays in force$/);
+  table.deleteGroup("partners");
+  assert.match(flush().join(), /does not exist.*Generation 1 stays in force$/);
+  assert.equal(groups()?.[0]?.cidrs.length, 2);
+});
+
+test("what stays in force after a restart has the groups and the scope that it was accepted with", () => {
+  const before = rig();
+  before.table.setScope("mesh");
+  before.table.setGroup("partners", ["192.0.2.0/24"]);
+  before.table.set(ciliumFacts(CIDRS));
+  before.flush();
+  before.table.deleteGroup("partners");
+  before.flush();
+  const after = rig(reread(before));
+  after.table.set(ciliumFacts(CIDRS));
+  after.flush();
+  assert.deepEqual(after.records, before.records);
+  assert.equal([...after.records.values()][0]?.meshScope, true);
+});
+
+test("policies of Cilium's kinds are read again when the scope changes, and no others", () => {
+  const { table, records, flush } = rig();
+  const scopes = () => [...records.values()].map(({ resource, meshScope }) => [resource, meshScope]).sort();
+  table.set(facts(GOOD));
+  table.set(ciliumFacts({ endpointSelector: {}, ingress: [{ fromEntities: ["cluster"] }] }));
+  flush();
+  assert.deepEqual(scopes(), [
+    ["ciliumnetworkpolicies", false],
+    ["networkpolicies", false],
+  ]);
+  table.setScope("mesh");
+  flush();
+  assert.deepEqual(scopes(), [
+    ["ciliumnetworkpolicies", true],
+    ["networkpolicies", false],
+  ]);
+});
+
+test("a policy is not accepted when it is too large with its groups; a group with anything in it is read", () => {
+  const { table, flush } = rig();
+  table.setGroup("partners", Array(100_000).fill("192.0.2.0/24"));
+  table.set(ciliumFacts(CIDRS));
+  assert.match(flush().join(), /"spec" has \d+ bytes with its CiliumCIDRGroups, more than 1048576/);
+  const of = (spec: unknown) => cidrGroupFacts({ metadata: { name: "g" }, spec } as unknown as KubeObject).cidrs;
+  assert.deepEqual(of({ externalCIDRs: ["10.0.0.0/8", 7, null] }), ["10.0.0.0/8", "", ""]);
+  for (const bad of [undefined, null, 7, {}, { externalCIDRs: "10.0.0.0/8" }]) assert.deepEqual(of(bad), []);
 });

@@ -6,23 +6,19 @@
  * flush, and an Event for each policy whose present generation is newly not accepted. A generation that is not accepted leaves
  * the last accepted one in force, so what opens or closes for a pod changes only by a policy that is accepted whole.
  */
+import { isDeepStrictEqual } from "node:util";
 import type { ReportedEvent } from "@isthmus/kube";
-import type { Finding, ParseOptions } from "@isthmus/policy";
+import type { Finding, PolicyScope } from "@isthmus/policy";
 import { type HashedRecord, POLICY_KIND, policyRecordKey } from "@isthmus/records";
 import type { SavedLastGood } from "../feed/last-good.js";
 import { createRecordDiff, type RecordChange } from "../feed/record-diff.js";
-import { type PolicyFacts, parseFacts } from "./policy-facts.js";
+import { type AcceptedPolicy, parsePolicy } from "./accepted-policy.js";
+import type { CidrGroupJoin } from "./cidr-groups.js";
+import type { PolicyFacts } from "./policy-facts.js";
+import type { PolicyResource } from "./policy-resources.js";
 
 /** Policies of all kinds in one cluster; more are not accepted, the youngest first. */
 export const MAX_POLICIES = 10_000;
-
-/** The generation of a policy that is in force. */
-export interface AcceptedPolicy {
-  /** Of the object when it had this content. */
-  readonly generation: number;
-  /** Canonical JSON. */
-  readonly object: string;
-}
 
 export interface KnownPolicy {
   /** As of the last flush. */
@@ -34,8 +30,8 @@ export interface KnownPolicy {
 }
 
 export interface PolicyTableModules {
-  /** What policies are read for. */
-  readonly parse: ParseOptions;
+  /** Name of the local one. */
+  readonly cluster: string;
   /** Accepted generations by uid of the object, of which those that are needed outlive the process. */
   readonly lastGood: SavedLastGood<AcceptedPolicy>;
   /** `MAX_POLICIES` unless given. */
@@ -51,7 +47,9 @@ export interface PolicyTableFlush {
   readonly changed: readonly string[];
 }
 
-export interface PolicyTable {
+export interface PolicyTable extends CidrGroupJoin {
+  /** Reads all policies of Cilium's kinds again. */
+  setScope(scope: PolicyScope): void;
   /** A new object, or another state of one. */
   set(facts: PolicyFacts): void;
   /** Only when the uid is the known one: the object may have been recreated under the name. */
@@ -64,45 +62,64 @@ export interface PolicyTable {
   flush(): PolicyTableFlush;
 }
 
-/** The usable part of a saved line. */
-export function savedPolicy({ generation, object }: Readonly<Record<string, unknown>>): Partial<AcceptedPolicy> {
-  return typeof generation === "number" && typeof object === "string" ? { generation, object } : {};
-}
-
 interface Entry {
   readonly facts: PolicyFacts;
+  /** What was parsed last, and what was found: an object whose status changed is not parsed again. */
+  parsed: { readonly content: AcceptedPolicy | Finding; readonly findings: readonly Finding[] } | undefined;
   /** As of the last flush. */
   known: KnownPolicy | undefined;
 }
 
+const NOTHING = { known: undefined, parsed: undefined };
+
 /** Empty; accepted generations of an earlier process are in `lastGood`. */
-export function createPolicyTable({ parse, lastGood, maxPolicies = MAX_POLICIES }: PolicyTableModules): PolicyTable {
+export function createPolicyTable({ cluster, lastGood, maxPolicies = MAX_POLICIES }: PolicyTableModules): PolicyTable {
   const entries = new Map<string, Entry>();
+  const groups = new Map<string, readonly string[]>();
+  let scope: PolicyScope = "local";
   const dirty = new Set<string>();
   const records = createRecordDiff();
   /** Keys of those that are too many. */
   let surplus: ReadonlySet<string> = new Set();
   let isFirst = true;
 
-  function judge(key: string, { facts }: Entry): KnownPolicy {
-    const parsed = surplus.has(key)
-      ? { ok: false as const, findings: [TOO_MANY(maxPolicies)] }
-      : parseFacts(facts, parse);
-    const { generation, object, uid } = facts;
-    if (parsed.ok && typeof object === "string") {
-      lastGood.set(uid, { generation, object }, false);
-      return { facts, accepted: { generation, object }, findings: [] };
+  function judge(key: string, entry: Entry): KnownPolicy {
+    const { facts } = entry;
+    const { of, uid } = facts;
+    const present = contentOf(facts);
+    const isParsed = isDeepStrictEqual(entry.parsed?.content, present);
+    if (!isParsed) entry.parsed = { content: present, findings: findingsOf(of, present) };
+    const findings = surplus.has(key) ? [TOO_MANY(maxPolicies)] : (entry.parsed?.findings ?? []);
+    if (findings.length === 0 && "object" in present) {
+      lastGood.set(uid, present, false);
+      return { facts, accepted: present, findings };
     }
     const accepted = lastAccepted(facts);
     if (accepted !== undefined) lastGood.set(uid, accepted, true);
-    return { facts, accepted, findings: parsed.ok ? [] : parsed.findings };
+    return { facts, accepted, findings };
+  }
+
+  /** The present generation with all that it is parsed with. */
+  function contentOf({ of, generation, object, groups: names }: PolicyFacts): AcceptedPolicy | Finding {
+    if (typeof object !== "string") return object;
+    const cidrGroups = names.flatMap((name) => {
+      const cidrs = groups.get(name);
+      return cidrs === undefined ? [] : [{ name, cidrs: [...cidrs] }];
+    });
+    return { generation, object, cidrGroups, meshScope: of.isCustom && scope === "mesh" };
+  }
+
+  function findingsOf(of: PolicyResource, content: AcceptedPolicy | Finding): readonly Finding[] {
+    if (!("object" in content)) return [content];
+    const parsed = parsePolicy(of, content, cluster);
+    return parsed.ok ? [] : parsed.findings;
   }
 
   /** What was saved is parsed again: this version may read it more strictly than the one that saved it. */
-  function lastAccepted(facts: PolicyFacts): AcceptedPolicy | undefined {
-    const { generation, object } = lastGood.get(facts.uid) ?? {};
-    if (generation === undefined || object === undefined) return undefined;
-    return parseFacts({ ...facts, object }, parse).ok ? { generation, object } : undefined;
+  function lastAccepted({ of, uid }: PolicyFacts): AcceptedPolicy | undefined {
+    const saved = lastGood.get(uid);
+    if (saved === undefined || !isWhole(saved)) return undefined;
+    return findingsOf(of, saved).length === 0 ? saved : undefined;
   }
 
   function flushOne(key: string, notes: ReportedEvent[]): void {
@@ -116,6 +133,10 @@ export function createPolicyTable({ parse, lastGood, maxPolicies = MAX_POLICIES 
     if (note !== undefined && note.note !== (entry.known && eventOf(entry.known)?.note)) notes.push(note);
     entry.known = known;
     records.set(key, known.accepted === undefined ? [] : [policyRecord(known.facts, known.accepted)]);
+  }
+
+  function readAgain(concerns: (facts: PolicyFacts) => boolean): void {
+    for (const [key, { facts }] of entries) if (concerns(facts)) dirty.add(key);
   }
 
   /** Older policies are accepted first, so a new one never displaces another. */
@@ -138,9 +159,9 @@ export function createPolicyTable({ parse, lastGood, maxPolicies = MAX_POLICIES 
     set(facts) {
       const key = policyRecordKey(nameOf(facts));
       const before = entries.get(key);
-      const known = before?.facts.uid === facts.uid ? before.known : undefined;
+      const { known, parsed } = before?.facts.uid === facts.uid ? before : NOTHING;
       if (before !== undefined && before.facts.uid !== facts.uid) lastGood.delete(before.facts.uid);
-      entries.set(key, { facts, known });
+      entries.set(key, { facts, known, parsed });
       dirty.add(key);
     },
     delete(facts) {
@@ -149,6 +170,19 @@ export function createPolicyTable({ parse, lastGood, maxPolicies = MAX_POLICIES 
       if (entries.get(key)?.facts.uid !== facts.uid) return;
       entries.delete(key);
       dirty.add(key);
+    },
+    setGroup(name, cidrs) {
+      groups.set(name, cidrs);
+      readAgain(({ groups: names }) => names.includes(name));
+    },
+    deleteGroup(name) {
+      groups.delete(name);
+      readAgain(({ groups: names }) => names.includes(name));
+    },
+    setScope(now) {
+      if (now === scope) return;
+      scope = now;
+      readAgain(({ of }) => of.isCustom);
     },
     get: (key) => entries.get(key)?.known,
     *all() {
@@ -175,14 +209,18 @@ function nameOf({ of, namespace, name }: PolicyFacts) {
   return { resource: of.resource.plural, namespace, name };
 }
 
-function policyRecord(facts: PolicyFacts, { generation, object }: AcceptedPolicy): HashedRecord {
+function policyRecord(facts: PolicyFacts, accepted: AcceptedPolicy): HashedRecord {
   const name = nameOf(facts);
+  const { cidrGroups, meshScope } = accepted;
   return POLICY_KIND.record(policyRecordKey(name), {
-    ...name,
-    uid: facts.uid,
-    generation: BigInt(generation),
-    object: Buffer.from(object),
+    ...{ ...name, uid: facts.uid, cidrGroups: [...cidrGroups], meshScope },
+    generation: BigInt(accepted.generation),
+    object: Buffer.from(accepted.object),
   });
+}
+
+function isWhole(saved: Partial<AcceptedPolicy>): saved is AcceptedPolicy {
+  return Object.keys(saved).length > 0;
 }
 
 /** Why the present generation is not accepted, and what is in force; undefined when it is. */

@@ -35,7 +35,7 @@ export function createTestRecords(podCidrs: readonly Prefix[] | undefined): Test
   const feeds = createFeeds(podCidrs, {
     ...{ cluster: parseClusterName("east"), id: parseClusterId(1) },
     ...{ clock: systemClock, lastGood: createLastGood() },
-    policies: { parse: { cluster: "east" }, lastGood: createLastGood() },
+    policies: { lastGood: createLastGood() },
   });
   const records = createLocalRecords(feeds.all);
   let changed: readonly ServiceName[] = [];

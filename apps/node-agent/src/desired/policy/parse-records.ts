@@ -59,12 +59,20 @@ const PARSERS: Readonly<Record<string, (object: unknown, options: ParseOptions) 
   ciliumclusterwidenetworkpolicies: parseCiliumClusterwideNetworkPolicy,
 };
 
-/** The apiserver has accepted it by the same rules, so a finding is that of another version. */
-export function readPolicy({ key, value }: HashedRecord, options: ParseOptions): Policy {
+/**
+ * The apiserver has accepted it by the same rules and with what is in the record, so a finding is that of another version. `cluster`:
+ * name of the local one.
+ */
+export function readPolicy({ key, value }: HashedRecord, cluster: string): Policy {
   const parse = PARSERS[key.split("/")[1] ?? ""];
   if (parse === undefined)
     throw new MeshError({ code: "POLICY_RECORD", key }, `Cannot enforce policies like "${printable(key, 60)}"`);
-  const parsed = parse(JSON.parse(Buffer.from(PolicyRecord.decode(value).object).toString()), options);
+  const { object, cidrGroups, meshScope } = PolicyRecord.decode(value);
+  const parsed = parse(JSON.parse(object.toString()), {
+    cluster,
+    cidrGroups: new Map(cidrGroups.map(({ name, cidrs }) => [name, cidrs])),
+    ...(meshScope ? { defaultScope: "mesh" } : {}),
+  });
   if (parsed.ok) return parsed.policy;
   const reasons = parsed.findings.map(({ sentence }) => sentence).join("; ");
   throw new MeshError(

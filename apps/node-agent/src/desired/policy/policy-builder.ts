@@ -181,7 +181,7 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
   }
 
   function setPolicy(clusterId: number, record: HashedRecord): void {
-    if (clusterId === localCluster) model.policies.set(record.key, readPolicy(record, { cluster }));
+    if (clusterId === localCluster) model.policies.set(record.key, readPolicy(record, cluster));
   }
 
   /** Takes the subjects that a commit changed; returns them, and those whose identity changed, with whether less is allowed. */

@@ -281,6 +281,14 @@ export interface Policy {
    * parse it themselves, so no codec can prune a field and widen a rule.
    */
   object: Buffer;
+  /** What else it is parsed with: the CiliumCIDRGroups that it names, sorted, and whether a selector without a cluster means all. */
+  cidrGroups: CidrGroup[];
+  meshScope: boolean;
+}
+
+export interface CidrGroup {
+  name: string;
+  cidrs: string[];
 }
 
 function createBaseHead(): Head {
@@ -2393,7 +2401,16 @@ export const NodeConfig: MessageFns<NodeConfig> = {
 };
 
 function createBasePolicy(): Policy {
-  return { resource: "", namespace: "", name: "", uid: "", generation: 0n, object: Buffer.alloc(0) };
+  return {
+    resource: "",
+    namespace: "",
+    name: "",
+    uid: "",
+    generation: 0n,
+    object: Buffer.alloc(0),
+    cidrGroups: [],
+    meshScope: false,
+  };
 }
 
 export const Policy: MessageFns<Policy> = {
@@ -2418,6 +2435,12 @@ export const Policy: MessageFns<Policy> = {
     }
     if (message.object.length !== 0) {
       writer.uint32(50).bytes(message.object);
+    }
+    for (const v of message.cidrGroups) {
+      CidrGroup.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.meshScope !== false) {
+      writer.uint32(64).bool(message.meshScope);
     }
     return writer;
   },
@@ -2483,6 +2506,22 @@ export const Policy: MessageFns<Policy> = {
             message.object = Buffer.from(reader.bytes());
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.cidrGroups.push(CidrGroup.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.meshScope = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2508,6 +2547,75 @@ export const Policy: MessageFns<Policy> = {
       ? BigInt(object.generation)
       : 0n;
     message.object = object.object ?? Buffer.alloc(0);
+    message.cidrGroups = object.cidrGroups?.map((e) => CidrGroup.fromPartial(e)) || [];
+    message.meshScope = object.meshScope ?? false;
+    return message;
+  },
+};
+
+function createBaseCidrGroup(): CidrGroup {
+  return { name: "", cidrs: [] };
+}
+
+export const CidrGroup: MessageFns<CidrGroup> = {
+  encode(message: CidrGroup, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    for (const v of message.cidrs) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CidrGroup {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCidrGroup();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cidrs.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CidrGroup>): CidrGroup {
+    return CidrGroup.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CidrGroup>): CidrGroup {
+    const message = createBaseCidrGroup();
+    message.name = object.name ?? "";
+    message.cidrs = object.cidrs?.map((e) => e) || [];
     return message;
   },
 };

@@ -66,7 +66,7 @@ export interface Position {
    * of the first version refuse a ninth.
    */
   versions: bigint[];
-  /** Local cluster: [ciliumclusterwidenetworkpolicies]. Absent: by a writer of the first version, so not compared. */
+  /** Local cluster: [ciliumclusterwidenetworkpolicies, ciliumcidrgroups]. Absent: by a writer of the first version, so not compared. */
   added: bigint[];
 }
 
