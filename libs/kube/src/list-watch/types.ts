@@ -44,7 +44,7 @@ export interface ListWatchOptions<T> {
   readonly project: (object: KubeObject) => T;
   /**
    * The resource may not exist, as before its CRD is installed: it is an empty collection then, and looked at again every 10 s. Its
-   * version is read from this resource, which always exists. Absent: such an answer is a failure.
+   * version is read from this resource, which always exists and has small objects. Absent: such an answer is a failure.
    */
   readonly whileAbsent?: Resource;
   /** How the collection is read: "stream" (falls back to pages where the API cannot) or "pages". */

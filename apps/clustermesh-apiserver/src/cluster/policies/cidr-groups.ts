@@ -1,5 +1,5 @@
 /** CiliumCIDRGroups: ranges under a name, to which policies of Cilium's kinds refer. */
-import { CILIUM_CIDR_GROUPS, type KubeObject, NETWORK_POLICIES } from "@isthmus/kube";
+import { CILIUM_CIDR_GROUPS, type KubeObject, NAMESPACES } from "@isthmus/kube";
 import type { Feed } from "../feed/feed.js";
 
 export interface CidrGroupFacts {
@@ -29,7 +29,7 @@ export interface CidrGroupJoin {
 export function createCidrGroupFeed(policies: CidrGroupJoin): Feed<CidrGroupFacts> {
   return {
     resource: CILIUM_CIDR_GROUPS,
-    whileAbsent: NETWORK_POLICIES,
+    whileAbsent: NAMESPACES,
     versionType: "ciliumcidrgroups",
     facts: cidrGroupFacts,
     take({ deletes, sets }) {

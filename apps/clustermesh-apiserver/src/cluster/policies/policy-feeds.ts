@@ -1,5 +1,5 @@
 /** Policies of all kinds: POLICY records, which never leave the cluster, and Events for those who wrote them. */
-import { NETWORK_POLICIES } from "@isthmus/kube";
+import { NAMESPACES } from "@isthmus/kube";
 import { createEmitter } from "@isthmus/runtime";
 import type { Feed, FeedRecords } from "../feed/feed.js";
 import { createCidrGroupFeed } from "./cidr-groups.js";
@@ -51,7 +51,7 @@ export function createPolicyFeeds(modules: PolicyTableModules): PolicyFeeds {
   const feed = (of: PolicyResource, more: Partial<Feed<PolicyFacts>> = {}): Feed<PolicyFacts> => ({
     resource: of.resource,
     versionType: of.versionType,
-    ...(of.isCustom ? { whileAbsent: NETWORK_POLICIES } : {}),
+    ...(of.isCustom ? { whileAbsent: NAMESPACES } : {}),
     facts: (object) => policyFacts(of, object),
     take({ deletes, sets }) {
       for (const { value } of deletes) table.delete(value);
