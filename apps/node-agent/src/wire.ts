@@ -222,7 +222,11 @@ async function startNode(
     connected: () => client.server !== undefined,
     sources: () => [...state.core.sources.values()].map((source) => reportSource(source, local.clusterId)),
     cgroups: () => cgroups.attached.length,
-    failedObjects: () => state.datapath.status.errors.size + state.meshState.planErrors.size,
+    failedObjects: () =>
+      [state.datapath.status.errors, state.meshState.planErrors, state.meshState.policyErrors].reduce(
+        (sum, { size }) => sum + size,
+        0,
+      ),
     datapath: () => port.metrics(),
     moves: () => countMoves(port.packets?.serviceMoves() ?? [], state.datapath.serviceOf),
     events: () => events,
