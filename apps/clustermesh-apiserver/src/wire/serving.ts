@@ -2,8 +2,8 @@
 import type { Mesh } from "../membership/mesh.js";
 import type { Parts } from "../process/parts.js";
 import { startAdminServer } from "../serve/admin/admin-server.js";
-import { listAgents } from "../serve/agents/agent-roll.js";
 import { type AgentQueries, createAgentQueries } from "../serve/agents/agent-queries.js";
+import { listAgents } from "../serve/agents/agent-roll.js";
 import { createStreamHub, type StreamHub } from "../serve/agents/stream-hub.js";
 import { startStreamServer } from "../serve/agents/stream-server.js";
 import { reportCertificates, watchCertificates } from "../serve/grpc/certificates.js";

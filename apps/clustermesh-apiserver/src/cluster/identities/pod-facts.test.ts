@@ -59,10 +59,14 @@ test("a status without a list has one address, and a pod that was not started ha
   assert.deepEqual(addresses({ status: { phase: "Pending", podIP: "", podIPs: [] } }), []);
 });
 
-test("a static pod has the uid that the container runtime knows", () => {
-  const { uid, objectUid } =
-    facts({ metadata: { annotations: { "kubernetes.io/config.hash": "abc" } } }) ?? assert.fail();
-  assert.deepEqual([uid, objectUid], ["abc", "u1"]);
+test("a static pod has the uid that the container runtime knows; another pod cannot claim one", () => {
+  const uids = (annotations: Record<string, string>) => {
+    const { uid, objectUid } = facts({ metadata: { annotations } }) ?? assert.fail();
+    return [uid, objectUid];
+  };
+  const hash = { "kubernetes.io/config.hash": "abc" };
+  assert.deepEqual(uids({ ...hash, "kubernetes.io/config.mirror": "abc" }), ["abc", "u1"]);
+  assert.deepEqual(uids(hash), ["u1", "u1"]);
 });
 
 test("ports with a name are kept, those of containers that start first too", () => {

@@ -45,8 +45,9 @@ export interface PodFacts {
 
 /** The most addresses that a pod has: one for each family. */
 const MOST_ADDRESSES = 2;
-/** Where the kubelet puts the hash of a static pod's manifest. */
+/** Where the kubelet puts the hash of a static pod's manifest, and what makes a Pod its mirror: no kubelet runs such a Pod. */
 const CONFIG_HASH = "kubernetes.io/config.hash";
+const CONFIG_MIRROR = "kubernetes.io/config.mirror";
 
 /**
  * Undefined for a pod without an identity of its own: on the host network it is its node, and a finished one is nobody, though its
@@ -60,7 +61,7 @@ export function podFacts(object: KubeObject): PodFacts | undefined {
   return {
     namespace: metadata.namespace ?? "",
     name: metadata.name ?? "",
-    uid: metadata.annotations?.[CONFIG_HASH] ?? metadata.uid ?? "",
+    uid: runtimeUid(metadata),
     objectUid: metadata.uid ?? "",
     node: spec?.nodeName ?? "",
     serviceAccount: spec?.serviceAccountName ?? "default",
@@ -71,6 +72,10 @@ export function podFacts(object: KubeObject): PodFacts | undefined {
     created: Math.floor(Date.parse(metadata.creationTimestamp ?? "") / 1000) || 0,
     isTerminating: metadata.deletionTimestamp !== undefined,
   };
+}
+
+function runtimeUid({ annotations = {}, uid = "" }: KubePod["metadata"]): string {
+  return annotations[CONFIG_MIRROR] === undefined ? uid : (annotations[CONFIG_HASH] ?? uid);
 }
 
 function reportedAddresses({ annotations, uid = "" }: KubePod["metadata"]): readonly Address[] {
