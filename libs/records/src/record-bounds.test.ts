@@ -33,8 +33,11 @@ const service = (part: Part<typeof Service.fromPartial>) =>
 const node = (part: object) => ["nodes/w1", Node.encode(Node.fromPartial({ name: "w1", ...part })).finish()] as const;
 const endpoint = (part: object) =>
   ["endpoints/10.2.0.1", Endpoint.encode(Endpoint.fromPartial({ address: pod, identity, ...part })).finish()] as const;
-const labels = (list: { key: string; value: string }[]) =>
-  [`identities/${identity}`, Identity.encode({ labels: list }).finish()] as const;
+const labels = (list: { key: string; value: string }[]) => {
+  const cluster = { key: "io.cilium.k8s.policy.cluster", value: limits.cluster };
+  return [`identities/${identity}`, Identity.encode({ labels: [...list, cluster] }).finish()] as const;
+};
+const manyLabels = (count: number) => Array.from({ length: count - 1 }, (_, i) => ({ key: `k${i}`, value: "v" }));
 
 function judge([key, value]: readonly [string, Uint8Array]): string {
   const found = validateRecord(hashRecord(kindOfKey(key) ?? Kind.KIND_UNSPECIFIED, key, value), limits);
@@ -70,7 +73,7 @@ const cases: readonly (readonly [(n: number) => readonly [string, Uint8Array], n
   [(n) => endpoint({ pod: long(n) }), BOUNDS.objectName, "pod of 254 characters is more than 253"],
   [(n) => endpoint({ podUid: long(n) }), BOUNDS.uid, "pod uid of 129 characters is more than 128"],
   [(n) => endpoint({ ports: many(n, { name: "", port: 1, protocol: 6 }) }), BOUNDS.ports, "1001 ports are more than"],
-  [(n) => labels(many(n, { key: "k", value: "v" })), BOUNDS.labels, "257 labels are more than 256"],
+  [(n) => labels(manyLabels(n)), BOUNDS.labels, "257 labels are more than 256"],
   [(n) => labels([{ key: long(n), value: "" }]), BOUNDS.labelKey, "label key of 349 characters is more than 348"],
   [
     (n) => labels([{ key: "k", value: long(n) }]),

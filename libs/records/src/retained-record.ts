@@ -13,8 +13,9 @@ import { kindOfKey, kindSegment } from "./kinds.js";
 import { refusalUndecoded } from "./record-bounds.js";
 import type { HashedRecord, Verdict } from "./types.js";
 
-/** Refusals that end when limits or address owners change, so the value is kept. All other refusals are for good. */
+/** Refusals that end when limits, address owners or the peer's epoch change, so the value is kept. All other refusals are for good. */
 const RECOVERABLE: ReadonlySet<RefusalReason> = new Set([
+  RefusalReason.REFUSAL_REASON_IDENTITY_CHANGED,
   RefusalReason.REFUSAL_REASON_ADDRESS_OUTSIDE_CIDR,
   RefusalReason.REFUSAL_REASON_ADDRESS_OF_ANOTHER_CLUSTER,
 ]);

@@ -147,7 +147,7 @@ export const REFUSAL_REASONS: readonly Word<RefusalReason>[] = [
   {
     value: RefusalReason.REFUSAL_REASON_IDENTITY_OF_ANOTHER_CLUSTER,
     name: "identity-of-another-cluster",
-    meaning: "The identity has the id of another cluster",
+    meaning: "The identity has the id of another cluster, or its label",
   },
   /** Fix: `mesh connect` writes the ranges anew; new ones go into "pod-cidrs" of the peer's mesh-config first. */
   {
@@ -178,6 +178,13 @@ export const REFUSAL_REASONS: readonly Word<RefusalReason>[] = [
     value: RefusalReason.REFUSAL_REASON_OUT_OF_BOUNDS,
     name: "out-of-bounds",
     meaning: "A number, text or list in the value is above its bound",
+  },
+  /** Fix: in the peer, delete the MeshIdentity that the example names, so that its pods get another number. */
+  {
+    value: RefusalReason.REFUSAL_REASON_IDENTITY_CHANGED,
+    name: "identity-changed",
+    meaning:
+      "A number stands for other labels than before in the same epoch of the peer; the labels before stay in force",
   },
 ];
 

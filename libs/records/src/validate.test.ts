@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { identityNumber } from "@isthmus/identity";
 import { parseAddress, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
-import { Endpoint, Family, Kind, Node, Service, Slice } from "@isthmus/proto";
+import { Endpoint, Family, Identity, Kind, type Label, Node, Service, Slice } from "@isthmus/proto";
 import { asBuffer, hashRecord } from "./hash.js";
 import { kindOfKey } from "./kinds.js";
 import { refusalReasons } from "./states.js";
@@ -54,17 +54,21 @@ const node = (name: string, cidr: string, ip = "192.168.7.1") => {
 };
 const nodeWithHealth = (cidr: string, health: Buffer) =>
   Node.encode({ ...Node.decode(node("w1", cidr)), health }).finish();
+const WEST = { key: "io.cilium.k8s.policy.cluster", value: "west" };
+const identity = (...labels: readonly Label[]) => Identity.encode({ labels: [...labels] }).finish();
 const verdict = (key: string, value: Uint8Array): string => {
   const found = validateRecord(hashRecord(kindOfKey(key) ?? 0, key, value), limits);
   return found.ok ? "ok" : refusalReasons.name(found.reason);
 };
+
+const IDENTITY = `identities/${identityNumber(limits.id, 256)}`;
 
 test("records within the limits are accepted", () => {
   assert.equal(verdict("slices/a/b/c", slice("10.2.0.1", "fd02::1")), "ok");
   assert.equal(verdict("endpoints/10.2.0.1", endpoint("10.2.0.1")), "ok");
   assert.equal(verdict("nodes/w1", node("w1", "10.2.1.0/24")), "ok");
   assert.equal(verdict("nodes/w1", nodeWithHealth("10.2.1.0/24", address("10.2.1.254"))), "ok");
-  assert.equal(verdict(`identities/${identityNumber(limits.id, 256)}`, Buffer.alloc(0)), "ok");
+  assert.equal(verdict(`identities/${identityNumber(limits.id, 256)}`, identity(WEST)), "ok");
   assert.equal(
     verdict("services/a/b", Service.encode(Service.create({ frontends: [address("10.102.0.1")] })).finish()),
     "ok",
@@ -91,7 +95,13 @@ test("each refusal has its reason", () => {
     ["endpoints/10.2.0.1", endpoint("10.2.0.1", identityNumber(parseClusterId(3), 300)), "identity-of-another-cluster"],
     ["endpoints/10.2.0.1", endpoint("10.2.0.1", 2), "identity-of-another-cluster"],
     ["endpoints/10.1.0.1", endpoint("10.1.0.1"), "address-of-another-cluster"],
-    [`identities/${identityNumber(parseClusterId(3), 256)}`, Buffer.alloc(0), "identity-of-another-cluster"],
+    [`identities/${identityNumber(parseClusterId(3), 256)}`, identity(WEST), "identity-of-another-cluster"],
+    ["identities/2", identity(WEST), "identity-of-another-cluster"],
+    ["identities/02", identity(WEST), "malformed-key"],
+    [IDENTITY, Buffer.alloc(0), "identity-of-another-cluster"],
+    [IDENTITY, identity({ ...WEST, value: "east" }), "identity-of-another-cluster"],
+    [IDENTITY, identity(WEST, { key: "reserved:host", value: "" }), "malformed-value"],
+    [IDENTITY, identity({ ...WEST, value: "east" }, WEST), "malformed-value"],
     ["nodes/w1", node("w2", "10.2.1.0/24"), "key-mismatch"],
     ["nodes/w1", node("w1", "10.0.0.0/8"), "address-outside-cidr"],
     ["nodes/w1", node("w1", "10.2.1.0/24", "10.1.0.9"), "address-of-another-cluster"],

@@ -12,12 +12,12 @@ import { LOCAL, peer, slice } from "./testing/fixture.js";
 import { createModelReader, settleBoth } from "./testing/model-reader.js";
 
 /** A store, a publisher and a reader that are in sync. */
-function scene(...records: readonly HashedRecord[]) {
+function scene(records: readonly HashedRecord[], epoch: () => string = () => "") {
   const store = createModelStore();
   const clock = { now: 0 };
   const wanted = createRecordTable();
   const started = (name: string): ModelPublisher => {
-    const publisher = createModelPublisher(store, clock, name, () => 0.5);
+    const publisher = createModelPublisher(store, clock, name, () => 0.5, epoch);
     const change = { upserts: [...wanted.records()], deletes: [], observedMicros: 1 };
     publisher.feed({ type: "changed", change });
     publisher.feed({ type: "start" });
@@ -64,7 +64,7 @@ function scene(...records: readonly HashedRecord[]) {
 }
 
 test("a backup that lacks one txn is detected: its head has the last sequence number but another writer", () => {
-  const { store, publisher, started, publish, work, look, know, assertCurrent } = scene(slice(1, 1), slice(1, 3));
+  const { store, publisher, started, publish, work, look, know, assertCurrent } = scene([slice(1, 1), slice(1, 3)]);
   work(publisher);
   store.keep();
   publish([slice(1, 2)], [slice(1, 3)]);
@@ -80,7 +80,10 @@ test("a backup that lacks one txn is detected: its head has the last sequence nu
 });
 
 test("two restores while no publisher runs, the second one newer: a jump of the beat counter does not count as beats", () => {
-  const { store, clock, publisher, publish, work, look, know, assertCurrent, reader } = scene(slice(1, 1), slice(1, 3));
+  const { store, clock, publisher, publish, work, look, know, assertCurrent, reader } = scene([
+    slice(1, 1),
+    slice(1, 3),
+  ]);
   store.keep("old");
   for (let i = 0; i < 5; i++) {
     clock.now += 5000;
@@ -102,7 +105,7 @@ test("two restores while no publisher runs, the second one newer: a jump of the 
 });
 
 test("two restores, the second one an hour older: the head counts after two beats of its publisher", () => {
-  const { store, clock, publisher, publish, started, work, look, know, reader } = scene(slice(1, 1));
+  const { store, clock, publisher, publish, started, work, look, know, reader } = scene([slice(1, 1)]);
   store.keep("old");
   for (let i = 0; i < 720; i++) {
     clock.now += 5000;
@@ -126,7 +129,7 @@ test("two restores, the second one an hour older: the head counts after two beat
 
 test("the head of a publisher that still writes missing records does not count before they are written", () => {
   const missing = Array.from({ length: 1000 }, (_, i) => slice(1, i));
-  const { store, clock, publisher, started, publish, work, look, know, assertCurrent } = scene(slice(1, 2000));
+  const { store, clock, publisher, started, publish, work, look, know, assertCurrent } = scene([slice(1, 2000)]);
   work(publisher);
   store.keep();
   publish(missing);
@@ -144,7 +147,7 @@ test("the head of a publisher that still writes missing records does not count b
 });
 
 test("a reader that started after a wipe detects a backup from before it by the lower sequence number, under any store id", () => {
-  const { store, clock, publisher, publish, work, wanted } = scene(slice(1, 1), slice(1, 3));
+  const { store, clock, publisher, publish, work, wanted } = scene([slice(1, 1), slice(1, 3)]);
   for (let i = 0; i < 3; i++) {
     clock.now += 5000;
     work(publisher);
@@ -169,7 +172,7 @@ test("a reader that started after a wipe detects a backup from before it by the 
 });
 
 test("a restored store that keeps its id gets another id in positions, so that no client waits for an old revision", () => {
-  const { store, publisher, started, publish, work, look, know, reader } = scene(slice(1, 1));
+  const { store, publisher, started, publish, work, look, know, reader } = scene([slice(1, 1)]);
   work(publisher);
   store.keep();
   for (let i = 0; i < 300; i++) {
@@ -191,7 +194,7 @@ test("a restored store that keeps its id gets another id in positions, so that n
 });
 
 test("records that the operator's limits exclude are deleted at once, even while the store has no id", () => {
-  const { store, reader, look } = scene(slice(1, 1), slice(1, 3));
+  const { store, reader, look } = scene([slice(1, 1), slice(1, 3)]);
   store.txn([], [{ type: "delete", key: "store" }]);
   look();
   assert.equal(reader.state.storeId, undefined);
@@ -203,12 +206,10 @@ test("records that the operator's limits exclude are deleted at once, even while
 });
 
 test("no endpoint is emitted before its identity, even when the reader lists during a load", () => {
-  const { store, clock, publisher, publish, look, reader } = scene(slice(1, 1));
+  const { store, clock, publisher, publish, look, reader } = scene([slice(1, 1)]);
   const numbers = Array.from({ length: 130 }, (_, i) => (1 << 20) | (300 + i));
   store.wipe();
-  publish(
-    numbers.map((n) => hashRecord(Kind.KIND_IDENTITY, `identities/${n}`, Identity.encode({ labels: [] }).finish())),
-  );
+  publish(numbers.map((n) => identity(n, "web")));
   publish(numbers.map((identity, i) => endpoint(`10.1.7.${i}`, identity)));
   publisher.deliver();
   clock.now += 3000;
@@ -226,6 +227,81 @@ test("no endpoint is emitted before its identity, even when the reader lists dur
   assert.equal(unknown.length, 0);
 });
 
+function identity(number: number, app: string): HashedRecord {
+  const labels = [
+    { key: "app", value: app },
+    { key: "io.cilium.k8s.policy.cluster", value: "east" },
+  ];
+  return hashRecord(Kind.KIND_IDENTITY, `identities/${number}`, Identity.encode({ labels }).finish());
+}
+
+/** The value of the label `app` of an identity. */
+function appOf(record: HashedRecord | undefined): string {
+  return Identity.decode(record?.value ?? new Uint8Array()).labels.find(({ key }) => key === "app")?.value ?? "none";
+}
+
+test("labels of a number that change in one epoch are refused and counted, and those before stay in force", () => {
+  const state = { epoch: "" };
+  const number = (1 << 20) | 300;
+  const { reader, publish, publisher, work, look, clock } = scene([identity(number, "web")], () => state.epoch);
+  const key = `identities/${number}`;
+  const app = () => appOf(reader.index.get(key));
+  const refusals = () => reader.admission.refused().map(({ reason, count }) => `${reason} ${count}`);
+  const settle = () => {
+    for (let i = 0; i < 5; i++) {
+      work(publisher);
+      look(200);
+    }
+  };
+  assert.deepEqual([app(), refusals()], ["web", []]);
+  publish([identity(number, "db")]);
+  settle();
+  assert.deepEqual([app(), refusals()], ["web", ["identity-changed 1"]]);
+  assert.ok(isVerified(reader.state), "what is refused still counts in the sums");
+  publish([identity(number, "api"), identity(number + 1, "new")]);
+  settle();
+  assert.deepEqual([app(), refusals()], ["web", ["identity-changed 1"]]);
+  assert.equal(appOf(reader.index.get(`identities/${number + 1}`)), "new", "others go on");
+  publish([identity(number, "web")]);
+  settle();
+  assert.deepEqual([app(), refusals()], ["web", []], "the peer took it back");
+  publish([identity(number, "db")]);
+  settle();
+  reader.admission.setLimits(limitsOf(peer("east", 1), LOCAL, [peer("east", 1)]));
+  reader.feed({ type: "judge-again" });
+  assert.equal(app(), "web", "not even when all records are judged again");
+  state.epoch = "after a restore";
+  clock.now += 5000;
+  settle();
+  assert.deepEqual([app(), refusals()], ["db", []], "in another epoch numbers may mean other labels");
+  publish([], [identity(number, "db")]);
+  settle();
+  assert.equal(app(), "none");
+  publish([identity(number, "web")]);
+  settle();
+  assert.equal(app(), "web");
+});
+
+test("a number that changed its labels and its epoch while the reader was away is accepted with its listing", () => {
+  const state = { epoch: "" };
+  const number = (1 << 20) | 300;
+  const { store, reader, publish, publisher, work, look, clock } = scene([identity(number, "web")], () => state.epoch);
+  publish([identity(number, "db")]);
+  work(publisher);
+  look();
+  assert.equal(appOf(reader.index.get(`identities/${number}`)), "web");
+  state.epoch = "after a restore";
+  reader.cut();
+  store.compact(store.revision);
+  clock.now += 5000;
+  for (let i = 0; i < 5; i++) {
+    work(publisher);
+    look(5000);
+  }
+  assert.equal(appOf(reader.index.get(`identities/${number}`)), "db");
+  assert.deepEqual(reader.admission.refused(), []);
+});
+
 function endpoint(address: string, identity: number): HashedRecord {
   const bytes = asBuffer(parseAddress(address));
   const message = Endpoint.fromPartial({ address: bytes, identity, namespace: "a", pod: "b", podUid: "c" });
@@ -233,7 +309,7 @@ function endpoint(address: string, identity: number): HashedRecord {
 }
 
 test("the number of remembered former store ids is bounded, whatever a peer writes", () => {
-  const { store, reader, look } = scene(slice(1, 1));
+  const { store, reader, look } = scene([slice(1, 1)]);
   for (let i = 0; i < 3000; i++) {
     store.txn([], [{ type: "put", key: "store", value: Buffer.from(`id-${i}`.padEnd(16)) }]);
     look(5_000);

@@ -11,7 +11,15 @@ import type { EventOf, ReaderEffect, ReaderEvent, WatchedChange } from "./events
 import { block, blockOverBudget, list, refusePeer } from "./listing.js";
 import { isOverBudget } from "./over-budget.js";
 import { createPendingEvents } from "./pending-events.js";
-import { applyRecord, compareSums, type DeletedRecord, differs, takeHead, verify } from "./received-records.js";
+import {
+  applyRecord,
+  compareSums,
+  type DeletedRecord,
+  differs,
+  judgeKeys,
+  takeHead,
+  verify,
+} from "./received-records.js";
 import { isBelow, sameStore } from "./restore-detection.js";
 import type { ReaderState } from "./state.js";
 
@@ -81,7 +89,8 @@ function apply(
   let [observed, heads, touched] = [0, 0, false];
   for (const [i, event] of events.entries()) {
     if (event.key === HEAD_KEY) {
-      takeHead(state, event.deleted ? undefined : event, at.now);
+      const again = judgeKeys(state, takeHead(state, event.deleted ? undefined : event, at.now));
+      for (const record of again.upserts) upserts.set(record.key, record);
       observed = Math.max(observed, Number(state.head?.observedUs ?? 0n));
       touched = true;
       heads++;

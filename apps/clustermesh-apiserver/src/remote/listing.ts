@@ -15,7 +15,7 @@ import type { EventOf, ReaderEffect } from "./events.js";
 import { retryMs, wakeMs } from "./freshness.js";
 import { isOverBudgetWith } from "./over-budget.js";
 import { createPendingEvents } from "./pending-events.js";
-import { compareSums, replacementOf, replaceReceived, takeHead, verify } from "./received-records.js";
+import { compareSums, judgeKeys, replacementOf, replaceReceived, takeHead, verify } from "./received-records.js";
 import { enterStore, isFromBackup, sameStore, trustedInMs } from "./restore-detection.js";
 import { BLOCKED_RETRY_MS, NO_HEAD, OVER_BUDGET_RETRY_MS, type ReaderState } from "./state.js";
 
@@ -84,13 +84,16 @@ export function onListed(state: ReaderState, event: EventOf<"listed">): ReaderEf
   state.failures = 0;
   state.overBudget = 0;
   state.revision = event.revision;
-  takeHead(state, headMeta, event.now);
+  const again = takeHead(state, headMeta, event.now);
   const effects: ReaderEffect[] = [{ type: "watch", from: event.revision + 1n }];
   if (next !== undefined) {
     const content = replaceReceived(state, next);
     compareSums(state);
     const verified = verify(state);
-    const [upserts, deletes] = [content.upserts.concat(verified.upserts), content.deletes.concat(verified.deletes)];
+    // The records of the listing first: one that differs from what was refused is judged by now.
+    const { upserts: late } = judgeKeys(state, again);
+    const upserts = content.upserts.concat(verified.upserts, late);
+    const deletes = content.deletes.concat(verified.deletes);
     effects.push(emit(state, upserts, deletes, 0));
   }
   state.phase = { status: "Following", open: 0, checked: 0, held: createPendingEvents(state.options.pendingLimits) };

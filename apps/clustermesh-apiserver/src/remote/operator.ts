@@ -14,9 +14,9 @@ export function judgeAgain(state: ReaderState, { keys }: EventOf<"judge-again">)
   for (const record of keys === undefined ? allEmitted(state) : [...keys].map((key) => lastEmitted(state, key))) {
     if (record === undefined) continue;
     const before = admission.isAccepted(record.key);
-    const { ok } = admission.judge(record);
-    if (ok && !before) upserts.push(record);
-    if (!ok && before) deletes.push({ kind: record.kind, key: record.key });
+    const { judgement } = admission.judge(record);
+    if (judgement === "accepted" && !before) upserts.push(record);
+    if (judgement === "refused" && before) deletes.push({ kind: record.kind, key: record.key });
   }
   if (state.position === undefined || upserts.length + deletes.length === 0) return [];
   return [emit(state, upserts, deletes, 0)];

@@ -17,6 +17,7 @@ import {
   STORE_KINDS,
   sameBytes,
 } from "@isthmus/records";
+import type { Judgement } from "./admission.js";
 import type { Meta, WatchedChange } from "./events.js";
 import type { ReaderState } from "./state.js";
 import { createUnverified, type Unverified } from "./unverified.js";
@@ -102,18 +103,27 @@ function forget({ options, unverified }: ReaderState, key: string): void {
 function judged(state: ReaderState, records: Iterable<HashedRecord>): Content {
   const [upserts, deletes]: [HashedRecord[], DeletedRecord[]] = [[], []];
   for (const record of records) {
-    if (judge(state, record)) upserts.push(record);
-    else deletes.push({ kind: record.kind, key: record.key });
+    const judgement = judge(state, record);
+    if (judgement === "accepted") upserts.push(record);
+    if (judgement === "refused") deletes.push({ kind: record.kind, key: record.key });
   }
   return { upserts, deletes };
 }
 
-/** True when the record is accepted. Of a record that is refused permanently only key and hash are kept. */
-function judge({ options, received }: ReaderState, record: HashedRecord): boolean {
+/** Of a record that is refused permanently only key and hash are kept. */
+function judge({ options, received }: ReaderState, record: HashedRecord): Judgement {
   const verdict = options.admission.judge(record);
   const kept = retainedRecord(record, verdict);
   if (kept !== record) received.set(kept);
-  return verdict.ok;
+  return verdict.judgement;
+}
+
+/** Judges the records of these keys again: another epoch lets them in. */
+export function judgeKeys(state: ReaderState, keys: readonly string[]): Content {
+  return judged(
+    state,
+    keys.flatMap((key) => (state.unverified.has(key) ? [] : (state.received.get(key) ?? []))),
+  );
 }
 
 /** Applies one change of the watch; `upserts` and `deletes` collect what to emit, the last change of a key wins. */
@@ -124,6 +134,7 @@ export function applyRecord(
   deletes: Map<string, DeletedRecord>,
 ): void {
   const held = lastEmitted(state, key);
+  const before = upserts.get(key);
   upserts.delete(key);
   if (record === undefined) {
     state.received.delete(key);
@@ -133,19 +144,29 @@ export function applyRecord(
   }
   state.unverified.delete(key);
   state.received.set(record);
-  if (judge(state, record)) {
+  const judgement = judge(state, record);
+  if (judgement === "accepted") {
     deletes.delete(key);
     upserts.set(key, record);
-  } else deletes.set(key, { kind: record.kind, key });
+  } else if (judgement === "refused") deletes.set(key, { kind: record.kind, key });
+  else if (before !== undefined) upserts.set(key, before);
 }
 
-/** `meta` undefined: no head. `beatAt` is renewed only by a head with another seq or writer; `now`: monotonic ms. */
-export function takeHead(state: ReaderState, meta: Pick<Meta, "value" | "modRevision"> | undefined, now: number): void {
+/**
+ * `meta` undefined: no head. `beatAt` is renewed only by a head with another seq or writer; `now`: monotonic ms. Returns the keys
+ * that must be judged again, since the head has another epoch.
+ */
+export function takeHead(
+  state: ReaderState,
+  meta: Pick<Meta, "value" | "modRevision"> | undefined,
+  now: number,
+): readonly string[] {
   const head = meta === undefined ? undefined : readHead(meta.value);
   if (head !== undefined && (head.seq !== state.head?.seq || head.writer !== state.head.writer)) state.beatAt = now;
   state.head = head;
   if (head !== undefined && head.seq >= state.newestHead.seq) state.newestHead = head;
   state.headRevision = meta?.modRevision ?? 0n;
+  return head === undefined ? [] : state.options.admission.setEpoch(head.epoch);
 }
 
 /** Sets `sumsMatch`: false without a store id, or when the head is not LIVE. */

@@ -152,6 +152,7 @@ export function createModelPublisher(
   clock: { now: number },
   instance: string,
   random: () => number,
+  epoch: () => string = () => "",
 ): ModelPublisher {
   let ids = 0;
   let leased = false;
@@ -161,7 +162,7 @@ export function createModelPublisher(
     claim: { name: "east", uid: "uid" },
     instance,
     config: Buffer.from("config"),
-    epoch: () => "",
+    epoch,
     newStoreId: () => Buffer.from(`${instance}-${++ids}`.padEnd(16)),
     kubeAgeMs: () => 0,
     random,
