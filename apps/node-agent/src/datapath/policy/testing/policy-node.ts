@@ -49,13 +49,8 @@ export function labelsOf(i: number): Identity {
   return { labels: podIdentityLabels(facts) };
 }
 
-export function networkPolicy(name: string, spec: object): Policy {
-  const object = {
-    apiVersion: "networking.k8s.io/v1",
-    kind: "NetworkPolicy",
-    metadata: { namespace: "shop", name },
-    spec,
-  };
+export function networkPolicy(name: string, spec: object, namespace = "shop"): Policy {
+  const object = { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { namespace, name }, spec };
   return accepted(parseNetworkPolicy(object, { cluster: "east" }));
 }
 
