@@ -6,8 +6,9 @@
  * grace period the id is set to 0; only then is the row used again. An address gets a row again only when nothing is left of
  * the pod that had it.
  *
- * What is enforced for a pod, and its identity, are two words of its row that others set here. They stay while the row does; a
- * new one begins with `firstPolicy`.
+ * What is enforced for a pod, and its identity, are two words of its row that others set here. They stay as long as the pod has
+ * a row, also when that is replaced. The row of another pod begins with 0: everything is allowed, which concerns nobody before
+ * its ADD is answered.
  */
 import { EndpointKey, EndpointRow, type PacketPath, rtnetlink } from "@isthmus/bpf";
 import { type Address, bytesKey, MeshError } from "@isthmus/model";
@@ -42,8 +43,8 @@ export interface EndpointTable {
   readonly rows: ReadonlyMap<string, number>;
   /** Addresses (`bytesKey`) of pods that have a row. */
   readonly addresses: Iterable<string>;
-  /** What is enforced for the pod with this address, a `struct pod_policy_word`, and its identity; undefined: it has no row. */
-  policyOf(address: string): { readonly word: bigint; readonly identity: number } | undefined;
+  /** Undefined: the address has no row. */
+  policyOf(address: string): PodPolicy | undefined;
   /** Stores both. Returns false when the address has no row. */
   setPolicy(address: string, word: bigint, identity: number): boolean;
   /** Calls `changed` with each address whose row comes or goes, when no program finds the former one any more. */
@@ -52,26 +53,35 @@ export interface EndpointTable {
   readonly used: number;
 }
 
+/** What is enforced for a pod. */
+export interface PodPolicy {
+  /** A `struct pod_policy_word`. */
+  readonly word: bigint;
+  /** 0 = not known. */
+  readonly identity: number;
+}
+
 export interface EndpointTableModules {
   /** Resolves when no program that began before the call still runs. */
   readonly gracePeriod: () => Promise<void>;
   /** No program finds the rows of some addresses any more; resolves when nothing is left of their pods elsewhere. Never rejects. */
   readonly removed: () => Promise<void>;
-  /** What is enforced for a pod until its policy is known, a `struct pod_policy_word`; 0, which allows everything, unless given. */
-  readonly firstPolicy?: (() => bigint) | undefined;
 }
 
 type TablePort = Pick<PacketPath, "endpointIndex" | "endpoints">;
 
 const BODY = EndpointRow.offsets.ifindex;
+const NO_POLICY: PodPolicy = { word: 0n, identity: 0 };
 
 /** Calls must not overlap. Resolves when rows that no entry names are free. */
 export async function openEndpointTable(
   { endpointIndex, endpoints }: TablePort,
-  { gracePeriod, removed, firstPolicy = () => 0n }: EndpointTableModules,
+  { gracePeriod, removed }: EndpointTableModules,
 ): Promise<EndpointTable> {
   const rows = new Map<string, number>();
   const listeners: ((address: string) => void)[] = [];
+  /** What is enforced for pods whose row is being replaced. */
+  const replaced = new Map<string, PodPolicy>();
   /** Addresses of pods of which something is left. */
   const leaving = new Map<string, Promise<void>>();
   for (const [address, value] of await endpointIndex.load())
@@ -95,7 +105,7 @@ export async function openEndpointTable(
     const { failed } = await endpointIndex.delete(new Set([address]));
     for (const error of failed.values()) throw error;
     rows.delete(address);
-    report(address);
+    if (!replaced.has(address)) report(address);
     const left = leave(index).finally(() => {
       if (leaving.get(address) === left) leaving.delete(address);
     });
@@ -117,50 +127,65 @@ export async function openEndpointTable(
     await removed();
   }
 
+  function storePolicy(index: number, { word, identity }: PodPolicy): void {
+    endpoints.storeWord32(index, EndpointRow.offsets.identity, identity);
+    endpoints.storeWord64(index, EndpointRow.offsets.policy, word);
+  }
+
+  /** The address has no row. */
+  async function insert(key: string, row: Omit<EndpointRow, "id" | "identity" | "policy">): Promise<number> {
+    const index = pool.take();
+    if (index === undefined)
+      throw new MeshError(
+        { code: "MAP_FULL", map: endpoints.name, maxEntries: endpoints.maxEntries },
+        `Cannot add to ${endpoints.name}: all ${endpoints.maxEntries - 1} rows are used`,
+      );
+    const { word: policy, identity } = replaced.get(key) ?? NO_POLICY;
+    const bytes = EndpointRow.encode({ ...row, id: 0, identity, policy });
+    endpoints.writeBody(index, bytes.subarray(BODY), BODY);
+    endpoints.storeWord32(index, EndpointRow.offsets.id, index);
+    const { failed } = await endpointIndex.insert(new Map([[key, new Uint8Array(Uint32Array.of(index).buffer)]]));
+    for (const error of failed.values()) {
+      endpoints.storeWord32(index, EndpointRow.offsets.id, 0);
+      pool.give(index);
+      throw error;
+    }
+    return index;
+  }
+
   return {
     async put({ address, ifindex, mac, hostMac, netnsId }) {
       const key = bytesKey(EndpointKey.encode({ addr: address }));
       const macs = { mac: rtnetlink.macBytes(mac), hostMac: rtnetlink.macBytes(hostMac) };
       const netns = netnsId === undefined ? 0 : netnsId + 1;
       const counts = { moved: 0, movesEnded: 0 };
-      const fixed = { id: 0, ifindex, ...macs, netnsId: netns, flags: 0, addr: address, ...counts };
+      const row = { ifindex, ...macs, netnsId: netns, flags: 0, addr: address, ...counts };
       const known = rows.get(key);
       if (known !== undefined) {
         const held = EndpointRow.decode(endpoints.read(known));
         const { moved, movesEnded, identity, policy } = held;
-        const same = EndpointRow.encode({
-          ...fixed,
-          id: known,
-          netnsId: held.netnsId,
-          moved,
-          movesEnded,
-          identity,
-          policy,
-        });
+        const counted = { moved, movesEnded, identity, policy };
+        const same = EndpointRow.encode({ ...row, ...counted, id: known, netnsId: held.netnsId });
         if (Buffer.compare(EndpointRow.encode(held), same) === 0) {
           if (held.netnsId !== netns) endpoints.storeWord32(known, EndpointRow.offsets.netnsId, netns);
           return;
         }
+        if (Buffer.compare(held.mac, macs.mac) === 0) replaced.set(key, { word: policy, identity });
       }
-      await drop(key);
-      await leaving.get(key);
-      const index = pool.take();
-      if (index === undefined)
-        throw new MeshError(
-          { code: "MAP_FULL", map: endpoints.name, maxEntries: endpoints.maxEntries },
-          `Cannot add to ${endpoints.name}: all ${endpoints.maxEntries - 1} rows are used`,
-        );
-      const row = EndpointRow.encode({ ...fixed, identity: 0, policy: firstPolicy() });
-      endpoints.writeBody(index, row.subarray(BODY), BODY);
-      endpoints.storeWord32(index, EndpointRow.offsets.id, index);
-      const { failed } = await endpointIndex.insert(new Map([[key, new Uint8Array(Uint32Array.of(index).buffer)]]));
-      for (const error of failed.values()) {
-        endpoints.storeWord32(index, EndpointRow.offsets.id, 0);
-        pool.give(index);
+      try {
+        await drop(key);
+        await leaving.get(key);
+        const index = await insert(key, row);
+        rows.set(key, index);
+        const kept = replaced.get(key);
+        // It may have been set while the entry was inserted.
+        if (kept !== undefined) storePolicy(index, kept);
+        else report(key);
+      } catch (error) {
+        if (replaced.delete(key)) report(key);
         throw error;
       }
-      rows.set(key, index);
-      report(key);
+      replaced.delete(key);
     },
     async remove(address, mac) {
       const key = bytesKey(EndpointKey.encode({ addr: address }));
@@ -178,15 +203,15 @@ export async function openEndpointTable(
     },
     policyOf(address) {
       const index = rows.get(address);
-      if (index === undefined) return undefined;
+      if (index === undefined) return replaced.get(address);
       const { policy, identity } = EndpointRow.decode(endpoints.read(index));
       return { word: policy, identity };
     },
     setPolicy(address, word, identity) {
       const index = rows.get(address);
-      if (index === undefined) return false;
-      endpoints.storeWord32(index, EndpointRow.offsets.identity, identity);
-      endpoints.storeWord64(index, EndpointRow.offsets.policy, word);
+      if (index !== undefined) storePolicy(index, { word, identity });
+      else if (replaced.has(address)) replaced.set(address, { word, identity });
+      else return false;
       return true;
     },
     onChange: (changed) => void listeners.push(changed),

@@ -99,8 +99,7 @@ test("a row of a pod that comes after its policy is known gets it with the next 
   await agent.update();
   const { set, revision } = wordOf(agent, B);
   agent.pods.remove(B);
-  agent.pods.add(B, PodPolicyWord.toWord({ set: 0xffff_ffff, revision: agent.revisions.next() }));
-  assert.equal(receives(agent, B, 0), false);
+  agent.pods.add(B, 0n);
   await agent.apply();
   assert.equal(wordOf(agent, B).set, set);
   assert.ok(wordOf(agent, B).revision > revision);
