@@ -102,6 +102,18 @@ test("of many nodes ten are shown, and a trouble that many have is one finding a
   );
 });
 
+test("a full map of policies is a finding with the size that gives it room", () => {
+  const maps = [
+    { map: "mesh_ipcache_v1", used: 262_144, capacity: 262_144 },
+    { map: "mesh_policy_peers_v1", used: 260_000, capacity: 262_144 },
+  ];
+  const { findings } = look([agentOf("e1", { figures: NodeFigures.fromPartial({ datapathMode: "packets", maps }) })]);
+  assert.deepEqual(
+    findings.map(({ fix = "" }) => /--map-sizes \S+/.exec(fix)?.[0]),
+    ["--map-sizes addresses=524288", "--map-sizes peers=524288"],
+  );
+});
+
 test("an apiserver of an older version gives no figures: they are not reported, and not 0", () => {
   const { nodes = [], findings } = look([agentOf("e1", {}), agentOf("e2", {})]);
   assert.deepEqual(

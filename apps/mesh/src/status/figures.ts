@@ -7,6 +7,11 @@ export const PACKET_MAPS = [
   { noun: "conntrack", size: "flows" },
   { noun: "endpoints", size: "pods" },
   { noun: "pod_ranges", size: "ranges" },
+  { noun: "ipcache", size: "addresses" },
+  { noun: "ipcache_prefixes", size: "prefixes" },
+  { noun: "policy_sets", size: "sets" },
+  { noun: "policy_peers", size: "peers" },
+  { noun: "policy_ports", size: "ports" },
 ] as const;
 
 /** Entries of a map. */
