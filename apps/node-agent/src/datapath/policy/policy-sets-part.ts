@@ -245,7 +245,7 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
     },
     async make(check) {
       if (!sync.localInSync) return;
-      reportFailures(await store.write());
+      reportFailures(await store.write(check));
       check();
       const revision = nextRevision();
       for (const address of flips) storeWord(address, revision);

@@ -13,7 +13,8 @@ import type { IdentityNumber } from "@isthmus/identity";
 import { keyBytes } from "@isthmus/model";
 import type { PeerRow, PolicySet } from "@isthmus/policy";
 import { mapFull, readChunks } from "@isthmus/reconcile";
-import type { Slices } from "@isthmus/runtime";
+import { nextTurn, type Slices } from "@isthmus/runtime";
+import type { Check } from "../../apply/part.js";
 import { createIndexPool } from "../rows/index-pool.js";
 import { openClassStore } from "./class-store.js";
 import {
@@ -46,8 +47,15 @@ interface MutableSet extends StoredSet {
 export interface SetFailures {
   /** New sets, of which nothing is left in the maps. */
   readonly sets: ReadonlyMap<StoredSet, Error>;
-  /** Rows in place: the identity of each. */
-  readonly rows: readonly { readonly set: StoredSet; readonly identity: number; readonly error: Error }[];
+  /** Rows in place, which are as before. */
+  readonly rows: readonly RowFailure[];
+}
+
+/** A row that could not be written. */
+export interface RowFailure {
+  readonly set: StoredSet;
+  readonly identity: number;
+  readonly error: Error;
 }
 
 export interface SetStore {
@@ -61,8 +69,8 @@ export interface SetStore {
   setRow(set: StoredSet, identity: number, row: PeerRow): void;
   /** Deletes rows that no program looks up any more; what cannot be deleted stays in the set. */
   deleteRows(rows: Iterable<readonly [StoredSet, number]>): Promise<void>;
-  /** Writes what was added. */
-  write(): Promise<SetFailures>;
+  /** Writes what was added. `check`: called when other work may have run meanwhile, before more is written. */
+  write(check: Check): Promise<SetFailures>;
   /** Nothing names these sets: their rows are deleted. */
   free(sets: readonly StoredSet[]): Promise<void>;
   /** Classes that nothing names, for about as many rows: to be freed after a grace period. */
@@ -76,6 +84,8 @@ export interface SetStore {
 }
 
 const ROWS_PER_SLICE = 1024;
+/** Rows of a set that are written or deleted in one turn of the event loop. */
+const ROWS_PER_TURN = 1024;
 
 /** Adopts what the maps hold. */
 export function* openSetStore(port: PolicyPort): Slices<SetStore> {
@@ -111,26 +121,64 @@ export function* openSetStore(port: PolicyPort): Slices<SetStore> {
     if (usedPeers + rows > port.peers.maxEntries) throw mapFull(port.peers.name, port.peers.maxEntries);
   }
 
-  /** Takes back what is not in the maps, or only in part. */
-  async function withdraw(set: MutableSet): Promise<void> {
-    newSets.delete(set);
-    await free([set]);
-  }
-
+  /** Nothing names these sets. */
   async function free(sets: readonly StoredSet[]): Promise<void> {
     for (const set of sets) {
-      const keys = new Set([...set.rows.keys()].map((identity) => peerKey(set.index, identity)));
-      for (const error of (await port.peers.delete(keys)).failed.values()) throw error;
+      for (const chunk of chunksOf(set.rows.keys())) {
+        const keys = new Set(chunk.map((identity) => peerKey(set.index, identity)));
+        for (const error of (await port.peers.delete(keys)).failed.values()) throw error;
+        await nextTurn();
+      }
       port.sets.writeBody(set.index, new Uint8Array(PolicySetRow.size));
       for (const words of [set.others, ...set.rows.values()]) release(words);
-      usedPeers -= keys.size;
+      usedPeers -= set.rows.size;
       pool.give(set.index);
     }
   }
 
-  /** Rows whose class could not be written, by set. */
-  const hasFailed = (words: RowWords, failed: ReadonlyMap<number, Error>): Error | undefined =>
-    classNumbers(words).flatMap((number) => failed.get(number) ?? [])[0];
+  /** The row of the others last. Returns the error of a row. */
+  async function writeSet(set: StoredSet, check: Check): Promise<Error | undefined> {
+    for (const chunk of chunksOf(set.rows)) {
+      const entries = chunk.map(([identity, words]) => peerEntry(set, identity, words));
+      const [error] = (await port.peers.insert(new Map(entries))).failed.values();
+      if (error !== undefined) return error;
+      await nextTurn();
+      check();
+    }
+    port.sets.writeBody(set.index, setRow(set.others));
+    return undefined;
+  }
+
+  /** Returns the rows that are as they were before. */
+  async function writeRows(
+    set: MutableSet,
+    edits: ReadonlyMap<number, RowWords | undefined>,
+    failedClasses: ReadonlyMap<number, Error>,
+  ): Promise<readonly RowFailure[]> {
+    const [inserts, updates] = [new Map<string, Uint8Array>(), new Map<string, Uint8Array>()];
+    const errors = new Map<number, Error>();
+    for (const [identity, before] of edits) {
+      const words = set.rows.get(identity) ?? set.others;
+      const error = classError([words], failedClasses);
+      if (error !== undefined) errors.set(identity, error);
+      else (before === undefined ? inserts : updates).set(...peerEntry(set, identity, words));
+    }
+    for (const { failed } of [await port.peers.insert(inserts), await port.peers.update(updates)])
+      for (const [key, error] of failed) errors.set(PolicyPeerKey.decode(keyBytes(key)).identity, error);
+    for (const [identity, before] of edits) {
+      if (errors.has(identity)) restore(set, identity, before);
+      else if (before !== undefined) released.push(...classNumbers(before));
+    }
+    return [...errors].map(([identity, error]) => ({ set, identity, error }));
+  }
+
+  /** Takes back an edit that was not written. */
+  function restore(set: MutableSet, identity: number, before: RowWords | undefined): void {
+    const words = set.rows.get(identity);
+    if (words !== undefined) release(words);
+    if (before !== undefined) set.rows.set(identity, before);
+    else if (set.rows.delete(identity)) usedPeers--;
+  }
 
   return {
     adopted,
@@ -196,61 +244,19 @@ export function* openSetStore(port: PolicyPort): Slices<SetStore> {
         usedPeers--;
       }
     },
-    async write() {
+    async write(check) {
       const failedClasses = await classes.write();
-      const [sets, rows] = [new Map<StoredSet, Error>(), [] as { set: StoredSet; identity: number; error: Error }[]];
+      const [sets, rows] = [new Map<StoredSet, Error>(), [] as RowFailure[]];
       for (const set of newSets) {
-        const error = await writeSet(set);
-        if (error !== undefined) sets.set(set, error);
+        const error = classError([set.others, ...set.rows.values()], failedClasses) ?? (await writeSet(set, check));
+        if (error === undefined) continue;
+        await free([set]);
+        sets.set(set, error);
       }
-      for (const [set, edits] of newRows) rows.push(...(await writeRows(set, edits)));
+      for (const [set, edits] of newRows) rows.push(...(await writeRows(set, edits, failedClasses)));
       newSets.clear();
       newRows.clear();
       return { sets, rows };
-
-      async function writeSet(set: MutableSet): Promise<Error | undefined> {
-        for (const words of [set.others, ...set.rows.values()]) {
-          const error = hasFailed(words, failedClasses);
-          if (error !== undefined) return withdraw(set).then(() => error);
-        }
-        const entries = new Map<string, Uint8Array>();
-        for (const [identity, words] of set.rows)
-          entries.set(peerKey(set.index, identity), peerRow(set.index, identity, words));
-        const [error] = (await port.peers.insert(entries)).failed.values();
-        if (error !== undefined) return withdraw(set).then(() => error);
-        port.sets.writeBody(set.index, setRow(set.others));
-        return undefined;
-      }
-
-      async function writeRows(set: MutableSet, edits: ReadonlyMap<number, RowWords | undefined>) {
-        const [inserts, updates] = [new Map<string, Uint8Array>(), new Map<string, Uint8Array>()];
-        const errors = new Map<number, Error>();
-        for (const [identity, before] of edits) {
-          const words = set.rows.get(identity);
-          if (words === undefined) continue;
-          const error = hasFailed(words, failedClasses);
-          if (error !== undefined) errors.set(identity, error);
-          else
-            (before === undefined ? inserts : updates).set(
-              peerKey(set.index, identity),
-              peerRow(set.index, identity, words),
-            );
-        }
-        const results = [await port.peers.insert(inserts), await port.peers.update(updates)];
-        for (const { failed } of results)
-          for (const [key, error] of failed) errors.set(PolicyPeerKey.decode(keyBytes(key)).identity, error);
-        for (const [identity, before] of edits) {
-          if (!errors.has(identity)) {
-            if (before !== undefined) released.push(...classNumbers(before));
-            continue;
-          }
-          const words = set.rows.get(identity);
-          if (words !== undefined) release(words);
-          if (before !== undefined) set.rows.set(identity, before);
-          else if (set.rows.delete(identity)) usedPeers--;
-        }
-        return [...errors].map(([identity, error]) => ({ set, identity, error }));
-      }
     },
     free,
     takeClasses(most) {
@@ -275,6 +281,27 @@ export function* openSetStore(port: PolicyPort): Slices<SetStore> {
       return classes.used;
     },
   };
+}
+
+function peerEntry({ index }: StoredSet, identity: number, words: RowWords): [string, Uint8Array] {
+  return [peerKey(index, identity), peerRow(index, identity, words)];
+}
+
+/** The error of a class that one of these names. */
+function classError(rows: Iterable<RowWords>, failed: ReadonlyMap<number, Error>): Error | undefined {
+  if (failed.size === 0) return undefined;
+  return [...rows].flatMap(classNumbers).flatMap((number) => failed.get(number) ?? [])[0];
+}
+
+function* chunksOf<Item>(items: Iterable<Item>): Generator<readonly Item[]> {
+  let chunk: Item[] = [];
+  for (const item of items) {
+    chunk.push(item);
+    if (chunk.length < ROWS_PER_TURN) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
 }
 
 /** Sets with a row of either map. */
