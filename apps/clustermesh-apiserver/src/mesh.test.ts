@@ -5,15 +5,18 @@ import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import {
   ADMIN_AUDIENCE,
   type KubeObject,
+  type KubePod,
   MESH_PEERS,
   type MeshPeer,
+  NAMESPACES,
+  PODS,
   type Resource,
   requestToken,
   SERVICE_ACCOUNTS,
 } from "@isthmus/kube";
 import { createStore, provisionStore } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
-import { AdminClient, type ListServicesResponse, type StatusResponse } from "@isthmus/proto";
+import { AdminClient, Endpoint, Identity, type ListServicesResponse, type StatusResponse } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { connectAgent, type TestAgent } from "./testing/test-agent.js";
 import { applyService, connectTestCluster, startTestCluster, type TestCluster } from "./testing/test-cluster.js";
@@ -85,6 +88,55 @@ test("after a connect without a restart west's agents hold exactly what east exp
   await service(east, "cart", "10.11.1.5", global);
   await until("back", () => agent.value(1, "slices/shop/cart/cart-1") !== undefined);
   assert.equal(agent.source(1).broken, undefined);
+});
+
+/** Creates a pod on node n1 with this address in its status, as controllers and the kubelet would. */
+async function makePod({ client }: TestCluster, namespace: string, name: string, address: string): Promise<void> {
+  await client.apply(NAMESPACES, { metadata: { name: namespace } }, { manager: "pods" });
+  await client.apply(SERVICE_ACCOUNTS, { metadata: { namespace, name: "default" } }, { manager: "test" });
+  const spec = { nodeName: "n1", containers: [{ name: "c", image: "i" }], automountServiceAccountToken: false };
+  const pod = { metadata: { namespace, name, labels: { app: name } }, spec } as unknown as KubePod;
+  await client.create(PODS, pod);
+  const status = { phase: "Running", podIP: address, podIPs: [{ ip: address }] };
+  await client.mergePatch(PODS, name, { status }, { namespace, subresource: "status" });
+}
+
+test("the pods of a global namespace are known to the other cluster's agents by address and labels", async (t) => {
+  const agents = await Promise.all([agentOf(east, "e1"), agentOf(west, "w1")]);
+  t.after(() => {
+    for (const agent of agents) agent.close();
+  });
+  const [own, other] = agents as [TestAgent, TestAgent];
+  const annotations = { "clustermesh.cilium.io/global": "false" };
+  await east.client.apply(NAMESPACES, { metadata: { name: "inner", annotations } }, { manager: "test" });
+  await makePod(east, "inner", "secret", "10.11.1.9");
+  await makePod(east, "shop", "web", "10.11.1.8");
+  const appAt = (agent: TestAgent, cluster: number, address: string) => {
+    const endpoint = agent.value(cluster, `endpoints/${address}`);
+    if (endpoint === undefined) return undefined;
+    const { identity, pod } = Endpoint.decode(endpoint);
+    const labels = agent.value(cluster, `identities/${identity}`);
+    assert.ok(labels !== undefined, "an endpoint has its identity at any time");
+    return `${pod} ${Identity.decode(labels).labels.find(({ key }) => key === "app")?.value}`;
+  };
+  for (const name of ["secret", "web"])
+    await until(
+      `${name} in east`,
+      () => appAt(own, 0, name === "web" ? "10.11.1.8" : "10.11.1.9") === `${name} ${name}`,
+    );
+  await until("web in west", () => appAt(other, 1, "10.11.1.8") === "web web");
+  await until("both are in sync", () => own.source(0).inSync && other.source(1).inSync);
+  assert.equal(appAt(other, 1, "10.11.1.9"), undefined);
+  assert.equal(other.keys(1).filter((key) => key.startsWith("identities/")).length, 1);
+  await east.client.mergePatch(PODS, "web", { metadata: { labels: { app: "db" } } }, { namespace: "shop" });
+  await until("its new labels in west", () => appAt(other, 1, "10.11.1.8") === "web db");
+  await east.client.mergePatch(
+    PODS,
+    "web",
+    { status: { phase: "Succeeded" } },
+    { namespace: "shop", subresource: "status" },
+  );
+  await until("a finished pod is nobody", () => other.value(1, "endpoints/10.11.1.8") === undefined);
 });
 
 test("MeshCluster and MeshPeer report the state", async () => {

@@ -10,23 +10,24 @@ export type RecordChange = Pick<SourceChange, "upserts" | "deletes">;
 
 /** Records are compared by hash. A key must belong to one owner only; an owner without records is forgotten. */
 export function createRecordDiff() {
-  const byOwner = new Map<string, ReadonlyMap<string, HashedRecord>>();
+  /** Lists, not maps: most owners of tens of thousands have one record. */
+  const byOwner = new Map<string, readonly HashedRecord[]>();
   let upserts = new Map<string, HashedRecord>();
   let deletes = new Map<string, HashedRecord>();
 
   return {
     set(owner: string, records: readonly HashedRecord[]): void {
-      const before = byOwner.get(owner);
+      const before = new Map(byOwner.get(owner)?.map((record) => [record.key, record]));
       const now = new Map(records.map((record) => [record.key, record]));
       if (now.size === 0) byOwner.delete(owner);
-      else byOwner.set(owner, now);
+      else byOwner.set(owner, [...now.values()]);
       for (const [key, record] of now) {
-        const old = before?.get(key);
+        const old = before.get(key);
         if (old !== undefined && sameBytes(old.hash, record.hash)) continue;
         deletes.delete(key);
         upserts.set(key, record);
       }
-      for (const [key, record] of before ?? []) {
+      for (const [key, record] of before) {
         if (now.has(key)) continue;
         upserts.delete(key);
         deletes.set(key, record);

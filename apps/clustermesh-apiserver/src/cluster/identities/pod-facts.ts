@@ -43,6 +43,24 @@ export interface PodFacts {
   readonly isTerminating: boolean;
 }
 
+/** Returns the same string object for equal texts, so that those that pods share are in memory once. */
+export type Intern = (text: string) => string;
+
+/** Texts that are remembered: more than the label sets of a large cluster. */
+const MOST_TEXTS = 65_536;
+
+/** Forgets all texts when there are too many: that costs memory, nothing else. */
+export function createIntern(): Intern {
+  const texts = new Map<string, string>();
+  return (text) => {
+    const known = texts.get(text);
+    if (known !== undefined) return known;
+    if (texts.size >= MOST_TEXTS) texts.clear();
+    texts.set(text, text);
+    return text;
+  };
+}
+
 /** The most addresses that a pod has: one for each family. */
 const MOST_ADDRESSES = 2;
 /** Where the kubelet puts the hash of a static pod's manifest, and what makes a Pod its mirror: no kubelet runs such a Pod. */
@@ -53,19 +71,19 @@ const CONFIG_MIRROR = "kubernetes.io/config.mirror";
  * Undefined for a pod without an identity of its own: on the host network it is its node, and a finished one is nobody, though its
  * status keeps its address. Never throws: what cannot be parsed is left out.
  */
-export function podFacts(object: KubeObject): PodFacts | undefined {
+export function podFacts(object: KubeObject, intern: Intern = (text) => text): PodFacts | undefined {
   const { metadata, spec, status } = object as KubePod;
   if (spec?.hostNetwork === true || status?.phase === "Succeeded" || status?.phase === "Failed") return undefined;
   const reported = reportedAddresses(metadata);
   const labels = Object.entries(metadata.labels ?? {}).filter(([key]) => isPodLabelOfIdentity(key));
   return {
-    namespace: metadata.namespace ?? "",
+    namespace: intern(metadata.namespace ?? ""),
     name: metadata.name ?? "",
     uid: runtimeUid(metadata),
     objectUid: metadata.uid ?? "",
-    node: spec?.nodeName ?? "",
-    serviceAccount: spec?.serviceAccountName ?? "default",
-    labels: labelSetKey(new Map(labels)),
+    node: intern(spec?.nodeName ?? ""),
+    serviceAccount: intern(spec?.serviceAccountName ?? "default"),
+    labels: intern(labelSetKey(new Map(labels))),
     addresses: reported.length > 0 ? reported : statusAddresses(status),
     isReported: reported.length > 0,
     ports: namedPorts(spec),

@@ -6,7 +6,7 @@ import type { Feed } from "../feed/feed.js";
 import { type IdentityFacts, identityFacts } from "./identity-facts.js";
 import type { IdentityObjectsOptions } from "./identity-objects.js";
 import { type NamespaceFacts, namespaceFacts } from "./namespace-facts.js";
-import { type PodFacts, podFacts } from "./pod-facts.js";
+import { createIntern, type PodFacts, podFacts } from "./pod-facts.js";
 import { createPodIdentities, type PodIdentities } from "./pod-identities.js";
 
 /** What other parts read of the pods and of the numbers of their label sets, as of the last `takeChanges`. */
@@ -29,6 +29,7 @@ export interface PodFeed extends Feed<PodFacts | undefined> {
 
 /** `podCidrs`: this cluster's pod ranges; undefined: not known yet. */
 export function createPodFeed(options: IdentityObjectsOptions, podCidrs: readonly Prefix[] | undefined): PodFeed {
+  const intern = createIntern();
   const table = createPodIdentities(options, podCidrs);
   const setChanges = createEmitter<readonly string[]>();
   const podChanges = createEmitter<readonly string[]>();
@@ -36,7 +37,7 @@ export function createPodFeed(options: IdentityObjectsOptions, podCidrs: readonl
   return {
     resource: PODS,
     versionType: "pods",
-    facts: podFacts,
+    facts: (object) => podFacts(object, intern),
     take({ deletes, sets }) {
       for (const { key } of deletes) table.setPod(key, undefined);
       for (const { key, value } of sets) table.setPod(key, value);
