@@ -26,9 +26,9 @@ export async function boot(kernel, tests, { onLine, signal }) {
   const socket = join(work, "files");
   const script = [GUEST, join(kernel.modules, "lib/modules"), process.execPath, ...tests].join(" ");
   const initramfs = makeInitramfs(work, kernel, script);
-  const files = spawn(fileServer(), [`--socket-path=${socket}`, "-o", "source=/", "-o", "sandbox=chroot"], {
-    stdio: "ignore",
-  });
+  // Otherwise the guest reads each file, and translates each program, anew whenever it is opened.
+  const options = ["source=/", "sandbox=chroot", "cache=always"].flatMap((option) => ["-o", option]);
+  const files = spawn(fileServer(), [`--socket-path=${socket}`, ...options], { stdio: "ignore" });
   try {
     await listening(socket, files);
     await run(qemu(kernel, initramfs, socket), onLine, signal);
