@@ -12,6 +12,7 @@ import { openPacketPods, type PacketPods } from "./e2e/packet-pods.js";
 import { probeImage } from "./e2e/probe-image.js";
 import { packetFaultTests } from "./e2e/suites/packet-faults.js";
 import { packetPathTests } from "./e2e/suites/packet-paths.js";
+import { packetPolicyTests } from "./e2e/suites/packet-policy.js";
 import { packetRescueTests } from "./e2e/suites/packet-rescue.js";
 import { packetSpoofingTests } from "./e2e/suites/packet-spoofing.js";
 import { MANAGER, meshOf } from "./e2e/world.js";
@@ -225,5 +226,6 @@ const at = (): PacketPods => {
 
 packetSpoofingTests(at);
 packetPathTests(at);
+packetPolicyTests(at);
 packetRescueTests(at);
 packetFaultTests(at);

@@ -1,0 +1,178 @@
+/** NetworkPolicies as users write them: who reaches whom, while policies, labels of pods and labels of namespaces change. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type KubeObject, NAMESPACES, NETWORK_POLICIES, PODS } from "@isthmus/kube";
+import { type Cluster, PROBER } from "../cluster.js";
+import { eventually } from "../eventually.js";
+import { ECHO_PORT, HTTP_PORT, NAMESPACE, prober } from "../objects.js";
+import type { PacketPod, PacketPods } from "../packet-pods.js";
+import { startPodCommand } from "../pod-command.js";
+import { MANAGER } from "../world.js";
+
+/** Has no label that a policy allows. */
+const GUEST = "guest";
+/** Of a client in a namespace of its own. */
+const OTHER_NAMESPACE = "e2e-other";
+
+/** `client → server`, and what became of its connect. */
+type Table = Readonly<Record<string, string>>;
+
+export function packetPolicyTests(at: () => PacketPods): void {
+  describe("A NetworkPolicy", () => {
+    test("allows what it says to whom it says, and its end allows everything", async () => {
+      const { solo, other, near, far, abroad, node } = at();
+      await solo.client.apply(PODS, prober(GUEST, node.name), MANAGER);
+      await running(solo, GUEST);
+      const servers = [near, far, abroad];
+      for (const server of servers) await label(server.cluster, server.name, "role=server");
+      await label(solo, PROBER, "role=client");
+      await reaches(at(), servers, { [PROBER]: ["near", "far", "abroad"], [GUEST]: ["near", "far", "abroad"] });
+
+      await applyPolicy(solo, "servers", onlyClients("role"));
+      await reaches(at(), servers, { [PROBER]: ["near", "far", "abroad"], [GUEST]: ["abroad"] });
+
+      // Another cluster's NetworkPolicy means pods of that cluster only, by whatever labels.
+      await applyPolicy(other, "servers", onlyClients("role"));
+      await reaches(at(), servers, { [PROBER]: ["near", "far"], [GUEST]: [] });
+
+      await label(solo, GUEST, "role=client");
+      await reaches(at(), servers, { [PROBER]: ["near", "far"], [GUEST]: ["near", "far"] });
+      await label(solo, GUEST, "role-");
+      await reaches(at(), servers, { [PROBER]: ["near", "far"], [GUEST]: [] });
+
+      await removePolicy(solo, "servers");
+      await removePolicy(other, "servers");
+      await reaches(at(), servers, { [PROBER]: ["near", "far", "abroad"], [GUEST]: ["near", "far", "abroad"] });
+    });
+
+    test("denies a port that it does not name, with an ICMP error and not with silence", async () => {
+      const { solo, near, far } = at();
+      await applyPolicy(solo, "servers", onlyClients("role"));
+      for (const { address } of [near, far]) {
+        await outcome(solo, PROBER, `${address}:${ECHO_PORT}`, "open");
+        await outcome(solo, PROBER, `${address}:${HTTP_PORT}`, "unreachable");
+        await outcome(solo, GUEST, `${address}:${ECHO_PORT}`, "unreachable");
+      }
+      await removePolicy(solo, "servers");
+    });
+
+    test("follows the labels of a namespace", async () => {
+      const { solo, near, far, node } = at();
+      const namespace = { metadata: { name: OTHER_NAMESPACE } };
+      await solo.client.apply(NAMESPACES, namespace, MANAGER);
+      const pod = prober(GUEST, node.name);
+      await solo.client.apply(PODS, { ...pod, metadata: { ...pod.metadata, namespace: OTHER_NAMESPACE } }, MANAGER);
+      await running(solo, GUEST, OTHER_NAMESPACE);
+      const from = { namespaceSelector: { matchLabels: { trusted: "yes" } } };
+      await applyPolicy(solo, "servers", { ...SERVERS, ingress: [{ from: [from] }] });
+      for (const { address } of [near, far])
+        await outcome(solo, GUEST, `${address}:${ECHO_PORT}`, "unreachable", OTHER_NAMESPACE);
+      await kubectl(solo, "label", "namespace", OTHER_NAMESPACE, "trusted=yes");
+      for (const { address } of [near, far])
+        await outcome(solo, GUEST, `${address}:${ECHO_PORT}`, "open", OTHER_NAMESPACE);
+      await kubectl(solo, "label", "namespace", OTHER_NAMESPACE, "trusted-");
+      for (const { address } of [near, far])
+        await outcome(solo, GUEST, `${address}:${ECHO_PORT}`, "unreachable", OTHER_NAMESPACE);
+      await removePolicy(solo, "servers");
+      await kubectl(solo, "delete", "namespace", OTHER_NAMESPACE, "--wait=false");
+    });
+
+    test("ends an established connection that it no longer allows", async () => {
+      const { lab, solo, near, far } = at();
+      for (const server of [near, far]) {
+        const client = startPodCommand(lab, solo, GUEST, "/paths", "client", server.echo);
+        const linesAre = (holds: (last: string) => boolean, what: string) =>
+          eventually(what, () => client.lines.at(-1) ?? "", holds, 30_000);
+        try {
+          client.write("one");
+          await linesAre((last) => last === "echoed one", `an echo from ${server.where}`);
+          await applyPolicy(solo, "servers", onlyClients("role"));
+          await outcome(solo, GUEST, server.echo, "unreachable");
+          client.write("two");
+          await linesAre((last) => last !== "echoed one", `what ${server.where} makes of "two"`);
+          assert.equal(client.lines.at(-1), "timeout", server.where);
+        } finally {
+          client.kill();
+          await removePolicy(solo, "servers");
+        }
+      }
+    });
+
+    test("without rules leaves the kubelet's probes alone", async () => {
+      const { solo, near } = at();
+      await applyPolicy(solo, "none", { podSelector: {}, policyTypes: ["Ingress"] });
+      await outcome(solo, PROBER, near.echo, "unreachable");
+      const name = "probed";
+      const pod = prober(name, near.node.name) as { metadata: object; spec: { containers: readonly object[] } };
+      const [main] = pod.spec.containers;
+      const probed = { ...main, args: ["echo", String(HTTP_PORT)], readinessProbe: { ...READINESS, periodSeconds: 1 } };
+      await solo.client.apply(PODS, { ...pod, spec: { ...pod.spec, containers: [probed] } }, MANAGER);
+      await running(solo, name);
+      await removePolicy(solo, "none");
+      await kubectl(solo, "delete", "pod", name, GUEST, "--wait=false");
+    });
+  });
+}
+
+const READINESS = { tcpSocket: { port: HTTP_PORT } };
+const SERVERS = { podSelector: { matchLabels: { role: "server" } } };
+
+/** Pods with this label, at the port that echoes. */
+const onlyClients = (label: string) => ({
+  ...SERVERS,
+  ingress: [{ from: [{ podSelector: { matchLabels: { [label]: "client" } } }], ports: [{ port: ECHO_PORT }] }],
+});
+
+async function kubectl(cluster: Cluster, ...args: readonly string[]): Promise<void> {
+  const ran = await cluster.kubectl(...args);
+  assert.equal(ran.code, 0, ran.err);
+}
+
+/** `role=client`, or `role-` to remove it. */
+const label = (cluster: Cluster, pod: string, change: string) =>
+  kubectl(cluster, "label", "--overwrite", "pod", pod, change);
+
+const running = (cluster: Cluster, pod: string, namespace = NAMESPACE) =>
+  kubectl(cluster, "wait", `pod/${pod}`, "-n", namespace, "--for=condition=Ready", "--timeout=60s");
+
+async function applyPolicy({ client }: Cluster, name: string, spec: object): Promise<void> {
+  await client.apply(NETWORK_POLICIES, { metadata: { name, namespace: NAMESPACE }, spec } as KubeObject, MANAGER);
+}
+
+const removePolicy = (cluster: Cluster, name: string) =>
+  kubectl(cluster, "delete", "networkpolicy", name, "--ignore-not-found");
+
+/** Waits until exactly these servers answer each client, and the others are refused to it. */
+async function reaches(
+  { solo }: PacketPods,
+  servers: readonly PacketPod[],
+  expected: Readonly<Record<string, readonly string[]>>,
+): Promise<void> {
+  const wanted: Record<string, string> = {};
+  for (const [client, names] of Object.entries(expected))
+    for (const { name } of servers) wanted[`${client} → ${name}`] = names.includes(name) ? "open" : "unreachable";
+  const look = async (): Promise<Table> => {
+    const cells = Object.keys(expected).flatMap((client) =>
+      servers.map(async ({ name, echo }) => [`${client} → ${name}`, await connect(solo, client, echo)] as const),
+    );
+    return Object.fromEntries(await Promise.all(cells));
+  };
+  await eventually(JSON.stringify(wanted), look, (seen) => JSON.stringify(seen) === JSON.stringify(wanted));
+}
+
+/**
+ * A connect is given up after 2 s. A denial that arrives while the SYN is still being sent, as between pods of one machine, counts
+ * from the SYN's first repeat.
+ */
+async function connect(cluster: Cluster, client: string, target: string, namespace = NAMESPACE): Promise<string> {
+  const ran = await cluster.kubectl("exec", client, "-n", namespace, "--", "/paths", "connect", target);
+  if (ran.code !== 0) throw new Error(`Cannot probe from "${client}": ${ran.err}`);
+  return ran.out.trim().split(" ")[0] ?? "";
+}
+
+const outcome = (cluster: Cluster, client: string, target: string, wanted: string, namespace = NAMESPACE) =>
+  eventually(
+    `${client} to find ${target} ${wanted}`,
+    () => connect(cluster, client, target, namespace),
+    (seen) => seen === wanted,
+  );
