@@ -118,6 +118,8 @@ install_mesh() {
     copy_files "$dir" "$node" /etc/isthmus/tls --transform "s,^$node\\.,tls.," ca.crt "$node.crt" "$node.key"
   done
   "${kubectl[@]}" apply -k "$ROOT/deploy/base" >/dev/null
+  # Those of Cilium, where it is installed, stay.
+  "${kubectl[@]}" get -k "$ROOT/deploy/cilium-crds" >/dev/null 2>&1 || "${kubectl[@]}" create -k "$ROOT/deploy/cilium-crds" >/dev/null
   local join_by=','
   apply_generated "$cluster" configmap mesh-config \
     --from-literal=cluster-name="$cluster" --from-literal=cluster-id="$id" \

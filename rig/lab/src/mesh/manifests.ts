@@ -1,6 +1,6 @@
 /**
  * The manifests that the lab applies to a cluster: the Kustomize base of deploy/ without its workloads, which the lab runs as
- * processes, and the ConfigMap with the cluster's static settings.
+ * processes, the CRDs of Cilium's policies, and the ConfigMap with the cluster's static settings.
  */
 import { join } from "node:path";
 import { readPem } from "@isthmus/pki";
@@ -39,8 +39,10 @@ export function withoutWorkloads(yaml: string): unknown[] {
     .filter((object) => !(text(object, "kind") === "ConfigMap" && text(object, "metadata", "name") === "mesh-config"));
 }
 
-export async function renderBase(kubectl: string, folder: string, signal: AbortSignal): Promise<unknown[]> {
-  return withoutWorkloads(await run([kubectl, "kustomize", folder], { signal }));
+/** `deploy`: the folder of the manifests. */
+export async function renderBase(kubectl: string, deploy: string, signal: AbortSignal): Promise<unknown[]> {
+  const parts = ["base", "cilium-crds"].map((part) => run([kubectl, "kustomize", join(deploy, part)], { signal }));
+  return (await Promise.all(parts)).flatMap(withoutWorkloads);
 }
 
 export async function applyManifests(

@@ -11,7 +11,7 @@ export function meshPrograms(root: string = REPOSITORY_ROOT): MeshPrograms {
     apiServerMain: join(root, "apps/clustermesh-apiserver/dist/main.js"),
     agentMain: join(root, "apps/node-agent/dist/main.js"),
     cniPlugin: join(root, "apps/cni/build/isthmus-cni"),
-    manifests: join(root, "deploy/base"),
+    manifests: join(root, "deploy"),
   };
   const missing = Object.values(programs).find((path) => !existsSync(path));
   if (missing === undefined) return programs;

@@ -22,7 +22,7 @@ export interface MeshPrograms {
   readonly apiServerMain: string;
   readonly agentMain: string;
   readonly cniPlugin: string;
-  /** Folder of the Kustomize base. */
+  /** Folder of the Kustomize base and of the CRDs of Cilium's policies. */
   readonly manifests: string;
 }
 
