@@ -4,15 +4,13 @@
  * Out: the report, also when the demo ended early; then `problem` has the reason and the demo has not passed.
  */
 import { type Driven, driveFaults } from "./faults/faults.js";
-import type { MovesReading } from "./judge/moves.js";
 import { makeReport, type Report } from "./judge/report.js";
-import { type LoadModules, underLoad } from "./load.js";
+import { type LoadModules, type UnderLoad, underLoad } from "./load.js";
 import type { DemoOptions } from "./options.js";
 import { alone } from "./rigs/alone.js";
 import { inLab } from "./rigs/in-lab.js";
 import { kindRig } from "./rigs/kind-rig.js";
 import type { Rig } from "./rigs/rig.js";
-import type { SampleLog } from "./samples/log.js";
 import { GRACEFUL_LINGER_MS } from "./setup/setup.js";
 
 export interface DemoModules extends LoadModules {
@@ -32,25 +30,24 @@ export async function demoOn(
   modules: DemoModules,
 ): Promise<Report> {
   const shape = { rate, lingerMs: GRACEFUL_LINGER_MS };
-  const { done, log, moves } = await underLoad(rig, shape, modules, async (world) => {
+  const { done, ...recorded } = await underLoad(rig, shape, modules, async (world) => {
     await modules.beforeFaults?.();
     return await driveFaults(world, faults);
   });
-  return reportOf(done, { log, moves, signal: modules.signal });
+  return reportOf(done, { ...recorded, signal: modules.signal });
 }
 
-interface Recorded {
-  readonly log: SampleLog;
-  readonly moves: readonly MovesReading[];
+interface Recorded extends Omit<UnderLoad<unknown>, "done"> {
   readonly signal: AbortSignal;
 }
 
-function reportOf(driven: Driven, { log, moves, signal }: Recorded): Report {
+function reportOf(driven: Driven, { log, denied, moves, signal }: Recorded): Report {
   const start = log.started();
   return makeReport({
     runs: driven.runs,
     problem: signal.aborted ? "interrupted" : driven.problem,
     traffic: { rate: start?.rate ?? 0, samples: log.samples() },
+    denied: denied.map((each) => each.samples()),
     moves,
     begun: start?.mono ?? 0,
     startedAt: new Date(start?.wall ?? 0).toISOString(),

@@ -26,6 +26,15 @@ export interface LoadModules extends RigModules {
   readonly onLog: (log: SampleLog) => void;
 }
 
+export interface UnderLoad<T> {
+  /** What the work resolved to. */
+  readonly done: T;
+  readonly log: SampleLog;
+  /** Of the clients that the policy does not admit, one in each cluster. */
+  readonly denied: readonly SampleLog[];
+  readonly moves: MeshWorld["moves"];
+}
+
 /** For the samples of what was due at the end: the deadline, and the time of the API server that they come through. */
 const TAIL_MS = 15_000;
 
@@ -38,14 +47,14 @@ export async function underLoad<T>(
   shape: LoadShape,
   { say, onMark, onLog, signal }: LoadModules,
   work: (world: MeshWorld, log: SampleLog) => Promise<T>,
-): Promise<{ readonly done: T; readonly log: SampleLog; readonly moves: MeshWorld["moves"] }> {
+): Promise<UnderLoad<T>> {
   const watches = new AbortController();
   const clusters = openClusters(rig);
   for (const { slices } of clusters.values()) void slices.run(watches.signal);
   try {
     const own = AbortSignal.any([signal, watches.signal]);
     const mesh = (...args: readonly string[]) => runMeshCommand(rig, args, say, own);
-    const { log, clientNode, following } = await setUp({ mesh, clusters, ...shape, say, signal: own });
+    const { log, denied, clientNode, following } = await setUp({ mesh, clusters, ...shape, say, signal: own });
     onLog(log);
     const answers = (count: number) => lastAnswers(log, count);
     const world = await openMeshWorld(rig, clientNode, { clusters, lastAnswers: answers, progress: onMark, signal });
@@ -53,7 +62,7 @@ export async function underLoad<T>(
     await untilComplete(log, monoNow(), signal);
     watches.abort();
     await following;
-    return { done, log, moves: world.moves };
+    return { done, log, denied, moves: world.moves };
   } finally {
     watches.abort();
     for (const { transport } of clusters.values()) transport.close();

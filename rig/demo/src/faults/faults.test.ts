@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { type FakeBehaviour, FakeWorld } from "../drive/testing/fake-world.js";
 import { makeReport, type Report } from "../judge/report.js";
 import { FAULT_NAMES, type FaultName } from "../judge/runs.js";
+import { DENIED } from "../judge/testing/made-traffic.js";
 import { driveFaults } from "./faults.js";
 
 async function run(ways: FakeBehaviour, names: readonly FaultName[] = FAULT_NAMES): Promise<Report> {
@@ -10,7 +11,7 @@ async function run(ways: FakeBehaviour, names: readonly FaultName[] = FAULT_NAME
   const { runs, problem } = await driveFaults(world, names);
   await world.until(world.now() + 2000);
   const traffic = { rate: 100, samples: world.samples };
-  return makeReport({ runs, problem, traffic, moves: [], begun: 0, startedAt: "" });
+  return makeReport({ runs, problem, traffic, denied: DENIED, moves: [], begun: 0, startedAt: "" });
 }
 
 function failed(report: Report): readonly string[] {

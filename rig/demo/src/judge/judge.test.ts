@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { judge } from "./judge.js";
 import { makeReport } from "./report.js";
 import type { AgentRun, ApiserverRun, EtcdRun, FaultRun, KillRun, ScaleDownRun, WipeRun } from "./runs.js";
-import { madeTraffic, withSample } from "./testing/made-traffic.js";
+import { DENIED, madeSample, madeTraffic, withSample } from "./testing/made-traffic.js";
 import type { Traffic } from "./traffic.js";
 
 const window = { from: 0, to: 12_000 };
@@ -229,12 +229,23 @@ describe("judge", () => {
 });
 
 describe("report", () => {
-  const input = { traffic: west, moves: [], begun: 0, startedAt: "", problem: null };
+  const input = { traffic: west, denied: DENIED, moves: [], begun: 0, startedAt: "", problem: null };
   test("the report passes only when every fault passed and the demo did not end early", () => {
     assert.equal(makeReport({ ...input, runs: [agent, apiserver] }).passed, true);
     assert.equal(makeReport({ ...input, runs: [agent, { ...apiserver, refusedMs: 0 }] }).passed, false);
     assert.equal(makeReport({ ...input, runs: [agent], problem: "lab" }).passed, false);
     assert.equal(makeReport({ ...input, runs: [] }).passed, false);
+  });
+
+  test("a client that is not admitted must try in each cluster, and never connect", () => {
+    const [one = [], other = []] = DENIED;
+    const passedWith = (...denied: (typeof one)[]) => makeReport({ ...input, runs: [agent], denied }).passed;
+    assert.equal(passedWith(one, other), true);
+    assert.equal(passedWith(one, []), false);
+    assert.equal(passedWith(), false);
+    assert.equal(passedWith(one, [...other, madeSample(99, "west")]), false);
+    const { deniedClient } = makeReport({ ...input, runs: [agent], denied: [one, [madeSample(99, "reset")]] });
+    assert.deepEqual(deniedClient, { attempts: 6, succeeded: 1 });
   });
 
   test("the report counts answers per second", () => {

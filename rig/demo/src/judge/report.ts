@@ -1,5 +1,5 @@
 /** The report of the whole demo: its faults, and the answers per second and cluster. Pure. */
-import type { Mono } from "../samples/sample.js";
+import type { Mono, Sample } from "../samples/sample.js";
 import { FAR, type FaultResult, judge, NEAR } from "./judge.js";
 import { type MovesReading, movedBetween } from "./moves.js";
 import type { FaultRun, Mark } from "./runs.js";
@@ -20,8 +20,17 @@ export interface FaultReport extends FaultResult {
   readonly moved: number;
 }
 
+/** Of the clients that the policy does not admit, together. */
+export interface DeniedClient {
+  /** Connects, each with a result. */
+  readonly attempts: number;
+  /** Of these, the connections that were established. */
+  readonly succeeded: number;
+}
+
 export interface Report {
   readonly faults: readonly FaultReport[];
+  readonly deniedClient: DeniedClient;
   readonly passed: boolean;
   /** Why the demo ended early; null when it did not. */
   readonly problem: string | null;
@@ -36,6 +45,8 @@ export interface Report {
 export interface ReportInput {
   readonly runs: readonly FaultRun[];
   readonly traffic: Traffic;
+  /** Samples of each client that the policy does not admit. */
+  readonly denied: readonly (readonly Sample[])[];
   readonly moves: readonly MovesReading[];
   readonly begun: Mono;
   readonly startedAt: string;
@@ -47,9 +58,18 @@ export function makeReport(input: ReportInput): Report {
     ...judge(run, input.traffic),
     moved: movedBetween(input.moves, run.window.from, run.window.to),
   }));
+  const attempts = input.denied.flat();
+  const succeeded = attempts.filter(({ connected }) => connected !== null).length;
   return {
     faults,
-    passed: input.problem === null && faults.length > 0 && faults.every((fault) => fault.passed),
+    deniedClient: { attempts: attempts.length, succeeded },
+    passed:
+      input.problem === null &&
+      faults.length > 0 &&
+      faults.every((fault) => fault.passed) &&
+      succeeded === 0 &&
+      input.denied.length > 0 &&
+      input.denied.every(({ length }) => length > 0),
     problem: input.problem,
     rate: input.traffic.rate,
     startedAt: input.startedAt,

@@ -4,7 +4,7 @@ import type { FaultReport, Report } from "../judge/report.js";
 import { chart } from "./chart.js";
 import { escapeHtml } from "./escape.js";
 import { STYLE } from "./style.js";
-import { lossNotes, row } from "./table.js";
+import { deniedNote, lossNotes, row } from "./table.js";
 
 const HEADERS = [
   "Fault",
@@ -46,7 +46,7 @@ ${chart(report)}
 <h2>Results</h2>
 <table><thead><tr>${HEADERS.map((header) => `<th scope="col">${header}</th>`).join("")}</tr></thead>
 <tbody>${report.faults.map(tableRow).join("")}</tbody></table>
-${lossNotes(report.faults)
+${[deniedNote(report.deniedClient), ...lossNotes(report.faults)]
   .map((note) => `<p class="note">${escapeHtml(note)}</p>`)
   .join("")}
 </section>

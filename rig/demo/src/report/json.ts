@@ -3,9 +3,9 @@ import type { FaultReport, Report } from "../judge/report.js";
 import { round } from "../judge/traffic.js";
 
 export function reportJson(report: Report): string {
-  const { passed, problem, rate, startedAt, seconds } = report;
+  const { deniedClient, passed, problem, rate, startedAt, seconds } = report;
   const faults = report.faults.map((fault) => faultJson(fault, report.begun));
-  return `${JSON.stringify({ faults, passed, problem, rate, startedAt, seconds }, null, 2)}\n`;
+  return `${JSON.stringify({ faults, deniedClient, passed, problem, rate, startedAt, seconds }, null, 2)}\n`;
 }
 
 function faultJson(fault: FaultReport, begun: number) {

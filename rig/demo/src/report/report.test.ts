@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { makeReport } from "../judge/report.js";
 import type { AgentRun, KillRun } from "../judge/runs.js";
-import { madeTraffic } from "../judge/testing/made-traffic.js";
+import { DENIED, madeTraffic } from "../judge/testing/made-traffic.js";
 import { reportHtml } from "./html.js";
 import { reportJson } from "./json.js";
 import { reportText } from "./table.js";
@@ -36,7 +36,7 @@ const moves = [
   { at: 0, moved: 3 },
   { at: 1500, moved: 43 },
 ];
-const base = { traffic, moves, begun: 0, startedAt: "2026-01-01T00:00:00.000Z", problem: null };
+const base = { traffic, denied: DENIED, moves, begun: 0, startedAt: "2026-01-01T00:00:00.000Z", problem: null };
 const good = makeReport({ ...base, runs: [kill] });
 const bad = makeReport({ ...base, runs: [kill, agent], problem: "etcd: it broke" });
 
@@ -56,6 +56,7 @@ describe("the report", () => {
     assert.deepEqual(fault.lost, { refused: 0, reset: 2, timeout: 0, starved: 0, other: 0 });
     assert.deepEqual([fault.moved, fault.slowestConnectMs], [40, 1]);
     assert.equal(JSON.parse(reportJson(good)).seconds[1].moved, 40);
+    assert.deepEqual(JSON.parse(reportJson(good)).deniedClient, { attempts: 10, succeeded: 0 });
     assert.equal(JSON.parse(reportJson(good)).passed, true);
     assert.equal(JSON.parse(reportJson(bad)).passed, false);
   });
@@ -66,6 +67,7 @@ describe("the report", () => {
     assert.match(text, /1\.00 {2}lost {3}2 reset$/m);
     assert.match(text, /^kill +1800 +1798 +2 reset +40 +1 ms +30 ms +22 ms +72\.2 % +27\.8 % +passed$/m);
     assert.match(text, /^FAILED agent: proof: new pid: 1, then none$/m);
+    assert.match(text, /^Clients that the policy does not admit.*: 10 connects, 0 established$/m);
     assert.match(text, /Ended early: etcd: it broke\nNot passed\./);
     assert.match(reportText(good), /^kill: what was lost had been established.*\nAll passed/m);
   });

@@ -1,7 +1,7 @@
 /** The timeline and the table of results, for a terminal of 100 columns. No meaning depends on colour. */
 import { table } from "@isthmus/model";
 import { type FaultResult, MAX_LOSSES } from "../judge/judge.js";
-import type { FaultReport, Report } from "../judge/report.js";
+import type { DeniedClient, FaultReport, Report } from "../judge/report.js";
 import type { FaultName } from "../judge/runs.js";
 
 export function reportText(report: Report): string {
@@ -12,6 +12,7 @@ export function reportText(report: Report): string {
     "",
     table(report.faults.map(row), HEADERS),
     LEGEND,
+    deniedNote(report.deniedClient),
     ...lossNotes(report.faults),
     ...report.faults.flatMap(problems),
     ...(report.problem === null ? [] : [`Ended early: ${report.problem}`]),
@@ -25,6 +26,11 @@ function timeline(fault: FaultResult, begun: number): readonly string[] {
   const head = `\n  ${fault.name.padEnd(14)}${fault.passed ? "passed" : "FAILED"}`;
   const moments = [...fault.marks, ...lossMoments(fault)].sort((a, b) => a.at - b.at);
   return [head, ...moments.map((moment) => `  ${clock(moment.at - begun)}  ${moment.kind.padEnd(6)} ${moment.text}`)];
+}
+
+/** What became of the clients that the policy does not admit. */
+export function deniedNote({ attempts, succeeded }: DeniedClient): string {
+  return `Clients that the policy does not admit, one in each cluster: ${attempts} connects, ${succeeded} established`;
 }
 
 /** One line for each series of losses that are less than 100 ms apart. */

@@ -1,9 +1,14 @@
 /** The Kubernetes objects of the demo, as a user would write them. */
 import type { KubeObject, KubeService } from "@isthmus/kube";
+import { NEAR } from "../judge/clusters.js";
 
 export const NAMESPACE = "shop";
 export const SERVICE = "web";
 export const CLIENT = "client";
+/** Of the pods, one in each cluster, that the policy does not admit. */
+export const DENIED = "denied";
+/** Requests a second of each of them. */
+const DENIED_RATE = 10;
 const PORT = 8080;
 
 export const namespace: KubeObject = { metadata: { name: NAMESPACE } };
@@ -72,20 +77,41 @@ export function deployment(cluster: string, image: string, lingerMs: number): Ku
   };
 }
 
+/** Admits the client to the servers, and nobody else; the same in both clusters. */
+export const policy: KubeObject & { readonly spec: object } = {
+  metadata: { name: SERVICE, namespace: NAMESPACE },
+  spec: {
+    endpointSelector: { matchLabels: { app: SERVICE } },
+    ingress: [
+      {
+        fromEndpoints: [{ matchLabels: { app: CLIENT, "io.cilium.k8s.policy.cluster": NEAR } }],
+        toPorts: [{ ports: [{ port: String(PORT), protocol: "TCP" }] }],
+      },
+    ],
+  },
+};
+
 /** The open-loop client. It requests a CPU, since a starved client would measure its own delay. */
 export function clientPod(image: string, target: string, rate: number): KubeObject & { readonly spec: object } {
+  return loadPod(CLIENT, { ...loader(image, target, rate), resources: { requests: { cpu: "1" } } });
+}
+
+/** A client that is not admitted. */
+export function deniedPod(image: string, target: string): KubeObject & { readonly spec: object } {
+  return loadPod(DENIED, loader(image, target, DENIED_RATE));
+}
+
+const loader = (image: string, target: string, rate: number) =>
+  container(image, ["load", "--target", target, "--rate", String(rate)]);
+
+function loadPod(name: string, main: object): KubeObject & { readonly spec: object } {
   return {
-    metadata: { name: CLIENT, namespace: NAMESPACE },
+    metadata: { name, namespace: NAMESPACE, labels: { app: name } },
     spec: {
       automountServiceAccountToken: false,
       terminationGracePeriodSeconds: 2,
       restartPolicy: "Never",
-      containers: [
-        {
-          ...container(image, ["load", "--target", target, "--rate", String(rate)]),
-          resources: { requests: { cpu: "1" } },
-        },
-      ],
+      containers: [main],
     },
   };
 }

@@ -34,7 +34,7 @@ function world(output: readonly string[] = GOOD) {
 describe("the set-up of the demo", () => {
   test("Services become global after everything is deployed and connected; the client starts when everything is in sync", async () => {
     const { calls, said, options, east } = world();
-    const { log, clientNode, following } = await setUp(options);
+    const { log, denied, clientNode, following } = await setUp(options);
     await following;
     assert.equal(clientNode, "east-2");
     assert.equal(log.samples().length, 40);
@@ -47,6 +47,14 @@ describe("the set-up of the demo", () => {
     assert.ok(Math.max(...made) < Math.min(...global));
     assert.ok(Math.max(...global) < at("mesh status --wait"));
     assert.ok(at("mesh status --wait") < at("east: create Pod client"));
+    for (const name of ["east", "west"]) {
+      assert.ok(at(`${name}: apply CiliumNetworkPolicy web`) < at(`${name}: apply Deployment web`));
+      assert.ok(at(`${name}: apply Deployment web`) < at(`${name}: create Pod denied`));
+    }
+    assert.deepEqual(
+      denied.map((each) => each.samples().length),
+      [40, 40],
+    );
     assert.match(JSON.stringify(east.objects.get("Pod client")), /"--target","10\.96\.0\.9:80","--rate","10"/);
     assert.equal(said.at(-1), 'The client on "east-2" makes 10 new connections a second to 10.96.0.9:80');
   });

@@ -4,21 +4,32 @@
  *
  * Invariant: the client starts only when the mesh is in sync, and the set-up ends only after three seconds without a loss.
  */
-import { DEPLOYMENTS, type KubeObject, type KubeService, NAMESPACES, PODS, SERVICES } from "@isthmus/kube";
+import {
+  CILIUM_NETWORK_POLICIES,
+  DEPLOYMENTS,
+  type KubeObject,
+  type KubeService,
+  NAMESPACES,
+  PODS,
+  SERVICES,
+} from "@isthmus/kube";
 import { DEMO_TAG } from "@isthmus/lab";
 import { waitFor } from "@isthmus/runtime";
 import { followClient } from "../drive/follow-client.js";
 import type { ClusterAccess } from "../drive/mesh-world.js";
-import { NEAR } from "../judge/judge.js";
+import { NEAR } from "../judge/clusters.js";
 import { createSampleLog, type SampleLog } from "../samples/log.js";
 import {
   addressOf,
   CLIENT,
   clientPod,
+  DENIED,
+  deniedPod,
   deployment,
   meshAnnotations,
   NAMESPACE,
   namespace,
+  policy,
   SERVICE,
   service,
 } from "./objects.js";
@@ -42,8 +53,10 @@ export interface SetupOptions extends LoadOptions {
 export interface RunningLoad {
   readonly log: SampleLog;
   readonly clientNode: string;
-  /** Settles when the client's output is no longer read; never rejects. */
-  readonly following: Promise<void>;
+  /** Of the clients that the policy does not admit, one in each cluster. */
+  readonly denied: readonly SampleLog[];
+  /** Settles when no client's output is read any more; never rejects. */
+  readonly following: Promise<unknown>;
 }
 
 interface Pod extends KubeObject {
@@ -66,12 +79,20 @@ export async function setUp(options: SetupOptions): Promise<RunningLoad> {
   }
   say("$ mesh status --wait");
   await mesh("status", "--wait");
-  return startClient(options);
+  const denied = await Promise.all([...clusters.values()].map((cluster) => startDenied(options, cluster)));
+  say(`A client in each cluster that the policy ${NAMESPACE}/${SERVICE} does not admit tries all the time`);
+  const client = await startClient(options);
+  return {
+    ...client,
+    denied: denied.map(({ log }) => log),
+    following: Promise.all([client, ...denied].map(({ following }) => following)),
+  };
 }
 
 async function deploy({ signal, say, lingerMs }: SetupOptions, { client, name, slices }: ClusterAccess): Promise<void> {
   const manager = { manager: "demo", force: true };
   await client.apply(NAMESPACES, namespace, manager);
+  await client.apply(CILIUM_NETWORK_POLICIES, policy, manager);
   await client.apply(SERVICES, service, manager);
   await client.apply(DEPLOYMENTS, deployment(name, DEMO_TAG, lingerMs), manager);
   await waitFor(`three ready pods in "${name}"`, () => slices.current().length === 3, {
@@ -82,17 +103,35 @@ async function deploy({ signal, say, lingerMs }: SetupOptions, { client, name, s
   say(`${name}: three replicas are Ready`);
 }
 
+interface StartedClient {
+  readonly log: SampleLog;
+  /** Settles when its output is no longer read; never rejects. */
+  readonly following: Promise<void>;
+}
+
+async function startDenied({ signal }: LoadOptions, cluster: ClusterAccess): Promise<StartedClient> {
+  const { client } = cluster;
+  const target = addressOf(await client.get<KubeService>(SERVICES, SERVICE, { namespace: NAMESPACE }));
+  await removeClient(cluster, DENIED, signal);
+  await client.create(PODS, deniedPod(DEMO_TAG, target));
+  return follow(cluster, DENIED, signal);
+}
+
+function follow({ transport }: ClusterAccess, pod: string, signal: AbortSignal): StartedClient {
+  const log = createSampleLog();
+  return { log, following: followClient(transport, `/api/v1/namespaces/${NAMESPACE}/pods/${pod}`, log, signal) };
+}
+
 /** Replaces the client of an earlier load, if there is one. */
-export async function startClient(options: LoadOptions): Promise<RunningLoad> {
+async function startClient(options: LoadOptions): Promise<StartedClient & Pick<RunningLoad, "clientNode">> {
   const { clusters, signal, rate, say } = options;
   const near = clusters.get(NEAR);
   if (near === undefined) throw new Error(`Cannot find cluster "${NEAR}"`);
-  const { client, transport } = near;
+  const { client } = near;
   const target = addressOf(await client.get<KubeService>(SERVICES, SERVICE, { namespace: NAMESPACE }));
-  await removeClient(near, signal);
+  await removeClient(near, CLIENT, signal);
   await client.create(PODS, clientPod(DEMO_TAG, target, rate));
-  const log = createSampleLog();
-  const following = followClient(transport, `/api/v1/namespaces/${NAMESPACE}/pods/${CLIENT}`, log, signal);
+  const { log, following } = follow(near, CLIENT, signal);
   const limits = { timeoutMs: 60_000, everyMs: 200, signal };
   await waitFor(`three seconds without a loss at ${target}`, () => isQuiet(log), limits).catch((error: Error) => {
     throw new Error(`${error.message}; ${lastOutcomes(log)}`);
@@ -102,9 +141,9 @@ export async function startClient(options: LoadOptions): Promise<RunningLoad> {
   return { log, clientNode: pod?.spec?.nodeName ?? "", following };
 }
 
-async function removeClient({ client }: ClusterAccess, signal: AbortSignal): Promise<void> {
+async function removeClient({ client }: ClusterAccess, pod: string, signal: AbortSignal): Promise<void> {
   const target = { namespace: NAMESPACE };
-  const gone = async () => (await client.get(PODS, CLIENT, target)) === undefined;
-  await client.delete(PODS, CLIENT, target);
-  await waitFor("the last demo's client to end", gone, { timeoutMs: 30_000, everyMs: 200, signal });
+  const gone = async () => (await client.get(PODS, pod, target)) === undefined;
+  await client.delete(PODS, pod, target);
+  await waitFor(`the last demo's pod "${pod}" to end`, gone, { timeoutMs: 30_000, everyMs: 200, signal });
 }

@@ -37,3 +37,8 @@ export function withSample(traffic: Traffic, number: number, gets: string): Traf
     samples: traffic.samples.map((sample) => (sample.number === number ? madeSample(number, gets) : sample)),
   };
 }
+
+/** Of two clients that are never answered. */
+export const DENIED: readonly (readonly Sample[])[] = [1, 2].map(
+  () => madeTraffic({ until: 50, gets: "other" }).samples,
+);
