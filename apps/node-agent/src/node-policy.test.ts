@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PodPolicyWord } from "@isthmus/bpf";
+import { RESERVED } from "@isthmus/identity";
 import { bytesKey, parseAddress } from "@isthmus/model";
 import { createMemoryKernel, createRecordSource, type MemoryKernel, type RecordSource } from "@isthmus/testing";
 import { viewPolicy } from "./datapath/policy/testing/decide.js";
@@ -113,6 +114,21 @@ test("a restarted agent finds what it wants, and before its server is there noth
     ask(second, "egress", ...PEERS),
     PEERS.map(() => true),
   );
+});
+
+test("a prefix of a policy that went while no agent ran is of the world again, also while another cluster is away", async () => {
+  const kernel = createMemoryKernel();
+  const [east, west] = clusters();
+  const first = await synced(await startAgent(kernel), east, west);
+  await first.receive(east.change([BLOCK]));
+  const identityOf = (node: TestNode, address: string) =>
+    viewPolicy(node.port.policy).identityOf(bytesKey(parseAddress(address)));
+  assert.notEqual(identityOf(first, "192.0.2.1"), RESERVED.world);
+  east.change([], [BLOCK]);
+  const second = await synced(await startAgent(kernel), east);
+  assert.equal(second.state.complete(), false);
+  assert.equal(identityOf(second, "192.0.2.1"), RESERVED.world);
+  assert.equal(identityOf(second, "10.2.1.5"), FAR, "what west said stays");
 });
 
 test("an agent that enforces policy says so in its Hello", async () => {

@@ -21,7 +21,7 @@ import {
   type PolicyPort,
 } from "@isthmus/bpf";
 import { type IdentityNumber, identityCluster, LOCAL_BITS, NODE_LOCAL_CLUSTER } from "@isthmus/identity";
-import { bytesKey, formatPrefix, keyBytes, parsePrefix, type Prefix } from "@isthmus/model";
+import { bytesKey, formatPrefix, keyBytes, type Prefix, parsePrefix } from "@isthmus/model";
 import { createStatusTable, mapFull } from "@isthmus/reconcile";
 import type { Slices } from "@isthmus/runtime";
 import type { Part } from "../../apply/part.js";
@@ -193,7 +193,8 @@ export function createIdentitiesPart(ports: Ports, modules: IdentitiesModules): 
       for (const address of keys) if (!desired.addresses.has(address) && addresses.has(address)) gone.add(address);
     }
     for (const [cluster, keys] of unconfirmedPrefixes) {
-      if (!sync.mayRemove(cluster << LOCAL_BITS)) continue;
+      // Node-local ones are of policies, which the local cluster alone has.
+      if (cluster !== NODE_LOCAL_CLUSTER && !sync.mayRemove(cluster << LOCAL_BITS)) continue;
       unconfirmedPrefixes.delete(cluster);
       const known = new Set([...desired.prefixes.values()].map(({ prefix }) => prefixKey(prefix)));
       for (const key of keys) if (!known.has(key) && prefixes.rows.has(key)) gonePrefixes.add(key);

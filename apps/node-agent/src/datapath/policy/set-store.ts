@@ -8,7 +8,7 @@
  * A set that finds no room is not written at all. What a set loses is deleted when no program can read it: the row of an
  * identity when no address has it, a whole set a grace period after the last pod had it.
  */
-import { PolicyPeerKey, PolicyPeerRow, PolicySetRow, type PolicyPort } from "@isthmus/bpf";
+import { PolicyPeerKey, PolicyPeerRow, type PolicyPort, PolicySetRow } from "@isthmus/bpf";
 import type { IdentityNumber } from "@isthmus/identity";
 import { keyBytes } from "@isthmus/model";
 import type { PeerRow, PolicySet } from "@isthmus/policy";

@@ -188,6 +188,25 @@ test("pods inside of a block are allowed by it, with numbers of their cluster wh
   );
 });
 
+test("a node whose range gives its cluster another home changes no verdict, and its pods have their own numbers again", async () => {
+  const node = await startMesh(
+    allow("p", "web", "egress", [{ ipBlock: { cidr: "10.0.0.0/8", except: ["10.1.2.5/32"] } }]),
+  );
+  const ask = () => ["10.1.2.5", "10.2.1.5", "192.0.2.1"].map((to) => node.allows("10.1.1.5", "egress", to, 80));
+  assert.equal(node.identity("10.2.1.5"), FAR);
+  await node.take(2, [makeMeshNode("n2", { addresses: ["172.19.0.2"], podCidrs: ["100.64.0.0/24"] })]);
+  const first = await node.flush();
+  assert.equal(first.again, true);
+  assert.equal(identityCluster(node.identity("10.2.1.5")), 4095, "no address has a number while its meaning changes");
+  assert.deepEqual(ask(), [false, true, false]);
+  await node.settle();
+  assert.equal(identityCluster(node.identity("10.2.1.5")), 4095, "10.0.0.0/8 does not contain all of the cluster now");
+  await node.take(2, [], [{ kind: 2, key: "nodes/n2" }]);
+  await node.settle();
+  assert.equal(node.identity("10.2.1.5"), FAR);
+  assert.deepEqual(ask(), [false, true, false]);
+});
+
 test("a prefix inside of a pod range has no row: an unknown address there is unmanaged", async () => {
   const node = await startMesh(allow("p", "web", "egress", [{ ipBlock: { cidr: "10.1.2.0/25" } }]));
   assert.equal(node.identity("10.1.2.9"), unmanagedIdentity(parseClusterId(1)));

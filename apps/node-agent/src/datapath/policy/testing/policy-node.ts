@@ -8,11 +8,11 @@ import { bytesKey, type ClusterId, keyBytes, parseAddress, parsePrefix } from "@
 import {
   createPolicyEngine,
   type Identity,
-  parseCiliumNetworkPolicy,
-  parseNetworkPolicy,
   type ParsedPolicy,
   type Policy,
   type PolicySet,
+  parseCiliumNetworkPolicy,
+  parseNetworkPolicy,
   podIdentityLabels,
   type RowChanges,
 } from "@isthmus/policy";
