@@ -11,6 +11,11 @@ export type ApiserverErrorCode =
    */
   | "CLUSTER_ID_CHANGED"
   /**
+   * The kind MeshCluster in this cluster is of an older version and drops a field, so identity numbers could be given twice; none is
+   * given. Fix: `kubectl apply -k deploy/base` of this version.
+   */
+  | "CRD_OUTDATED"
+  /**
    * The ConfigMap mesh-system/mesh-config cannot be used; the last good one stays in force. Fix: correct the field that the sentence
    * names; it is read again at once.
    */

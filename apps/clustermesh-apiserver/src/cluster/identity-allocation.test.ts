@@ -284,6 +284,22 @@ test("without a MeshCluster label sets wait, and are numbered once it is there",
   assert.deepEqual(await settled(), ["reserve", create(0)]);
 });
 
+test("no number is used when the cursor is not kept, by the kind of an older version", async (t) => {
+  const { pod, settled, api, allocation } = rig(t);
+  const { mergePatch } = api.client;
+  api.client.mergePatch = async <T extends KubeObject>(resource: Resource, name: string, patch: unknown) => {
+    const { status: _pruned, ...rest } = patch as Body;
+    return mergePatch<T>(resource, name, resource === MESH_CLUSTERS ? rest : patch);
+  };
+  pod("web-1", "web");
+  await settled();
+  assert.deepEqual([allocation.problem?.reason, api.objects.size], ["NotWritten", 1]);
+  assert.match(allocation.problem?.message ?? "", /apply deploy\/base/);
+  api.client.mergePatch = mergePatch;
+  await settled(60_000);
+  assert.deepEqual([allocation.problem, api.objects.size], [undefined, 2]);
+});
+
 test("when all numbers were given, that is the problem until no pod needs one; others go on", async (t) => {
   const { pod, gone, settled, api, allocation, lines } = rig(t);
   api.setCursor(MAX_LOCAL - 1);

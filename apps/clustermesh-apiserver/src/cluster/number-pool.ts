@@ -6,7 +6,7 @@
  */
 import { type IdentityNumber, identityLocal, identityNumber, reserveNumbers } from "@isthmus/identity";
 import { hasStatus, type KubeClient, MESH_CLUSTERS, type MeshCluster } from "@isthmus/kube";
-import type { ClusterId, ClusterName } from "@isthmus/model";
+import { type ClusterId, type ClusterName, MeshError } from "@isthmus/model";
 
 export interface NumberPoolOptions {
   /** Name of the MeshCluster. */
@@ -26,8 +26,8 @@ export interface NumberPoolModules {
 
 export interface NumberPool {
   /**
-   * Undefined while there is no MeshCluster. Rejects with `IDENTITIES_EXHAUSTED`, and with a KubeError when the cursor cannot be
-   * written.
+   * Undefined while there is no MeshCluster. Rejects with `IDENTITIES_EXHAUSTED`, with `CRD_OUTDATED`, and with a KubeError when the
+   * cursor cannot be written.
    */
   take(signal: AbortSignal): Promise<IdentityNumber | undefined>;
 }
@@ -71,9 +71,13 @@ export function createNumberPool({ cluster, id }: NumberPoolOptions, modules: Nu
       metadata: { resourceVersion: metadata.resourceVersion },
       status: { identityCursor: cursor },
     };
-    await client.mergePatch(MESH_CLUSTERS, cluster, patch, {
-      ...{ subresource: "status", signal, timeoutMs: DEADLINE_MS },
-    });
+    const target = { subresource: "status", signal, timeoutMs: DEADLINE_MS } as const;
+    const written = await client.mergePatch<MeshCluster>(MESH_CLUSTERS, cluster, patch, target);
+    if (written.status?.identityCursor !== cursor)
+      throw new MeshError(
+        { code: "CRD_OUTDATED" },
+        'Cannot reserve identity numbers: the kind MeshCluster has no "status.identityCursor", apply deploy/base of this version',
+      );
   }
 
   return {
