@@ -13,6 +13,8 @@ import {
   type CheckStoreRequest,
   type CheckStoreResponse,
   type DumpRequest,
+  type ListIdentitiesRequest,
+  type ListIdentitiesResponse,
   type ListPoliciesRequest,
   type ListPoliciesResponse,
   type ListServicesRequest,
@@ -37,6 +39,8 @@ export interface AdminApi {
   listServices(request: ListServicesRequest): Promise<ListServicesResponse>;
   /** All policies of a namespace, "" = of the cluster; 5 s for each server. */
   listPolicies(request: ListPoliciesRequest): Promise<ListPoliciesResponse>;
+  /** All identities of pods of a namespace, "" = of all, of this cluster and its peers; 5 s for each server. */
+  listIdentities(request: ListIdentitiesRequest): Promise<ListIdentitiesResponse>;
   /** Lets the cluster dial endpoints of a store; 15 s for each server, as it waits for dead endpoints. */
   checkStore(request: CheckStoreRequest): Promise<CheckStoreResponse>;
   /**
@@ -163,6 +167,8 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
       ask((client, deadline, done) => client.listServices(request, metadata, { deadline }, done), DEADLINE_MS),
     listPolicies: (request) =>
       ask((client, deadline, done) => client.listPolicies(request, metadata, { deadline }, done), DEADLINE_MS),
+    listIdentities: (request) =>
+      ask((client, deadline, done) => client.listIdentities(request, metadata, { deadline }, done), DEADLINE_MS),
     checkStore: (request) =>
       ask((client, deadline, done) => client.checkStore(request, metadata, { deadline }, done), CHECK_DEADLINE_MS),
     close() {

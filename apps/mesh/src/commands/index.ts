@@ -5,6 +5,7 @@ import { bpfDump } from "./bpf/dump.js";
 import { version } from "./cli/version.js";
 import { connect } from "./cluster/connect.js";
 import { status } from "./cluster/status.js";
+import { identityList } from "./identity/list.js";
 import { lab } from "./lab/lab.js";
 import { monitor } from "./monitor/monitor.js";
 import { policyList } from "./policy/list.js";
@@ -15,6 +16,7 @@ export const COMMANDS: readonly Command[] = [
   status,
   serviceList,
   policyList,
+  identityList,
   monitor,
   bpfDump,
   bpfConntrack,

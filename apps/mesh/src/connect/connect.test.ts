@@ -6,7 +6,13 @@ import { after, before, test } from "node:test";
 import { MESH_CLUSTERS, MESH_PEERS, type MeshCluster, type MeshPeer } from "@isthmus/kube";
 import { createStore, provisionStore, type Store } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
-import { CheckStoreResponse, ClusterClaim, ListPoliciesResponse, ListServicesResponse } from "@isthmus/proto";
+import {
+  CheckStoreResponse,
+  ClusterClaim,
+  ListIdentitiesResponse,
+  ListPoliciesResponse,
+  ListServicesResponse,
+} from "@isthmus/proto";
 import { type Member, startTestCluster, writeContexts } from "../testing/member.js";
 import { type Ran, runForTest } from "../testing/memory-io.js";
 import { writeStoreFile } from "../testing/store-file.js";
@@ -224,6 +230,20 @@ test("policies are listed with exit code 1 when one is not accepted, and an empt
   const nope = await mesh("policy", "list", "-n", "nope");
   assert.equal(nope.code, 1);
   assert.match(nope.err, /Cannot list policies of namespace "nope"/);
+});
+
+test("identities are listed, and those that are left out are counted", async () => {
+  const [first] = members();
+  const none = await mesh("identity", "list");
+  assert.deepEqual([none.code, none.err], [0, 'No identity in context "east"\n']);
+  const labels = [{ key: "app", value: "web" }];
+  const identity = { number: 1048832, cluster: "east", labels, pods: 2, example: "shop/web-1" };
+  first.answers.identities = ListIdentitiesResponse.fromPartial({ identities: [identity], leftOut: 7 });
+  const listed = await mesh("identity", "list");
+  assert.deepEqual([listed.code, listed.err], [0, "7 more are not shown: choose a namespace with -n\n"]);
+  assert.match(listed.out, /1048832 +east +- +- +app=web +2 \(web-1\)/);
+  const inJson = JSON.parse((await mesh("identity", "list", "-o", "json")).out) as { identities: { number: number }[] };
+  assert.equal(inJson.identities[0]?.number, 1048832);
 });
 
 test("a namespace without Services is reported as such; one that does not exist is an error", async () => {

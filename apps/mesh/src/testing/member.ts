@@ -35,6 +35,7 @@ import {
   CheckStoreResponse,
   type DumpRequest,
   type DumpResponse,
+  ListIdentitiesResponse,
   ListPoliciesResponse,
   ListServicesResponse,
   type MonitorRequest,
@@ -53,6 +54,7 @@ export interface Member {
     status: StatusResponse;
     services: ListServicesResponse;
     policies: ListPoliciesResponse;
+    identities: ListIdentitiesResponse;
     checkStore: CheckStoreResponse;
     /** Written at the start of each stream of events, which then stays open. */
     monitor: (request: MonitorRequest) => readonly MonitorResponse[];
@@ -75,6 +77,7 @@ export async function startTestCluster(name: string, id: number): Promise<Member
       status: StatusResponse.fromPartial({ cluster: name, clusterId: id }),
       services: ListServicesResponse.fromPartial({}),
       policies: ListPoliciesResponse.fromPartial({}),
+      identities: ListIdentitiesResponse.fromPartial({}),
       checkStore: CheckStoreResponse.fromPartial({}),
       monitor: (): readonly MonitorResponse[] => [],
       dump: (): readonly DumpResponse[] => [],
@@ -172,6 +175,7 @@ async function serveAdmin(
     status: guarded(() => answers.status),
     listServices: guarded(() => answers.services),
     listPolicies: guarded(() => answers.policies),
+    listIdentities: guarded(() => answers.identities),
     checkStore: guarded(() => answers.checkStore),
   });
   const credentials = ServerCredentials.createSsl(null, [

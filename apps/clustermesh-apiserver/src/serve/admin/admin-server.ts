@@ -32,6 +32,7 @@ import { listServices } from "./admin-services.js";
 import type { AppliedRecords } from "./applied-records.js";
 import { createStoreChecker } from "./check-store.js";
 import { startDump } from "./dump.js";
+import { listIdentities } from "./identity-reports.js";
 import { type MonitorModules, startMonitor } from "./monitor.js";
 import { createNodeFiguresReader } from "./node-figures.js";
 import { createRefusedCalls } from "./refused-calls.js";
@@ -198,7 +199,8 @@ export async function startAdminServer(
   const figures = modules.monitor && createNodeFiguresReader({ ...modules.monitor, clock: modules.clock });
   const server = createGrpcServer(MAX_REQUEST_BYTES);
   const { status: ofStatus, listServices: ofServices, checkStore: ofCheck } = AdminService;
-  const { listPolicies: ofPolicies, monitor: ofMonitor, dump: ofDump } = AdminService;
+  const { listIdentities: ofIdentities, listPolicies: ofPolicies } = AdminService;
+  const { monitor: ofMonitor, dump: ofDump } = AdminService;
   server.addService(undecoded(FOR_CLI), {
     monitor,
     dump,
@@ -214,6 +216,7 @@ export async function startAdminServer(
     listPolicies: answer("read", ofPolicies.requestDeserialize, async (request): Promise<ListPoliciesResponse> => {
       return { policies: [...(modules.policies?.(request) ?? [])] };
     }),
+    listIdentities: answer("read", ofIdentities.requestDeserialize, (request) => listIdentities(sources, request)),
     checkStore: answer("dial", ofCheck.requestDeserialize, async (request): Promise<CheckStoreResponse> => {
       return { endpoints: await stores.check(request) };
     }),

@@ -22,7 +22,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { Affinity, KindSum, Prefix } from "./state.js";
+import { Affinity, KindSum, Label, Prefix } from "./state.js";
 import { PeerState } from "./sync.js";
 
 /**
@@ -292,6 +292,29 @@ export interface NodeCounter {
   lastMinute: bigint;
   /** packets that were dropped, or connects that were refused, for the reason of this name */
   isDrop: boolean;
+}
+
+export interface ListIdentitiesRequest {
+  namespace: string;
+}
+
+export interface ListIdentitiesResponse {
+  /** by number */
+  identities: IdentityReport[];
+  /** that are not in the answer, because there are too many */
+  leftOut: number;
+}
+
+/** An identity of this cluster or of one that it follows. */
+export interface IdentityReport {
+  number: number;
+  cluster: string;
+  /** sorted */
+  labels: Label[];
+  /** that have it now */
+  pods: number;
+  /** one of them, namespace/name; "": none */
+  example: string;
 }
 
 export interface ListPoliciesRequest {
@@ -2135,6 +2158,231 @@ export const NodeCounter: MessageFns<NodeCounter> = {
       ? BigInt(object.lastMinute)
       : 0n;
     message.isDrop = object.isDrop ?? false;
+    return message;
+  },
+};
+
+function createBaseListIdentitiesRequest(): ListIdentitiesRequest {
+  return { namespace: "" };
+}
+
+export const ListIdentitiesRequest: MessageFns<ListIdentitiesRequest> = {
+  encode(message: ListIdentitiesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListIdentitiesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListIdentitiesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListIdentitiesRequest>): ListIdentitiesRequest {
+    return ListIdentitiesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListIdentitiesRequest>): ListIdentitiesRequest {
+    const message = createBaseListIdentitiesRequest();
+    message.namespace = object.namespace ?? "";
+    return message;
+  },
+};
+
+function createBaseListIdentitiesResponse(): ListIdentitiesResponse {
+  return { identities: [], leftOut: 0 };
+}
+
+export const ListIdentitiesResponse: MessageFns<ListIdentitiesResponse> = {
+  encode(message: ListIdentitiesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.identities) {
+      IdentityReport.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.leftOut !== 0) {
+      writer.uint32(16).uint32(message.leftOut);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListIdentitiesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListIdentitiesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identities.push(IdentityReport.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.leftOut = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListIdentitiesResponse>): ListIdentitiesResponse {
+    return ListIdentitiesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListIdentitiesResponse>): ListIdentitiesResponse {
+    const message = createBaseListIdentitiesResponse();
+    message.identities = object.identities?.map((e) => IdentityReport.fromPartial(e)) || [];
+    message.leftOut = object.leftOut ?? 0;
+    return message;
+  },
+};
+
+function createBaseIdentityReport(): IdentityReport {
+  return { number: 0, cluster: "", labels: [], pods: 0, example: "" };
+}
+
+export const IdentityReport: MessageFns<IdentityReport> = {
+  encode(message: IdentityReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(13).fixed32(message.number);
+    }
+    if (message.cluster !== "") {
+      writer.uint32(18).string(message.cluster);
+    }
+    for (const v of message.labels) {
+      Label.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.pods !== 0) {
+      writer.uint32(32).uint32(message.pods);
+    }
+    if (message.example !== "") {
+      writer.uint32(42).string(message.example);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): IdentityReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIdentityReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 13) {
+              break;
+            }
+
+            message.number = reader.fixed32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cluster = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.labels.push(Label.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.pods = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.example = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<IdentityReport>): IdentityReport {
+    return IdentityReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<IdentityReport>): IdentityReport {
+    const message = createBaseIdentityReport();
+    message.number = object.number ?? 0;
+    message.cluster = object.cluster ?? "";
+    message.labels = object.labels?.map((e) => Label.fromPartial(e)) || [];
+    message.pods = object.pods ?? 0;
+    message.example = object.example ?? "";
     return message;
   },
 };
@@ -5460,6 +5708,17 @@ export const AdminService = {
       Buffer.from(ListPoliciesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPoliciesResponse => ListPoliciesResponse.decode(value),
   },
+  listIdentities: {
+    path: "/mesh.v1.Admin/ListIdentities" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListIdentitiesRequest): Buffer =>
+      Buffer.from(ListIdentitiesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListIdentitiesRequest => ListIdentitiesRequest.decode(value),
+    responseSerialize: (value: ListIdentitiesResponse): Buffer =>
+      Buffer.from(ListIdentitiesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListIdentitiesResponse => ListIdentitiesResponse.decode(value),
+  },
   /** Dials a store from this cluster's side, before `mesh connect` writes anything. */
   checkStore: {
     path: "/mesh.v1.Admin/CheckStore" as const,
@@ -5509,6 +5768,7 @@ export interface AdminServer extends UntypedServiceImplementation {
   status: handleUnaryCall<StatusRequest, StatusResponse>;
   listServices: handleUnaryCall<ListServicesRequest, ListServicesResponse>;
   listPolicies: handleUnaryCall<ListPoliciesRequest, ListPoliciesResponse>;
+  listIdentities: handleUnaryCall<ListIdentitiesRequest, ListIdentitiesResponse>;
   /** Dials a store from this cluster's side, before `mesh connect` writes anything. */
   checkStore: handleUnaryCall<CheckStoreRequest, CheckStoreResponse>;
   /** Events of the packets of this cluster's pods, live, until the caller ends it. */
@@ -5567,6 +5827,21 @@ export interface AdminClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListPoliciesResponse) => void,
+  ): ClientUnaryCall;
+  listIdentities(
+    request: ListIdentitiesRequest,
+    callback: (error: ServiceError | null, response: ListIdentitiesResponse) => void,
+  ): ClientUnaryCall;
+  listIdentities(
+    request: ListIdentitiesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListIdentitiesResponse) => void,
+  ): ClientUnaryCall;
+  listIdentities(
+    request: ListIdentitiesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListIdentitiesResponse) => void,
   ): ClientUnaryCall;
   /** Dials a store from this cluster's side, before `mesh connect` writes anything. */
   checkStore(
