@@ -76,6 +76,22 @@ test("a pod that no policy selects needs no rows; its word names no set", async 
   assert.equal(agent.pods.policyOf(A)?.identity, numberOf(0));
 });
 
+test("a node that begins to enforce policies drops nothing that they allow", async () => {
+  const { kernel, inputs, start } = await setUp();
+  const agent = await start();
+  inputs.policies.set("p", allowing("p", "b", "a"));
+  let looks = 0;
+  kernel.log.onWrite(() => {
+    const view = viewPolicy(agent.port);
+    const query = { direction: "ingress", identity: view.identityOf(A), protocol: TCP, port: 80 } as const;
+    assert.equal(view.allows(agent.pods.policyOf(B)?.word ?? 0n, query), true);
+    looks++;
+  });
+  await agent.update();
+  assert.ok(looks > 5);
+  assert.deepEqual([receives(agent, B, 0), receives(agent, B, 2)], [true, false]);
+});
+
 test("a pod is ready when its word and its own identity are in the maps", async () => {
   const { inputs, start } = await setUp();
   const agent = await start();

@@ -52,7 +52,7 @@ export function* createPolicyParts(
   const sets = createPolicySetsPart(port, store, { ...modules, uses, now });
   const identities = createIdentitiesPart(port, { ...modules, adopted, uses, rows: sets, localCluster, now });
   return {
-    parts: [sets, identities],
+    parts: [sets, identities, sets.firstWords],
     adoptedNumbers: numbers,
     isReady(address) {
       const wanted = desired.addresses.get(address);

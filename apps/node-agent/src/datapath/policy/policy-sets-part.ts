@@ -2,10 +2,14 @@
  * mesh_policy_sets, mesh_policy_peers, mesh_policy_ports and the words of pods as a part of the datapath: what is enforced.
  *
  * ```
- *   make:   classes ─► rows of identities ─► rows of others ─► words of pods     (identities follow: the next part)
- *   break:  rows of identities that no address has any more                      (after that part's)
+ *   make:   classes ─► rows of identities ─► rows of others ─► words of pods that have a set
+ *           (the part of identities)                         ─► words of pods that have none
+ *   break:  rows of identities that no address has any more    (after that part's)
  *   free:   sets that no pod has, classes that no row names
  * ```
+ * A pod that has no set is asked about nothing. It gets one when identities are known, so that a node which begins to enforce
+ * policies drops nothing that they allow.
+ *
  * A set that pods have follows identities in place: its row of an identity is there before any address has the identity, and
  * goes after the last one. Everything else is another set, and one store of the pod's word. The word gets another revision if
  * the pod may be allowed less than before; so does one that another process wrote, unless its set says the same, and one of a
@@ -51,6 +55,8 @@ export interface PolicyPartChanges {
 }
 
 export interface PolicySetsPart extends Part<PolicyPartChanges>, PolicyRows {
+  /** Stores the words of pods that had no set: to be made after the part of identities. */
+  readonly firstWords: Part<PolicyPartChanges>;
   /** The pod with this address has a row, and its word is that of its desired set. */
   isCurrent(address: string): boolean;
 }
@@ -88,6 +94,8 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
   let batch: readonly string[] = [];
   let done = 0;
   let flips: string[] = [];
+  /** Pods that get a set after they had none. */
+  let firstFlips: string[] = [];
 
   /** Reads the row of the pod, which another module wrote. */
   function readPod(address: string): void {
@@ -187,6 +195,16 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
     };
   }
 
+  function storeWords(addresses: readonly string[]): void {
+    const revision = nextRevision();
+    for (const address of addresses) storeWord(address, revision);
+  }
+
+  function isFirst(address: string): boolean {
+    const [pod, subject] = [pods.get(address), desired.subjects.get(address)];
+    return pod?.word.set === 0 && subject !== undefined && users.storedOf(subject.set) !== undefined;
+  }
+
   for (const address of modules.pods.addresses) readPod(address);
   modules.pods.onChange(readPod);
 
@@ -247,8 +265,8 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
       if (!sync.localInSync) return;
       reportFailures(await store.write(check));
       check();
-      const revision = nextRevision();
-      for (const address of flips) storeWord(address, revision);
+      storeWords(flips.filter((address) => !isFirst(address)));
+      firstFlips.push(...flips.filter(isFirst));
       flips = [];
     },
     async break() {
@@ -276,6 +294,15 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
           await classes?.free();
         },
       };
+    },
+    firstWords: {
+      status: createStatusTable(),
+      touch: () => undefined,
+      async make() {
+        storeWords(firstFlips);
+        firstFlips = [];
+      },
+      fill: () => [],
     },
     fill: () => [
       { map: port.sets.name, used: store.usedSets, capacity: port.sets.maxEntries - 1 },

@@ -46,3 +46,19 @@ test("a row in place of another is one update, and the former one's class goes a
   assert.deepEqual([store.usedSets, store.usedPeers, store.usedPorts], [0, 0, 0]);
   assert.deepEqual(viewPolicy(policy).counts, { sets: 0, peers: 0, ports: 0, addresses: 0, prefixes: 0 });
 });
+
+test("the class of a row that was deleted is freed a grace period after one in which no program may find the row", async () => {
+  const { policy } = createMemoryKernel().open();
+  const store = await inTurns(openSetStore(policy));
+  const stored = store.add(setOf(80).set, new Map());
+  await store.write(() => undefined);
+  await store.deleteRows([[stored, numberOf(0)]]);
+  const { peers, ports } = viewPolicy(policy).counts;
+  assert.deepEqual([peers, ports], [0, 1]);
+  // A program that found the row before may look the class up until the first of these is over.
+  await store.takeClasses(10)?.free();
+  assert.equal(viewPolicy(policy).counts.ports, 1);
+  await store.takeClasses(10)?.free();
+  assert.equal(viewPolicy(policy).counts.ports, 0);
+  assert.equal(store.takeClasses(10), undefined);
+});
