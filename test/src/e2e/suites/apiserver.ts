@@ -6,7 +6,7 @@ import { controlProcess } from "@isthmus/lab";
 import { answeredBy, connects } from "../connects.js";
 import { eventually } from "../eventually.js";
 import { startLoad } from "../load.js";
-import { servers, service } from "../objects.js";
+import { NAMESPACE, servers, service } from "../objects.js";
 import { killAndWait } from "../processes.js";
 import { MANAGER, type TestClusters } from "../world.js";
 
@@ -30,7 +30,8 @@ export function apiserverTests(at: () => TestClusters): void {
       await killAndWait(name, { role: "node-agent", cluster: "east", node });
       await east.client.apply(SERVICES, service("late"), MANAGER);
       await east.client.apply(DEPLOYMENTS, servers("late", "east", 1), MANAGER);
-      await west.scale("web", 3);
+      // Its third pod starts when there is an apiserver that gives it an identity.
+      await west.client.mergePatch(DEPLOYMENTS, "web", { spec: { replicas: 3 } }, { namespace: NAMESPACE });
       await killAndWait(name, { role: "node-agent", cluster: "east", node });
       const { sent, outcomes } = await load.finished();
       assert.deepEqual(outcomes, { o: sent });
@@ -38,11 +39,14 @@ export function apiserverTests(at: () => TestClusters): void {
       assert.equal((await connects(east, late, 1)).outcomes["open"], undefined);
 
       await control("start");
+      const started = await east.kubectl("wait", "deployment/late", "--for=condition=Available", "--timeout=60s");
+      assert.equal(started.code, 0, started.err);
       await answeredBy(east, late, "east");
       await eventually(
         "the new pod of west to answer in east",
         () => connects(east, target),
         ({ answers }) => answers.length === 20 && new Set(answers).size === 3,
+        60_000,
       );
       const waited = await mesh("status", "--wait", "--timeout", "60s");
       assert.equal(waited.code, 0, waited.err);

@@ -1,16 +1,23 @@
-/** NetworkPolicies as users write them: who reaches whom, while policies, labels of pods and labels of namespaces change. */
+/**
+ * NetworkPolicies as users write them: who reaches whom, while policies, labels of pods and labels of namespaces change; and what a
+ * new pod waits for.
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type KubeObject, NAMESPACES, NETWORK_POLICIES, PODS } from "@isthmus/kube";
+import { controlProcess } from "@isthmus/lab";
 import { type Cluster, PROBER } from "../cluster.js";
 import { eventually } from "../eventually.js";
-import { ECHO_PORT, HTTP_PORT, NAMESPACE, prober } from "../objects.js";
+import { ECHO_PORT, echoServer, HTTP_PORT, NAMESPACE, prober } from "../objects.js";
 import type { PacketPod, PacketPods } from "../packet-pods.js";
 import { startPodCommand } from "../pod-command.js";
+import { killAndWait } from "../processes.js";
 import { MANAGER } from "../world.js";
 
 /** Has no label that a policy allows. */
 const GUEST = "guest";
+/** Starts while there is no apiserver. */
+const LATE = "late";
 /** Of a client in a namespace of its own. */
 const OTHER_NAMESPACE = "e2e-other";
 
@@ -110,6 +117,36 @@ export function packetPolicyTests(at: () => PacketPods): void {
       await running(solo, name);
       await removePolicy(solo, "none");
       await kubectl(solo, "delete", "pod", name, GUEST, "--wait=false");
+    });
+  });
+
+  describe("Without an apiserver", () => {
+    test("no pod starts without its policy, and those of the others stay, also when their agent restarts", async (t) => {
+      const { lab, solo, node, near } = at();
+      const selector = { role: "clustermesh-apiserver", cluster: solo.plan.name } as const;
+      t.after(async () => {
+        await controlProcess(lab.plan.name, "start", selector);
+        await removePolicy(solo, "servers");
+        await kubectl(solo, "delete", "pod", LATE, "--ignore-not-found", "--wait=false");
+      });
+      await label(solo, PROBER, "role=other");
+      await applyPolicy(solo, "servers", onlyClients("role"));
+      await outcome(solo, PROBER, near.echo, "unreachable");
+      await controlProcess(lab.plan.name, "stop", selector);
+      await solo.client.create(PODS, echoServer(LATE, node.name, solo.plan.name));
+      await eventually(
+        "an Event of the pod that says what is missing",
+        async () => (await solo.kubectl("get", "events", "--field-selector", `involvedObject.name=${LATE}`)).out,
+        (text) => text.includes("Cannot enforce policy for the pod yet: no apiserver is connected"),
+        40_000,
+      );
+      await killAndWait(lab.plan.name, { role: "node-agent", cluster: node.cluster, node: node.name });
+      await outcome(solo, PROBER, near.echo, "unreachable");
+      await controlProcess(lab.plan.name, "start", selector);
+      await running(solo, LATE);
+      await outcome(solo, PROBER, near.echo, "unreachable");
+      await label(solo, PROBER, "role=client");
+      await outcome(solo, PROBER, near.echo, "open");
     });
   });
 }
