@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FloorCopy, FloorRow } from "@isthmus/bpf";
 import type { Position } from "@isthmus/proto";
+import { localPosition, VERSION_TYPES } from "@isthmus/records";
 import { createMemoryKernel, Killed } from "@isthmus/testing";
 import { openFloors } from "./floors.js";
 
@@ -11,7 +12,10 @@ const at = (revision: bigint): Position => ({ storeId: STORE, revision, versions
 test("floors survive the process; that of the local cluster with all its versions", () => {
   const kernel = createMemoryKernel();
   const floors = openFloors(kernel.open().floors);
-  const own: Position = { storeId: STORE, revision: 0n, versions: [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n], added: [9n] };
+  const own = localPosition(
+    STORE,
+    VERSION_TYPES.map((_, i) => BigInt(i + 1)),
+  );
   floors.write(0, own);
   floors.write(3, at(2n ** 60n));
   const found = openFloors(kernel.open().floors);
