@@ -74,7 +74,13 @@ export async function createDatapath(modules: DatapathModules): Promise<Datapath
   const ranges = await createServiceRangesPart(port.serviceRanges, { now, missingPassRows: services.missingPassRows });
   const policy =
     modules.policy &&
-    (await inTurns(createPolicyParts(modules.policy, { localCluster: modules.localCluster ?? 0, now })));
+    (await inTurns(
+      createPolicyParts(modules.policy, {
+        localCluster: modules.localCluster ?? 0,
+        gracePeriod: () => port.gracePeriod(),
+        now,
+      }),
+    ));
   const apply = createApply<DatapathChanges>({
     ...modules,
     parts: [nodes, services, ranges, ...(policy?.parts ?? [])],

@@ -1,6 +1,6 @@
 /**
- * Rows of sets that pods have, which follow identities in place: added before any address has the identity, deleted after the
- * last one.
+ * Rows of sets that pods have, which follow identities in place: added before any address has the identity, deleted a grace
+ * period after the last one, since a program may have found the identity, and look the row up only then.
  */
 import type { IdentityNumber } from "@isthmus/identity";
 import type { PeerRow, PolicySet, RowChanges } from "@isthmus/policy";
@@ -21,13 +21,23 @@ export interface FollowedRows {
   block(stored: StoredSet, identity: IdentityNumber, error: Error): void;
   /** A set has no room for its row of the identity. */
   isBlocked(identity: IdentityNumber): boolean;
-  /** Deletes rows of identities that no address has. Returns the sets that have none left. */
-  deleteRows(): Promise<readonly StoredSet[]>;
+  /** Addresses are written: deletes the rows of identities that none has any more, when programs that found one have ended. */
+  deleteRows(gracePeriod: () => Promise<void>): Promise<DeletedRows>;
   /** The set is to be freed. */
   drop(stored: StoredSet): void;
   /** The desired state may know more identities: rows that sets have besides are looked at again. */
   reset(): void;
 }
+
+export interface DeletedRows {
+  /** Sets that have no row left. */
+  readonly empty: readonly StoredSet[];
+  /** Rows of identities that addresses have were among them: what a process before knew of these is not so any more. */
+  readonly ofKnown: boolean;
+}
+
+/** A row of a set, by its identity. */
+type FollowedRow = readonly [set: StoredSet, identity: number];
 
 export interface FollowedRowsModules {
   readonly store: SetStore;
@@ -86,19 +96,22 @@ export function createFollowedRows({ store, users, uses, unknown, report }: Foll
     set(stored, identity, row);
   }
 
-  /** Rows besides go when their identities are known, or no address has them any more. */
-  function releaseExtras(): void {
-    if (!extrasMayGo && departures === uses.departures) return;
+  /** Rows besides go when no address has their identities any more; at once if the desired sets know these. */
+  function takeExtras(): FollowedRow[] {
+    if (!extrasMayGo && departures === uses.departures) return [];
     extrasMayGo = false;
     departures = uses.departures;
+    const known: FollowedRow[] = [];
     for (const [stored, identities] of extras) {
       for (const identity of identities) {
         if (uses.has(identity) && unknown.has(identity)) continue;
-        note(leaving, stored, identity);
         identities.delete(identity);
+        if (uses.has(identity)) known.push([stored, identity]);
+        else note(leaving, stored, identity);
       }
       if (identities.size === 0) extras.delete(stored);
     }
+    return known;
   }
 
   return {
@@ -130,20 +143,29 @@ export function createFollowedRows({ store, users, uses, unknown, report }: Foll
         if (!desired.rows.has(identity as IdentityNumber)) note(extras, stored, identity);
       extrasMayGo = true;
     },
-    async deleteRows() {
-      releaseExtras();
-      const rows: (readonly [StoredSet, number])[] = [];
+    async deleteRows(gracePeriod) {
+      const ofKnown = takeExtras();
+      const rows = [...ofKnown];
       for (const [stored, identities] of leaving)
         for (const identity of identities) if (!uses.has(identity)) rows.push([stored, identity]);
-      if (rows.length === 0) return [];
-      await store.deleteRows(rows);
+      if (rows.length === 0) return { empty: [], ofKnown: false };
+      if (!(await hasPassed(gracePeriod))) {
+        for (const [stored, identity] of ofKnown) note(extras, stored, identity);
+        extrasMayGo = true;
+        return { empty: [], ofKnown: false };
+      }
+      // What cannot be deleted is tried again by the next apply.
+      const kept = new Set((await store.deleteRows(rows)).map(([stored, identity]) => `${stored.index} ${identity}`));
       for (const [stored, identity] of rows) {
-        if (stored.rows.has(identity)) continue;
+        if (kept.has(`${stored.index} ${identity}`)) continue;
         const left = leaving.get(stored);
         left?.delete(identity);
         if (left?.size === 0) leaving.delete(stored);
       }
-      return [...new Set(rows.map(([stored]) => stored))].filter((stored) => stored.rows.size === 0);
+      for (const [stored, identity] of ofKnown) if (stored.rows.has(identity)) note(extras, stored, identity);
+      extrasMayGo ||= kept.size > 0;
+      const empty = [...new Set(rows.map(([stored]) => stored))].filter((stored) => stored.rows.size === 0);
+      return { empty, ofKnown: ofKnown.length > 0 };
     },
     drop(stored) {
       leaving.delete(stored);
@@ -154,4 +176,14 @@ export function createFollowedRows({ store, users, uses, unknown, report }: Foll
       extrasMayGo = extras.size > 0;
     },
   };
+}
+
+/** False when it cannot be known: rows stay until the next apply. */
+async function hasPassed(gracePeriod: () => Promise<void>): Promise<boolean> {
+  try {
+    await gracePeriod();
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -111,9 +111,9 @@ test("10,000 identities and 500 policies are written at once, adopted without a 
     const pods = createTestPods(endpoints);
     const sync = { localInSync: true, mayRemove: () => true };
     const revisions = openRevisions(maps.sets);
-    const options = { localCluster: 1, now: () => 0 };
-    const { parts } = await inTurns(createPolicyParts({ port: maps, revisions, pods, desired, sync }, options));
     const gracePeriod = createGracePeriod();
+    const options = { localCluster: 1, gracePeriod, now: () => 0 };
+    const { parts } = await inTurns(createPolicyParts({ port: maps, revisions, pods, desired, sync }, options));
     return createApply<PolicyPartChanges>({ parts, gracePeriod, now: () => performance.now() });
   }
 

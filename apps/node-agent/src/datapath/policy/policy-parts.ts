@@ -34,6 +34,8 @@ export interface PolicyParts {
 export interface PolicyPartsOptions {
   /** Id of the local cluster. */
   readonly localCluster: number;
+  /** Resolves when no program that began before the call still runs. */
+  readonly gracePeriod: () => Promise<void>;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -41,7 +43,7 @@ export interface PolicyPartsOptions {
 /** Adopts the rows of the maps. */
 export function* createPolicyParts(
   modules: PolicyModules,
-  { localCluster, now }: PolicyPartsOptions,
+  { localCluster, gracePeriod, now }: PolicyPartsOptions,
 ): Slices<PolicyParts> {
   const { port, desired } = modules;
   const uses = createIdentityUses();
@@ -49,7 +51,7 @@ export function* createPolicyParts(
   const store = yield* openSetStore(port);
   const inSets = [...store.adopted.values()].flatMap(({ rows }) => [...rows.keys()]);
   const numbers = adoptedNumbers(adopted, inSets);
-  const sets = createPolicySetsPart(port, store, { ...modules, uses, now });
+  const sets = createPolicySetsPart(port, store, { ...modules, uses, gracePeriod, now });
   const identities = createIdentitiesPart(port, { ...modules, adopted, uses, rows: sets, localCluster, now });
   return {
     parts: [sets, identities, sets.firstWords],

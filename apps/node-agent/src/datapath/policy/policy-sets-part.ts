@@ -4,7 +4,7 @@
  * ```
  *   make:   classes ─► rows of identities ─► rows of others ─► words of pods that have a set
  *           (the part of identities)                         ─► words of pods that have none
- *   break:  rows of identities that no address has any more    (after that part's)
+ *   break:  (the part of identities) ─► grace period ─► rows of identities that no address has any more
  *   free:   sets that no pod has, classes that no row names
  * ```
  * A pod that has no set is asked about nothing. It gets one when identities are known, so that a node which begins to enforce
@@ -44,6 +44,8 @@ export interface PolicySetsModules {
   readonly revisions: Revisions;
   /** Identities in the maps, which the part of identities keeps. */
   readonly uses: IdentityUses;
+  /** Resolves when no program that began before the call still runs. */
+  readonly gracePeriod: () => Promise<void>;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -205,6 +207,19 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
     return pod?.word.set === 0 && subject !== undefined && users.storedOf(subject.set) !== undefined;
   }
 
+  function judgeAgain(moves: readonly IdentityMove[] | "all"): void {
+    const revision = nextRevision();
+    const concerned = new Map<StoredSet, boolean>();
+    for (const [address, pod] of pods) {
+      if (pod.set === undefined) continue;
+      const isConcerned = concerned.get(pod.set) ?? mayLose(pod.set, moves);
+      concerned.set(pod.set, isConcerned);
+      if (!isConcerned) continue;
+      const word = { set: pod.word.set, revision: revision() };
+      if (modules.pods.setPolicy(address, PodPolicyWord.toWord(word), pod.identity)) pod.word = word;
+    }
+  }
+
   for (const address of modules.pods.addresses) readPod(address);
   modules.pods.onChange(readPod);
 
@@ -219,18 +234,7 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
       if (pod === undefined || subject === undefined) return false;
       return pod.enforced === subject.set && pod.identity === subject.identity;
     },
-    judgeAgain(moves) {
-      const revision = nextRevision();
-      const concerned = new Map<StoredSet, boolean>();
-      for (const [address, pod] of pods) {
-        if (pod.set === undefined) continue;
-        const isConcerned = concerned.get(pod.set) ?? mayLose(pod.set, moves);
-        concerned.set(pod.set, isConcerned);
-        if (!isConcerned) continue;
-        const word = { set: pod.word.set, revision: revision() };
-        if (modules.pods.setPolicy(address, PodPolicyWord.toWord(word), pod.identity)) pod.word = word;
-      }
-    },
+    judgeAgain,
     touch({ policy }) {
       if (policy === undefined) return;
       for (const [address, { tightens }] of policy.subjects) {
@@ -269,12 +273,15 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
       firstFlips.push(...flips.filter(isFirst));
       flips = [];
     },
-    async break() {
+    async break(check) {
       if (!sync.localInSync) return;
       unknown.reset();
-      const empty = new Set((await rows.deleteRows()).map(users.ownerOf));
+      const { empty, ofKnown } = await rows.deleteRows(modules.gracePeriod);
+      check();
+      if (ofKnown) judgeAgain("all");
       // The next apply takes a set that allows everything now from its pods.
-      if (empty.size > 0) for (const [address, { set }] of desired.subjects) if (empty.has(set)) dirty.add(address);
+      const open = new Set(empty.map(users.ownerOf));
+      if (open.size > 0) for (const [address, { set }] of desired.subjects) if (open.has(set)) dirty.add(address);
     },
     takeGarbage(most) {
       if (!sync.localInSync) return undefined;

@@ -67,8 +67,8 @@ export interface SetStore {
   wordsOf(row: PeerRow): RowWords | undefined;
   /** Adds or replaces a row, by the next `write`. Throws `MAP_FULL`. */
   setRow(set: StoredSet, identity: number, row: PeerRow): void;
-  /** Deletes rows that no program looks up any more; what cannot be deleted stays in the set. */
-  deleteRows(rows: Iterable<readonly [StoredSet, number]>): Promise<void>;
+  /** Deletes rows that no program looks up any more. Returns those that cannot be deleted, which stay. */
+  deleteRows(rows: Iterable<readonly [StoredSet, number]>): Promise<readonly (readonly [StoredSet, number])[]>;
   /** Writes what was added. `check`: called when other work may have run meanwhile, before more is written. */
   write(check: Check): Promise<SetFailures>;
   /** Nothing names these sets: their rows are deleted. */
@@ -232,17 +232,26 @@ export function* openSetStore(port: PolicyPort): Slices<SetStore> {
       else if (before !== undefined) release(before);
     },
     async deleteRows(rows) {
-      const gone = new Map<string, readonly [MutableSet, number]>();
-      for (const [set, identity] of rows)
-        if (set.rows.has(identity)) gone.set(peerKey(set.index, identity), [set as MutableSet, identity]);
-      if (gone.size === 0) return;
-      const { done } = await port.peers.delete(new Set(gone.keys()));
-      for (const [key, [set, identity]] of gone) {
-        if (!done.has(key)) continue;
-        released.push(...classNumbers(set.rows.get(identity) ?? set.others));
-        set.rows.delete(identity);
-        usedPeers--;
+      const gone = new Map<string, readonly [MutableSet, number, RowWords]>();
+      for (const [set, identity] of rows) {
+        const words = set.rows.get(identity);
+        if (words === undefined) continue;
+        gone.set(peerKey(set.index, identity), [set as MutableSet, identity, words]);
+        (set as MutableSet).rows.delete(identity);
       }
+      if (gone.size === 0) return [];
+      const { failed } = await port.peers.delete(new Set(gone.keys()));
+      const kept: (readonly [StoredSet, number])[] = [];
+      for (const [key, [set, identity, words]] of gone) {
+        if (!failed.has(key)) {
+          released.push(...classNumbers(words));
+          usedPeers--;
+        } else {
+          set.rows.set(identity, words);
+          kept.push([set, identity]);
+        }
+      }
+      return kept;
     },
     async write(check) {
       const failedClasses = await classes.write();

@@ -23,24 +23,24 @@ export function createUnknownIdentities(
   desired: Pick<DesiredPolicy, "addresses" | "prefixes">,
   uses: IdentityUses,
 ): UnknownIdentities {
-  let unknown: ReadonlySet<number> | undefined;
+  let identities: { readonly known: ReadonlySet<number>; readonly unknown: ReadonlySet<number> } | undefined;
 
-  function read(): ReadonlySet<number> {
-    if (unknown !== undefined) return unknown;
+  function read(): NonNullable<typeof identities> {
+    if (identities !== undefined) return identities;
     const known = new Set<number>(desired.addresses.values());
     for (const { identity } of desired.prefixes.values()) known.add(identity);
-    unknown = new Set([...uses.identities].filter((identity) => !known.has(identity)));
-    return unknown;
+    identities = { known, unknown: new Set([...uses.identities].filter((identity) => !known.has(identity))) };
+    return identities;
   }
 
   return {
-    has: (identity) => read().has(identity),
+    has: (identity) => read().unknown.has(identity),
     reset() {
-      unknown = undefined;
+      identities = undefined;
     },
     keptRows(before, set, others) {
       const kept = new Map<number, RowWords>();
-      for (const identity of read()) {
+      for (const identity of read().unknown) {
         if (set.rows.has(identity as IdentityNumber)) continue;
         const words = before.rows.get(identity) ?? before.others;
         if (others === undefined || !sameWords(words, others)) kept.set(identity, words);
@@ -56,8 +56,9 @@ export function createUnknownIdentities(
         const [words, held] = [made.get(row), stored.rows.get(identity)];
         if (held === undefined ? uses.has(identity) : words === undefined || !sameWords(words, held)) return false;
       }
+      const { known } = read();
       for (const identity of stored.rows.keys())
-        if (!set.rows.has(identity as IdentityNumber) && uses.has(identity) && !read().has(identity)) return false;
+        if (!set.rows.has(identity as IdentityNumber) && known.has(identity)) return false;
       return true;
     },
   };

@@ -24,6 +24,8 @@ export interface PolicyView {
   allows(word: bigint, query: Omit<PolicyQuery, "identity"> & { readonly identity: number }): boolean;
   /** Identity of an address (`bytesKey`). */
   identityOf(address: string): number;
+  /** Identities that addresses and prefixes have. */
+  readonly identities: ReadonlySet<number>;
   /** Content of each class that a row of a set or of an identity names. */
   readonly namedClasses: ReadonlyMap<number, string>;
   /** Content of a class: equal for equal rows. */
@@ -94,6 +96,7 @@ export function viewPolicy({ sets, peers, ports, addresses, prefixes }: PolicyPo
 
   return {
     classText,
+    identities: new Set([...exact.values(), ...ranges.map(({ row }) => row)].map(({ identity }) => identity)),
     namedClasses: new Map(named.map((number) => [number, classText(number)])),
     allows(word, { direction, identity, protocol, port }) {
       const { set } = PodPolicyWord.fromWord(word);
