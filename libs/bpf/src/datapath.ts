@@ -7,11 +7,13 @@
  */
 import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { Address } from "@isthmus/model";
 import { createMappedArray } from "./array-map.js";
 import { attachToCgroups, detachFromCgroups, switchCgroupLinks } from "./attach/cgroup-links.js";
 import { detachFromDevices } from "./attach/device-links.js";
 import { lockPinFolder, preparePinFolder } from "./bpffs.js";
 import type { DatapathPort } from "./datapath-port.js";
+import { readEnforcedPods } from "./enforced-pods.js";
 import { DatapathConfig, MAP_NAMES } from "./gen/index.js";
 import { createGracePeriod } from "./grace.js";
 import { growMaps } from "./grow-maps.js";
@@ -44,6 +46,11 @@ export interface DatapathOptions {
   readonly sizes?: Partial<MapSizes>;
   /** `sockets` by default: programs that an earlier mode left on devices of this network namespace are detached. */
   readonly mode?: DatapathMode;
+  /**
+   * Called in mode `sockets`, before anything changes, with the addresses of pods whose policies mode `packets` enforces: they are
+   * not enforced any more afterwards. What it throws is thrown by `openDatapath`, and all stays as it is.
+   */
+  readonly confirmUnenforced?: (pods: readonly Address[]) => Promise<void> | void;
   /** Path of the network namespace whose devices get the programs of mode `packets`; that of this process by default. */
   readonly netns?: string;
 }
@@ -73,8 +80,8 @@ export interface Datapath extends DatapathPort {
 
 /**
  * Creates the datapath, or adopts an existing one. Rejects with `DATAPATH_LOCKED`, `MAP_LAYOUT`, `PROGRAM_LOAD` (with
- * the verifier's log), `PROGRAM_ATTACH`, `BPFFS` or `CGROUP`; pins that were made before the error stay for the next
- * attempt.
+ * the verifier's log), `PROGRAM_ATTACH`, `BPFFS` or `CGROUP`, or with what `confirmUnenforced` throws; pins that
+ * were made before the error stay for the next attempt.
  */
 export async function openDatapath(options: DatapathOptions): Promise<Datapath> {
   preparePinFolder(options.bpffs);
@@ -88,6 +95,7 @@ export async function openDatapath(options: DatapathOptions): Promise<Datapath> 
 }
 
 async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath> {
+  if (options.mode !== "packets") await confirmUnenforced(options);
   const config = { clusterId: options.config.clusterId, flags: 0, netnsCookie: native().netnsCookie() };
   const object = join(options.objectDir, "sock.bpf.o");
   const forPackets = options.mode === "packets" ? packetObjects(options.objectDir) : undefined;
@@ -144,6 +152,11 @@ async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath>
       close();
     },
   };
+}
+
+async function confirmUnenforced({ bpffs, confirmUnenforced }: DatapathOptions): Promise<void> {
+  const pods = confirmUnenforced === undefined ? [] : await readEnforcedPods(bpffs);
+  if (pods.length > 0) await confirmUnenforced?.(pods);
 }
 
 /** Detaches what mode `packets` attached, and forgets its maps: pods and flows are read anew when it is chosen again. */

@@ -12,6 +12,14 @@ test("readOptions returns given options by name and omits absent ones", () => {
   );
 });
 
+test("a flag takes no value", () => {
+  const read = (...argv: readonly string[]) => ({ ...readOptions(argv, ["listen"], ["force"]) });
+  assert.deepEqual(read("--force", "--listen", "x"), { force: true, listen: "x" });
+  assert.deepEqual(read(), {});
+  for (const argv of [["--force=yes"], ["--force", "yes"]])
+    assert.throws(() => read(...argv), { code: "USAGE", message: /force|yes/ });
+});
+
 test("an unknown option and one without a value are usage errors that name it", () => {
   for (const argv of [["--bogus", "1"], ["--listen"], ["stray"]]) {
     assert.throws(() => readOptions(argv, ["listen"]), { code: "USAGE", message: new RegExp(argv[0] ?? "") });

@@ -3,14 +3,18 @@ import { parseArgs } from "node:util";
 import { MeshError } from "@isthmus/model";
 import { splitHostPort } from "./http-listener.js";
 
-/** Returns the options that were given; each takes a value. Throws `USAGE` on an unknown one. */
-export function readOptions<Name extends string>(
+/** Returns the options that were given; each takes a value, but for `flags`. Throws `USAGE` on an unknown one. */
+export function readOptions<Name extends string, Flag extends string = never>(
   argv: readonly string[],
   names: readonly Name[],
-): Readonly<Partial<Record<Name, string>>> {
+  flags: readonly Flag[] = [],
+): Readonly<Partial<Record<Name, string> & Record<Flag, true>>> {
   try {
-    const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
-    return parseArgs({ args: [...argv], options }).values as Partial<Record<Name, string>>;
+    const options = Object.fromEntries([
+      ...names.map((name) => [name, { type: "string" as const }] as const),
+      ...flags.map((name) => [name, { type: "boolean" as const }] as const),
+    ]);
+    return parseArgs({ args: [...argv], options }).values as Partial<Record<Name, string> & Record<Flag, true>>;
   } catch (cause) {
     throw usageError((cause as Error).message, cause);
   }
