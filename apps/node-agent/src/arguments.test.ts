@@ -42,6 +42,19 @@ test("--datapath-mode takes sockets or packets", () => {
   });
 });
 
+test("--unenforced-policy is a flag of mode sockets", () => {
+  const parse = (...more: readonly string[]) => parseArguments([...NEEDED, ...more]).unenforcedPolicy;
+  assert.deepEqual(
+    [parse(), parse("--datapath-mode=sockets"), parse("--datapath-mode=sockets", "--unenforced-policy")],
+    [false, false, true],
+  );
+  for (const mode of [[], ["--datapath-mode=packets"]])
+    assert.throws(() => parse(...mode, "--unenforced-policy"), {
+      code: "USAGE",
+      message: /--unenforced-policy is for --datapath-mode sockets, leave it out/,
+    });
+});
+
 test("--unknown-cluster-ip takes refuse or pass", () => {
   const parse = (...more: readonly string[]) => parseArguments([...NEEDED, ...more]).refuseUnknownClusterIps;
   assert.deepEqual(
@@ -83,7 +96,7 @@ test("the usage names every option, and --help prints it and nothing else", () =
   assert.deepEqual([status, stdout, stderr], [0, USAGE, ""]);
   const named = ["node", "node-root", "cgroup", "pods-cgroup", "bpffs", "servers", "tls-dir", "state-dir", "health"];
   const cni = ["cni-plugin", "cni-bin-dir", "cni-conf-dir", "cni-socket", "bpf-dir"];
-  const more = ["unknown-cluster-ip", "metrics-address", "map-sizes", "datapath-mode"];
+  const more = ["unknown-cluster-ip", "metrics-address", "map-sizes", "datapath-mode", "unenforced-policy"];
   for (const option of [...named, ...cni, ...more]) assert.match(USAGE, new RegExp(`^ {2}--${option} `, "m"));
 });
 

@@ -42,6 +42,8 @@ export interface Arguments {
   readonly mapSizes: Partial<MapSizes>;
   /** `packets`: programs on devices deliver packets between pods of the mesh past the node's stack. */
   readonly datapathMode: DatapathMode;
+  /** A change to mode `sockets` ends the enforcement of policies; without it such a change is refused while pods have policies. */
+  readonly unenforcedPolicy: boolean;
   /** Folder of the built BPF objects; undefined = beside this program. */
   readonly bpfDir: string | undefined;
 }
@@ -74,7 +76,9 @@ Stopping it removes nothing: programs, maps, routes and pods' interfaces stay, a
   --datapath-mode sockets|packets
                        packets: Services when a pod connects, and programs on devices that deliver packets between pods
                        of the mesh past the node's stack and move connects to dead backends to others; sockets: Services
-                       alone, packets by plain routing (packets)
+                       alone, packets by plain routing and no policies (packets)
+  --unenforced-policy  with --datapath-mode sockets: change to it although policies select pods of the node, which are
+                       open from then on; without it the agent does not start, and the policies stay in force
   --bpf-dir DIR        the built BPF objects (beside this program)
 
   --cni-plugin FILE    the static plugin to install
@@ -106,12 +110,14 @@ const NAMES = [
   "map-sizes",
 ] as const;
 
+const FLAGS = ["unenforced-policy"] as const;
+
 /**
  * `argv`: without the paths of Node.js and the program. Throws `USAGE` for an option that is unknown, missing or
  * invalid.
  */
 export function parseArguments(argv: readonly string[]): Arguments {
-  const values = readOptions(argv, NAMES);
+  const values = readOptions(argv, NAMES, FLAGS);
   const need = (name: (typeof NAMES)[number]): string => {
     const value = values[name];
     if (value === undefined || value === "") throw usageError(`--${name} is missing`);
@@ -124,6 +130,10 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const metricsAddress = values["metrics-address"];
   if (metricsAddress !== undefined) checkAddressOption("metrics-address", metricsAddress);
   const nodeRoot = values["node-root"] ?? "/";
+  const datapathMode = parseDatapathMode(values["datapath-mode"] ?? "packets");
+  const unenforcedPolicy = values["unenforced-policy"] ?? false;
+  if (unenforcedPolicy && datapathMode !== "sockets")
+    throw usageError("--unenforced-policy is for --datapath-mode sockets, leave it out");
   return {
     node: need("node"),
     nodeRoot,
@@ -141,7 +151,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
     cniSocket: values["cni-socket"] ?? "/run/isthmus/cni.sock",
     refuseUnknownClusterIps: parseUnknownClusterIp(values["unknown-cluster-ip"] ?? "refuse"),
     mapSizes: parseMapSizes(values["map-sizes"] ?? ""),
-    datapathMode: parseDatapathMode(values["datapath-mode"] ?? "packets"),
+    datapathMode,
+    unenforcedPolicy,
     bpfDir: values["bpf-dir"],
   };
 }

@@ -24,6 +24,12 @@ export type AgentErrorCode =
    */
   | "OTHER_CLUSTER"
   /**
+   * A change to mode `sockets`, which enforces no policies, while policies select pods of the node: the agent does not start, and
+   * programs and maps go on enforcing what they did. Fix: start it with --datapath-mode packets; to change the mode, delete the
+   * policies first, or add --unenforced-policy, which opens the pods and is a condition of the node in `mesh status`.
+   */
+  | "POLICY_IN_FORCE"
+  /**
    * The apiserver accepted a policy that this agent cannot read, so it is not enforced here; what it replaces stays in force. Fix: run
    * the same version of apiserver and agent.
    */

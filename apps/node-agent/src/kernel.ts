@@ -1,6 +1,6 @@
 /** The node's kernel: maps and programs, pinned, and the cgroups of pods that the programs are attached to. */
 import { fileURLToPath } from "node:url";
-import { type Datapath, type DatapathMode, type MapSizes, openDatapath } from "@isthmus/bpf";
+import { type Datapath, type DatapathMode, type DatapathOptions, type MapSizes, openDatapath } from "@isthmus/bpf";
 import type { Logger } from "@isthmus/observe";
 import type { CgroupRoot } from "./cgroups/cgroup-root.js";
 import { openPodsCgroups, type PodsCgroups } from "./cgroups/pods-cgroups.js";
@@ -20,6 +20,8 @@ export interface KernelOptions {
   readonly mapSizes: Partial<MapSizes>;
   /** Whether the packets of pods run programs too. */
   readonly datapathMode: DatapathMode;
+  /** See `DatapathOptions`. */
+  readonly confirmUnenforced: NonNullable<DatapathOptions["confirmUnenforced"]>;
 }
 
 export interface Kernel {
@@ -39,6 +41,7 @@ export async function openKernel(options: KernelOptions, log: Logger): Promise<K
     config: { clusterId: options.clusterId },
     sizes: options.mapSizes,
     mode: options.datapathMode,
+    confirmUnenforced: options.confirmUnenforced,
   });
   for (const [name, wanted] of Object.entries(options.mapSizes)) {
     const entries = port.sizes[name as keyof MapSizes];

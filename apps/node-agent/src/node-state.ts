@@ -83,7 +83,7 @@ export interface NodeState {
   /** True when every known source has been in sync since the start. */
   complete(): boolean;
   /** The pods of this node; what changes is applied at once. */
-  readonly pods: MeshState["pods"];
+  readonly pods: Pick<MeshState["pods"], "attach" | "detach">;
   /** Calls after each apply, and after each step of `core`. */
   readonly changes: Emitter<void>["subscribe"];
 }

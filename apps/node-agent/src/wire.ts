@@ -33,7 +33,7 @@ import { createNodeReports } from "./node-reports.js";
 import { createNodeState } from "./node-state.js";
 import { openEndpointTable } from "./packets/endpoint-table.js";
 import { type Packets, startPackets } from "./packets/packets.js";
-import { type PodsOptions, startPods } from "./pods/index.js";
+import { type PodsOptions, readAttachments, startPods } from "./pods/index.js";
 import { serveQueries } from "./queries/query-streams.js";
 import { createRouteKernel } from "./routes/route-kernel.js";
 import { createRouteReconciler } from "./routes/route-reconciler.js";
@@ -44,6 +44,7 @@ import { createServerList, type ServerList } from "./sync/server-list.js";
 import type { Snapshot } from "./sync/snapshot.js";
 import { runSnapshotWriter } from "./sync/snapshot-writer.js";
 import { openStateFiles, type StateFiles } from "./sync/state-files.js";
+import { createUnenforcedCheck, createUnenforcedReport } from "./unenforced-policy.js";
 
 /** Limit of listeners on the agent's signal: more would be a leak, of which Node warns. */
 const MOST_PARTS = 50;
@@ -93,7 +94,12 @@ export async function runAgent(args: Arguments, log: Logger, stop: AbortSignal):
     await monitoring.serveMetrics();
     const access = await join(shared);
     monitoring.waitFor("reading the pinned maps");
-    const kernel = await openKernel({ ...args, cgroupRoot, clusterId: access.local.clusterId }, log);
+    const confirmUnenforced = createUnenforcedCheck({
+      accepted: args.unenforcedPolicy,
+      attachedPods: () => readAttachments(args.stateDir),
+      log,
+    });
+    const kernel = await openKernel({ ...args, cgroupRoot, clusterId: access.local.clusterId, confirmUnenforced }, log);
     closers.push(kernel.close, monitoring.close); // its endpoints read the maps
     monitoring.watchPrograms(() => kernel.cgroups.problem);
     await monitoring.serveHealth();
@@ -157,6 +163,7 @@ async function startNode(
       applied(acks, tookMs) {
         metrics.applied(acks, tookMs);
         reports.acknowledge(acks);
+        reportUnenforced?.();
       },
       nodeConfig: cidrs.set,
       routes(names) {
@@ -169,6 +176,13 @@ async function startNode(
       failed: fail,
     },
   );
+  const reportUnenforced =
+    port.packets === undefined
+      ? createUnenforcedReport({
+          meshState: state.meshState,
+          condition: (type, message) => reports.conditions.set(type, message),
+        })
+      : undefined;
   const routes = createRouteReconciler({
     log,
     clock,

@@ -17,7 +17,8 @@ export interface AgentNode {
   readonly netns: string;
   readonly tlsDir: string;
   readonly stateDir: string;
-  start(): AgentProcess;
+  /** `more`: arguments after those of the options. */
+  start(...more: readonly string[]): AgentProcess;
   /** Opens the maps, runs `work`, and closes them; only while no agent runs. */
   look<T>(work: (maps: Datapath) => Promise<T>): Promise<T>;
   /** Removes the pins, as a reboot does. */
@@ -104,9 +105,9 @@ export async function createAgentNode(
     netns: id,
     tlsDir: join(root, "tls"),
     stateDir: join(root, "var/lib/isthmus/agent"),
-    start() {
+    start(...more) {
       const main = join(REPOSITORY, "apps/node-agent/dist/main.js");
-      const command = [...nsenter, process.execPath, main, ...args];
+      const command = [...nsenter, process.execPath, main, ...args, ...more];
       const child = spawn("nsenter", command, { stdio: ["ignore", "ignore", "pipe"] });
       children.add(child);
       return follow(child);

@@ -1,9 +1,17 @@
 /** Mode `packets` on a node with pods, by real traffic. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clientOf, EndpointRow, MAP_NAMES, NatStateRow, type PacketPath, readNatRow } from "@isthmus/bpf";
+import {
+  clientOf,
+  EndpointRow,
+  MAP_NAMES,
+  NatStateRow,
+  type PacketPath,
+  PodPolicyWord,
+  readNatRow,
+} from "@isthmus/bpf";
 import { makeNatRows } from "@isthmus/bpf/testing";
-import { addressFromBytes, bytesKey, formatAddress, keyBytes, systemClock } from "@isthmus/model";
+import { type Address, addressFromBytes, bytesKey, formatAddress, keyBytes, systemClock } from "@isthmus/model";
 import { EventFilter, type FlowEvent, FlowEventKind, Node } from "@isthmus/proto";
 import { waitFor } from "@isthmus/runtime";
 import { makeNode } from "@isthmus/testing";
@@ -119,6 +127,49 @@ for (const [what, links] of [
     await node.start("sockets");
     assert.deepEqual([node.attached(), hasFilters(node)], [[], false]);
   });
+
+test("a change to mode sockets that is refused leaves the policies of pods in force; one that is not opens them", async (t) => {
+  const node = makePacketNode(t);
+  const datapath = await node.start("packets");
+  const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
+  const pods = [a.attachment, b.attachment];
+  await node.adopt(pods);
+  await waitForLinks(node, 4);
+  const port = await b.sockets.server("udp", 4, B, "b");
+  const echo = await a.sockets.open("udp", 4);
+  await a.sockets.connect(echo, B, port);
+  const { endpointIndex, endpoints } = node.path();
+  const row = (await endpointIndex.load()).get(bytesKey(b.attachment.addresses[0]));
+  assert.ok(row);
+  // Its set says nothing, so it denies everything.
+  const word = PodPolicyWord.toWord({ set: 1, revision: 1 });
+  endpoints.storeWord64(row[0] ?? 0, EndpointRow.offsets.policy, word);
+  const denied = () => datapath.metrics().get("ingress_denied") ?? 0;
+  const send = () => a.sockets.send(echo, "x");
+  await send();
+  await waitFor("a packet to be denied", () => denied() === 1, { timeoutMs: 10_000 });
+
+  const asked: (readonly string[])[] = [];
+  const refusal = new Error("refused");
+  const refuse = (addresses: readonly Address[]) => {
+    asked.push(addresses.map(formatAddress));
+    throw refusal;
+  };
+  await assert.rejects(node.start("sockets", { confirmUnenforced: refuse }), refusal);
+  assert.equal(node.attached().length, 4);
+  await send();
+  const again = await node.start("packets", { confirmUnenforced: refuse });
+  await node.adopt(pods);
+  assert.equal(again.metrics().get("ingress_denied"), 2);
+  assert.deepEqual(asked, [[B]]);
+
+  await node.start("sockets", { confirmUnenforced: (addresses) => void asked.push(addresses.map(formatAddress)) });
+  assert.deepEqual([node.attached(), asked.length], [[], 2]);
+  await send();
+  assert.equal((await a.sockets.receive(echo)).data, "b:x");
+  await node.start("sockets", { confirmUnenforced: refuse });
+  assert.equal(asked.length, 2);
+});
 
 test("flows of pods and what a pod forges are events with the pods' names, while somebody asks for them", async (t) => {
   // Before the node's maps are closed.

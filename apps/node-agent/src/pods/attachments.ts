@@ -59,13 +59,22 @@ export interface AttachmentsModules {
   readonly report: Pick<PodReport, "down">;
 }
 
+/** Name in the state folder. */
+const FILE = "pods.json";
+
+/** The pods in the file of this state folder. Rejects with `STATE_FILE` when it cannot be read. */
+export async function readAttachments(stateDir: string): Promise<readonly PodAttachment[]> {
+  const state = await createAttachmentFile(join(stateDir, FILE), () => NOTHING).read();
+  return state?.attachments ?? [];
+}
+
 /** Keeps the pods in `pods.json` of this folder; none is known before `load`. */
 export function createAttachments(stateDir: string, { log, report }: AttachmentsModules): Attachments {
   const table = new Map<string, PodAttachment>();
   /** The addresses that were assigned last. */
   let last: readonly Address[] = [];
   let health: Address | undefined;
-  const file = createAttachmentFile(join(stateDir, "pods.json"), () => ({
+  const file = createAttachmentFile(join(stateDir, FILE), () => ({
     attachments: [...table.values()],
     last,
     health,

@@ -35,7 +35,7 @@ export interface PolicyBuilder extends Builder {
   /** As of the last flush. */
   readonly desired: DesiredPolicy;
   /** Pods of this node; may be changed at any time. */
-  readonly pods: Pick<Subjects, "attach" | "detach">;
+  readonly pods: Pick<Subjects, "attach" | "detach" | "attached">;
   /** Replaces the addresses of this node's devices, which are its own beside those of its record; may be called at any time. */
   setHostAddresses(addresses: readonly Uint8Array[]): void;
   /** Policies that cannot be enforced, by name. */

@@ -23,6 +23,8 @@ export interface Subjects {
   attach(pod: AttachedPod): void;
   /** Nothing happens for an unknown device. May be called at any time. */
   detach(hostDevice: string): void;
+  /** Those that are attached now. */
+  attached(): Iterable<AttachedPod>;
   /** The local cluster's record of an address; undefined: it has none. */
   setEndpoint(address: string, endpoint: EndpointFacts | undefined): void;
   /** Gives the engine what changed; returns the addresses of pods that have another identity or are no subjects any more. */
@@ -58,6 +60,7 @@ export function createSubjects(node: string, engine: Pick<PolicyEngine, "setSubj
 
   return {
     detach,
+    attached: () => pods.values(),
     identity: (address) => identities.get(address),
     attach(pod) {
       detach(pod.hostDevice);

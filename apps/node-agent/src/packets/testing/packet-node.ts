@@ -1,14 +1,16 @@
 /** A node in a network namespace with pods, wired as the CNI plugin wires them, and the agent's mode `packets` on it. */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import {
   type Datapath,
   type DatapathMode,
+  type DatapathOptions,
   type Netlink,
   openDatapath,
   openNetlink,
   type PacketPath,
+  removePins,
   type RouteEvent,
   rtnetlink,
   withNetlink,
@@ -36,7 +38,7 @@ export interface PacketNode {
   /** As at the ADDs of these pods, one after another. */
   attach(pods: readonly PodAttachment[]): Promise<void>;
   /** Starts an agent in this mode, in the place of the one that runs. */
-  start(mode: DatapathMode): Promise<Datapath>;
+  start(mode: DatapathMode, options?: Pick<DatapathOptions, "confirmUnenforced">): Promise<Datapath>;
   /** Of the agent that runs, in mode `packets`. */
   packets(): Packets;
   /** Of the agent that runs. */
@@ -78,7 +80,8 @@ export function makePacketNode(t: TestContext): PacketNode {
   t.after(async () => {
     stop.abort();
     await packets?.idle();
-    await datapath?.destroy();
+    if (datapath !== undefined) await datapath.destroy();
+    else if (existsSync(bpffs)) await removePins(bpffs, netns.path);
   });
 
   // After what ends the agent, which needs the namespace.
@@ -168,12 +171,14 @@ export function makePacketNode(t: TestContext): PacketNode {
       };
       return { attachment, sockets: socketsIn(pod), netns: pod };
     },
-    async start(mode) {
+    async start(mode, options) {
       stop.abort();
       await packets?.idle();
       stop = new AbortController();
       datapath?.close();
+      datapath = undefined;
       const opened = await openDatapath({
+        ...options,
         bpffs,
         objectDir: OBJECTS,
         config: { clusterId: 1 },
