@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { credentials, Metadata } from "@grpc/grpc-js";
+import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import {
   ADMIN_AUDIENCE,
   CONFIG_MAPS,
@@ -31,7 +31,14 @@ import {
 import { type KubeServer, kubeBinary, startKubeServer } from "@isthmus/kube/testing";
 import { formatAddress, parseAddress } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
-import { AdminClient, Endpoint, Node, type PolicyReport, type Report } from "@isthmus/proto";
+import {
+  AdminClient,
+  Endpoint,
+  type ListPoliciesResponse,
+  Node,
+  type Report,
+  type StatusResponse,
+} from "@isthmus/proto";
 import { freePort, until } from "@isthmus/testing";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
 import { installSettings, kubeClient, type RunningApiserver, startApiserver } from "./testing/run-apiserver.js";
@@ -111,15 +118,17 @@ test("writing the MeshCluster, Events and conditions of Services, and the saved 
 });
 
 /** As the CLI asks. */
-async function listPolicies(): Promise<readonly PolicyReport[]> {
+async function ask<Answer>(
+  call: (cli: AdminClient, metadata: Metadata, done: (error: ServiceError | null, answer: Answer) => void) => void,
+): Promise<Answer> {
   const { token } = await requestToken(admin, "mesh-system", "mesh-cli", 600, [ADMIN_AUDIENCE]);
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${token}`);
   const cli = new AdminClient(`127.0.0.1:${apiserver.adminPort}`, credentials.createSsl(Buffer.from(tls.ca)));
   return new Promise((resolve, reject) => {
-    cli.listPolicies({ namespace: "" }, metadata, (error, answer) => {
+    call(cli, metadata, (error, answer) => {
       cli.close();
-      if (error === null) resolve(answer.policies);
+      if (error === null) resolve(answer);
       else reject(error);
     });
   });
@@ -143,8 +152,13 @@ test("Events of policies, and the last accepted one that stays in force, are wri
   await until("another Event", () => says(/^Generation 3 is not accepted.*Generation 2 stays in force$/));
   const kept = () => admin.get<KubeConfigMap>(CONFIG_MAPS, "mesh-last-good-policies", { namespace: "mesh-system" });
   await until("it is saved", async () => Object.keys((await kept())?.data ?? {}).length === 1);
-  const [listed] = await listPolicies();
+  const { policies } = await ask<ListPoliciesResponse>(
+    (cli, ...how) => void cli.listPolicies({ namespace: "" }, ...how),
+  );
+  const [listed] = policies;
   assert.deepEqual([listed?.name, listed?.generation, listed?.inForce, listed?.findings.length], ["web", 3n, 2n, 1]);
+  const status = await ask<StatusResponse>((cli, ...how) => void cli.status({ figures: false }, ...how));
+  assert.equal(status.policiesNotAccepted, 1);
   assert.deepEqual(
     lines.filter((line) => line.includes("Forbidden")),
     [],

@@ -75,7 +75,7 @@ export interface MeshModules {
 }
 
 export interface Mesh {
-  /** For the CLI, clamped; computed at each call. `certificates` is empty: the admin server adds them. */
+  /** For the CLI, clamped; computed at each call. Without certificates and policies: the admin server adds them. */
   report(): StatusResponse;
   /** PEM of the certificate for the store; undefined without a store. */
   readonly storeCertificate: string | undefined;
@@ -205,6 +205,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         leader: leadership.publishes,
         kubeAgeMs: local.exported.kubeAgeMs(),
         certificates: [],
+        policiesNotAccepted: 0,
         publisher: publisherStatus(),
         sources: streams.served().map((source) => source.report()),
         ...listAgents(modules.agents.reports(), modules.nodes(), clock.now()),

@@ -4,6 +4,7 @@ import { KINDS, kindSegment } from "@isthmus/records";
 import type { LocalSource } from "../cluster/local-source.js";
 import type { LocalPolicies } from "../cluster/policies/policy-feeds.js";
 import type { LocalServices } from "../cluster/services/service-feed.js";
+import { countNotAccepted } from "./policy-reports.js";
 import { CONDITION_TYPES } from "./service-conditions.js";
 
 function conditionCounts(services: LocalServices): ReadonlyMap<string, number> {
@@ -37,9 +38,7 @@ export function watchLocalCluster(
     gauge.set(left);
   });
   metrics.gauge("mesh_policies_not_accepted", "Policies whose present generation is not accepted", [], (gauge) => {
-    let count = 0;
-    for (const { findings } of policies.known()) if (findings.length > 0) count++;
-    gauge.set(count);
+    gauge.set(countNotAccepted(policies.known()));
   });
   metrics.gauge(
     "mesh_service_conditions",

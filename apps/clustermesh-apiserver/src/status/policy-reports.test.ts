@@ -8,7 +8,7 @@ import { NETWORK_POLICY } from "../cluster/policies/policy-resources.js";
 import { createPolicyTable } from "../cluster/policies/policy-table.js";
 import { appliedPolicies } from "../serve/admin/applied-records.js";
 import { createFakeSource } from "../testing/fake-source.js";
-import { policyReports } from "./policy-reports.js";
+import { countNotAccepted, policyReports } from "./policy-reports.js";
 
 const GOOD = { podSelector: {} };
 const BAD = { podSelector: { matchLabels: { "io.kubernetes.pod.namespace": "shop" } } };
@@ -29,7 +29,7 @@ function rig() {
     return policyReports(table.all(), enforced, { namespace });
   };
   const hold = (node: string) => applied.set(node, source.index.announced);
-  return { write, reports, hold };
+  return { write, reports, hold, notAccepted: () => countNotAccepted(table.all()) };
 }
 
 const texts = (reports: readonly PolicyReport[]) =>
@@ -56,15 +56,17 @@ test("a policy is enforced by the nodes that have applied its last record, and c
 });
 
 test("a policy that is not accepted counts the nodes that enforce the generation in force, none when there is none", () => {
-  const { write, reports, hold } = rig();
+  const { write, reports, hold, notAccepted } = rig();
   write("shop", "web", GOOD);
   hold("n1");
+  assert.equal(notAccepted(), 0);
   write("shop", "web", BAD, 2);
   write("shop", "new", BAD);
   assert.deepEqual(texts(reports(["n1"])), [
     "shop/new 0 of 1 on 0/1 not accepted",
     "shop/web 1 of 2 on 1/1 not accepted",
   ]);
+  assert.equal(notAccepted(), 2);
 });
 
 test("only the policies of a namespace are listed when one is named", () => {

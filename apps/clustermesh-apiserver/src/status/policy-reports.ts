@@ -11,6 +11,13 @@ export interface EnforcedPolicies {
   on(key: string): number;
 }
 
+/** Number of policies whose present generation is not accepted. */
+export function countNotAccepted(policies: Iterable<Pick<KnownPolicy, "findings">>): number {
+  let count = 0;
+  for (const { findings } of policies) if (findings.length > 0) count++;
+  return count;
+}
+
 /** Findings of one policy; the first ones say enough. */
 const MAX_FINDINGS = 10;
 

@@ -8,7 +8,7 @@ import { createStreamHub, type StreamHub } from "../serve/agents/stream-hub.js";
 import { startStreamServer } from "../serve/agents/stream-server.js";
 import { reportCertificates, watchCertificates } from "../serve/grpc/certificates.js";
 import { createHostPortEvents } from "../status/host-port-events.js";
-import { policyReports } from "../status/policy-reports.js";
+import { countNotAccepted, policyReports } from "../status/policy-reports.js";
 import { servicesWithoutClusterIp } from "../status/services-without-cluster-ip.js";
 import type { Base } from "./base.js";
 import type { LocalCluster } from "./local-cluster.js";
@@ -81,7 +81,11 @@ export async function serveAdmin(
     { address: args.admin, clusterId: id },
     {
       ...{ auth, tls, log: log.child("admin"), clock, metrics, sources },
-      status: () => ({ ...mesh.report(), certificates: reportCertificates(certificates()) }),
+      status: () => ({
+        ...mesh.report(),
+        certificates: reportCertificates(certificates()),
+        policiesNotAccepted: countNotAccepted(feeds.policies.policies.known()),
+      }),
       applied: applied.services,
       policies: (request) => policyReports(feeds.policies.policies.known(), applied.policies(), request),
       monitor: {

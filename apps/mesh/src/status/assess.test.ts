@@ -261,6 +261,23 @@ test("in JSON a lag is a number, or null when unknown", () => {
   assert.equal(lagOf(lags, "read", "west"), null);
 });
 
+test("policies that are not accepted are a warning with the command that names the field", () => {
+  const found = (count: number) =>
+    assess([view("east", (report) => Object.assign(report, { policiesNotAccepted: count })), view("west")]);
+  assert.deepEqual(found(0).findings, []);
+  assert.equal(found(1).ok, true);
+  assert.deepEqual(found(1).findings, [
+    {
+      group: "policies",
+      status: "warning",
+      subject: "east",
+      message: "1 policy is not accepted; what was accepted before stays in force",
+      fix: "mesh policy list --context east names the field and what to do",
+    },
+  ]);
+  assert.match(found(2).findings[0]?.message ?? "", /^2 policies are not accepted/);
+});
+
 test("a certificate is a warning 30 days before it expires and a failure in its last week, with the fix", () => {
   const nowMs = Date.UTC(2026, 10, 1);
   const at = (days: number) => BigInt(nowMs / 1000 + days * 86_400 + 60);

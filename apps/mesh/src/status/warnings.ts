@@ -1,6 +1,6 @@
 /** Warnings: problems that do not prevent the mesh from being in sync. */
 import type { Finding } from "../output/findings.js";
-import { age, counted } from "../output/units.js";
+import { age, counted, shellWord } from "../output/units.js";
 import { isAwaited } from "./agent-problem.js";
 import type { ClusterView } from "./collect.js";
 import { fraction, hasNoun, PACKET_MAPS } from "./figures.js";
@@ -9,7 +9,7 @@ import type { Hop } from "./hops.js";
 const SKEW_MS = 2_000;
 const FULL = 0.9;
 
-/** Refused records, clocks, agents that are awaited, full maps, conditions of nodes; in this order. */
+/** Refused records, clocks, agents that are awaited, full maps, conditions of nodes, policies; in this order. */
 export function warnings(views: readonly ClusterView[], hops: readonly Hop[]): Finding[] {
   return [
     ...hops.flatMap(refusals),
@@ -17,6 +17,7 @@ export function warnings(views: readonly ClusterView[], hops: readonly Hop[]): F
     ...views.flatMap(agents),
     ...views.flatMap(fullMaps),
     ...views.flatMap(conditions),
+    ...views.flatMap(policies),
   ];
 }
 
@@ -93,4 +94,19 @@ function conditions({ cluster, report }: ClusterView): Finding[] {
     subject: `${cluster} ${first}${more.length > 0 ? ` and ${more.length} more` : ""}`,
     message,
   }));
+}
+
+/** Policies that are not accepted. */
+function policies({ context, cluster, report }: ClusterView): Finding[] {
+  const count = report?.policiesNotAccepted ?? 0;
+  if (count === 0) return [];
+  return [
+    {
+      group: "policies",
+      status: "warning",
+      subject: cluster,
+      message: `${count === 1 ? "1 policy is" : `${count} policies are`} not accepted; what was accepted before stays in force`,
+      fix: `mesh policy list --context ${shellWord(context)} names the field and what to do`,
+    },
+  ];
 }

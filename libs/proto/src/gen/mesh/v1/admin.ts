@@ -177,6 +177,8 @@ export interface StatusResponse {
     | undefined;
   /** those in use, as far as they can be read */
   certificates: CertificateReport[];
+  /** their present generation; a former one may be in force */
+  policiesNotAccepted: number;
 }
 
 /** The Nodes of this cluster by what runs on them. Every Linux node has an entry in agents; the others have no agent. */
@@ -718,6 +720,7 @@ function createBaseStatusResponse(): StatusResponse {
     serviceCidrs: [],
     nodes: undefined,
     certificates: [],
+    policiesNotAccepted: 0,
   };
 }
 
@@ -764,6 +767,9 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     }
     for (const v of message.certificates) {
       CertificateReport.encode(v!, writer.uint32(114).fork()).join();
+    }
+    if (message.policiesNotAccepted !== 0) {
+      writer.uint32(120).uint32(message.policiesNotAccepted);
     }
     return writer;
   },
@@ -893,6 +899,14 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             message.certificates.push(CertificateReport.decode(reader, reader.uint32()));
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.policiesNotAccepted = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -928,6 +942,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
       ? NodeCounts.fromPartial(object.nodes)
       : undefined;
     message.certificates = object.certificates?.map((e) => CertificateReport.fromPartial(e)) || [];
+    message.policiesNotAccepted = object.policiesNotAccepted ?? 0;
     return message;
   },
 };
