@@ -83,3 +83,14 @@ export function peerText(peer: Peer): string {
 export function policyKey({ kind, namespace, name }: Pick<Policy, "kind" | "namespace" | "name">): string {
   return `${kind} ${namespace === "" ? name : `${namespace}/${name}`}`;
 }
+
+/** The parts of what `policyKey` wrote. */
+export function parsePolicyKey(key: string): Pick<Policy, "kind" | "namespace" | "name"> {
+  const space = key.indexOf(" ");
+  const slash = key.indexOf("/", space);
+  return {
+    kind: key.slice(0, space) as PolicyKind,
+    namespace: slash < 0 ? "" : key.slice(space + 1, slash),
+    name: key.slice(Math.max(space, slash) + 1),
+  };
+}

@@ -30,6 +30,8 @@ export interface Matcher {
 
 /** An identity as of the last `settle`. */
 export interface KnownIdentity {
+  /** What it was set to. */
+  readonly identity: Identity;
   /** None for what is no pod. */
   readonly ports: PortNames;
   /** Of all policies, in no order. */
@@ -64,7 +66,6 @@ interface Registered extends Matcher {
 }
 
 interface Settled extends KnownIdentity {
-  readonly identity: Identity;
   readonly matches: Registered[];
 }
 

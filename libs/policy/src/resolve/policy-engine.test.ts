@@ -213,6 +213,18 @@ test("a verdict names the rule that decided, as long as its policy is there", ()
   assert.deepEqual(engine.rulesOf(ruleNumber(name("spec.ingress[0]"))), []);
 });
 
+test("a number stands for what it was set to, as of the last commit", () => {
+  const engine = engineWith();
+  assert.deepEqual(engine.identityOf(WEB), identity("web"));
+  engine.setIdentity(WEB, identity("other"));
+  assert.deepEqual(engine.identityOf(WEB), identity("web"));
+  engine.commit();
+  assert.deepEqual(engine.identityOf(WEB), identity("other"));
+  engine.deleteIdentity(WEB);
+  engine.commit();
+  assert.equal(engine.identityOf(WEB), undefined);
+});
+
 test("a denial that no rule decided is explained by the policies that select the pod", () => {
   const engine = engineWith({ podSelector: {} }, { podSelector: DB_ONLY, policyTypes: ["Egress"] });
   assert.deepEqual(engine.policiesOf("pod"), [

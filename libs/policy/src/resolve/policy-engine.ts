@@ -62,6 +62,8 @@ export interface PolicyEngine {
   setOf(id: string): PolicySet | undefined;
   /** By text; addresses get the identity of the longest one that contains them. */
   readonly prefixes: ReadonlyMap<string, Prefix>;
+  /** What the number stands for, as of the last commit. */
+  identityOf(number: IdentityNumber): Identity | undefined;
   /** The rules that a verdict's number stands for: one, nearly always. */
   rulesOf(number: number): readonly RuleName[];
   /** For who explains a denial by no rule: one for each spec that selects the subject, sorted by name. */
@@ -222,6 +224,7 @@ export function createPolicyEngine(): PolicyEngine {
     },
     setOf: (id) => subjects.get(id)?.set,
     prefixes: needed.prefixes,
+    identityOf: (number) => registry.identity(number)?.identity,
     rulesOf: directory.rulesOf,
     policiesOf(id) {
       const subject = subjects.get(id);
