@@ -44,7 +44,7 @@ export function createUnenforcedCheck(modules: UnenforcedCheckModules): (pods: r
 
 export interface UnenforcedReportModules {
   /** The pods of this node, and the policies that select them. */
-  readonly meshState: Pick<MeshState, "pods" | "policy" | "policiesOf">;
+  readonly meshState: Pick<MeshState, "pods" | "policy" | "policyEngine">;
   /** Sets the condition, or removes it (undefined). */
   readonly condition: (type: string, message: string | undefined) => void;
 }
@@ -61,7 +61,7 @@ export function createUnenforcedReport({ meshState, condition }: UnenforcedRepor
       });
       if (keys.length === 0) continue;
       pods++;
-      for (const key of keys) for (const { policy } of meshState.policiesOf(key)) policies.add(policy);
+      for (const key of keys) for (const { policy } of meshState.policyEngine.policiesOf(key)) policies.add(policy);
     }
     condition(
       TYPE,

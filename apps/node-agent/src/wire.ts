@@ -18,6 +18,7 @@ import { createEnforcedPods } from "./enforced-pods.js";
 import { createBackendAddresses } from "./events/backend-addresses.js";
 import { type EventFeed, startEventFeed } from "./events/event-feed.js";
 import { createPodNames } from "./events/pod-names.js";
+import { createPolicyNames } from "./events/policy-names.js";
 import { createServiceNames } from "./events/service-names.js";
 import { createSpoofingReport } from "./events/spoofing-report.js";
 import { nodeFigures } from "./figures/node-figures.js";
@@ -202,7 +203,8 @@ async function startNode(
     port.packets &&
     startEventFeed({
       ...{ events: port.packets.events, pods: names, services, clock, monotonicMicros, signal },
-      ...{ backends: createBackendAddresses(port.backends) },
+      backends: createBackendAddresses(port.backends),
+      policies: createPolicyNames(state.meshState.policy, state.meshState.policyEngine),
       dropped: spoofing.take,
     });
   const maps = createMapQueries({ port, pods: names, services, monotonicNs });

@@ -60,6 +60,7 @@ const EVENTS: MonitorResponse = {
           }),
         ],
         notShown: { limited: 2n, ringFull: 0n, late: 0n, slow: 0n },
+        identities: [],
       },
     },
   },
@@ -101,7 +102,7 @@ test("--service narrows the events, also those of an agent or a server that does
       $case: "events",
       value: {
         node: "w1",
-        batch: { events: all.map((each) => FlowEvent.fromPartial(each ?? {})), notShown: undefined },
+        batch: { events: all.map((each) => FlowEvent.fromPartial(each ?? {})), notShown: undefined, identities: [] },
       },
     },
   });

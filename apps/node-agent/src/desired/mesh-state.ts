@@ -67,8 +67,8 @@ export interface MeshState {
   readonly serviceRanges: Pick<ServiceRanges, "exclusive" | "shared">;
   /** As of the last flush. */
   readonly policy: DesiredPolicy;
-  /** The policies that select the pod of this node with this address (`bytesKey`), as of the last flush. */
-  readonly policiesOf: PolicyBuilder["engine"]["policiesOf"];
+  /** Explains it, as of the last flush; its subjects are the pods of this node by address (`bytesKey`). */
+  readonly policyEngine: PolicyBuilder["engine"];
   /** Policies that cannot be enforced, by name. */
   readonly policyErrors: ReadonlyMap<string, Error>;
   /** Pods of this node; may be changed at any time, and are resolved by the next flush. */
@@ -98,7 +98,7 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
     planErrors: services.planErrors,
     merger: services.merger,
     policy: policy.desired,
-    policiesOf: policy.engine.policiesOf,
+    policyEngine: policy.engine,
     policyErrors: policy.errors,
     pods: policy.pods,
     setHostAddresses: policy.setHostAddresses,

@@ -11,16 +11,20 @@ import {
   PacketEvent,
   Verdict,
 } from "@isthmus/bpf";
-import { formatAddress, parseAddress } from "@isthmus/model";
-import { type FlowEnd, FlowEventKind, FlowEventPoint, FlowVerdict } from "@isthmus/proto";
+import { bytesKey, formatAddress, parseAddress, parseClusterId } from "@isthmus/model";
+import { unmanagedIdentity } from "@isthmus/identity";
+import { lookUp } from "@isthmus/policy";
+import { type FlowEnd, FlowEventKind, FlowEventPoint, FlowVerdict, PolicyDirection } from "@isthmus/proto";
 import { decodeEvent } from "./decode-event.js";
 import { createPodNames } from "./pod-names.js";
+import { CLIENT, makePolicyNames, WEB, WORLD_BLOCK } from "./testing/policy-names.js";
 import { makeServiceNames } from "./testing/service-names.js";
 
 const pods = createPodNames();
 pods.set(11, { namespace: "shop", name: "a", addresses: [parseAddress("10.1.0.1")] });
 pods.set(12, { namespace: "shop", name: "b", addresses: [parseAddress("10.1.0.2")] });
 const { services } = makeServiceNames();
+const { engine, policies } = makePolicyNames();
 const backends = {
   byId: (id: number) => (id === 77 ? { address: Buffer.from(parseAddress("10.1.0.2")), port: 8080 } : undefined),
 };
@@ -49,6 +53,7 @@ function decode(event: Partial<PacketEvent> = {}, more = 0) {
     pods,
     services,
     backends,
+    policies,
   });
 }
 
@@ -137,4 +142,76 @@ test("a connect that was moved has its reason and the backend that it goes to", 
   assert.deepEqual([reason, sourcePort, text(backend)], ["refused", 61_000, "shop/b 10.1.0.2:8080"]);
   assert.equal(decode({ ...moved, moveReason: MoveReason.Silent, backend: 78 })?.move?.backend, undefined);
   assert.equal(decode()?.move, undefined);
+});
+
+const { POLICY_DIRECTION_INGRESS: INGRESS, POLICY_DIRECTION_EGRESS: EGRESS } = PolicyDirection;
+const WEB_POLICY = { kind: "NetworkPolicy", namespace: "shop", name: "web" };
+const WEB_TWICE = { kind: "CiliumNetworkPolicy", namespace: "shop", name: "web-twice" };
+const WALL = { kind: "CiliumClusterwideNetworkPolicy", namespace: "", name: "wall" };
+
+/** The number of the rule by which shop/b answers shop/a, as the maps have it. */
+function ruleOf(direction: "ingress" | "egress", identity: typeof CLIENT, port: number): number {
+  const set = engine.setOf(bytesKey(parseAddress("10.1.0.2")));
+  assert.ok(set !== undefined);
+  return lookUp(set, { direction, identity, protocol: 6, port }).rule;
+}
+
+/** A packet to shop/b, whose ingress was asked about. */
+const toWeb = (event: Partial<PacketEvent>) =>
+  decode({ target: parseAddress("10.1.0.2"), sourceIdentity: CLIENT, point: EventPoint.ToPod, ...event });
+const drop = (reason: number) => ({ kind: EventKind.Drop, verdict: Verdict.Drop, reason });
+
+test("of a flow that policy allowed, the identities of both ends are known, and the rule", () => {
+  const event = toWeb({ rule: ruleOf("ingress", CLIENT, 80) });
+  assert.deepEqual([event?.source?.identity, event?.destination?.identity], [CLIENT, WEB]);
+  const { direction, ofSource, rules, isolating } = event?.policy ?? {};
+  assert.deepEqual([direction, ofSource, isolating], [INGRESS, false, []]);
+  assert.deepEqual(rules, [{ policy: WEB_POLICY, path: "spec.ingress[0]" }]);
+});
+
+test("an event of a packet that policy was not asked about has neither identities nor a policy", () => {
+  const event = decode({ target: parseAddress("10.1.0.2") });
+  assert.deepEqual([event?.source?.identity, event?.destination?.identity, event?.policy], [0, 0, undefined]);
+});
+
+test("a drop by no rule names the policies that isolate the pod in this direction, each once", () => {
+  const event = toWeb({ ...drop(DropReason.IngressDenied), targetPort: 81 });
+  const { direction, ofSource, rule, rules, isolating, moreIsolating } = event?.policy ?? {};
+  assert.deepEqual([direction, ofSource, rule, rules, moreIsolating], [INGRESS, false, 0, [], 0]);
+  assert.deepEqual(isolating, [WEB_TWICE, WEB_POLICY]);
+});
+
+test("a drop by a rule that denies names that, and the end whose egress it is of", () => {
+  const rule = ruleOf("egress", WORLD_BLOCK, 443);
+  assert.notEqual(rule, 0);
+  const from = { source: parseAddress("10.1.0.2"), target: parseAddress("203.0.113.7"), ifindex: 12 };
+  const event = decode({ ...from, ...drop(DropReason.EgressDenied), targetIdentity: WORLD_BLOCK, rule });
+  assert.deepEqual([event?.source?.identity, event?.destination?.identity], [WEB, WORLD_BLOCK]);
+  const { direction, ofSource, rules, isolating } = event?.policy ?? {};
+  assert.deepEqual([direction, ofSource, isolating], [EGRESS, true, []]);
+  assert.deepEqual(rules, [{ policy: WALL, path: "spec.egressDeny[0]" }]);
+});
+
+test("a dropped answer is of the ingress of the pod that sends it", () => {
+  const from = { source: parseAddress("10.1.0.2"), target: parseAddress("10.1.0.1"), ifindex: 12 };
+  const event = decode({ ...from, ...drop(DropReason.IngressDenied), targetIdentity: CLIENT });
+  const { direction, ofSource, isolating } = event?.policy ?? {};
+  assert.deepEqual([direction, ofSource, isolating?.[0]], [INGRESS, true, WEB_TWICE]);
+});
+
+test("an address of which nothing is known is denied in the direction of the pod that was asked", () => {
+  const unknown = unmanagedIdentity(parseClusterId(2));
+  const event = toWeb({ ...drop(DropReason.UnknownIdentity), sourceIdentity: unknown });
+  assert.deepEqual(
+    [event?.source?.identity, event?.policy?.direction, event?.policy?.ofSource],
+    [unknown, INGRESS, false],
+  );
+});
+
+test("a rule that is gone has its number and no name, and a pod has at most eight policies in an event", () => {
+  const gone = toWeb({ rule: 12345 })?.policy;
+  assert.deepEqual([gone?.direction, gone?.rule, gone?.rules], [INGRESS, 12345, []]);
+  const from = { source: parseAddress("10.1.0.1"), targetIdentity: WEB };
+  const many = decode({ ...from, ...drop(DropReason.EgressDenied) })?.policy;
+  assert.deepEqual([many?.direction, many?.isolating.length, many?.moreIsolating], [EGRESS, 8, 2]);
 });

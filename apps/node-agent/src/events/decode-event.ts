@@ -23,7 +23,9 @@ import {
   FlowVerdict,
 } from "@isthmus/proto";
 import type { BackendAddresses } from "./backend-addresses.js";
+import { flowPolicy } from "./flow-policy.js";
 import type { PodName, PodNames } from "./pod-names.js";
+import type { PolicyNames } from "./policy-names.js";
 import type { ServiceNames } from "./service-names.js";
 
 const KINDS: ReadonlyMap<number, FlowEventKind> = new Map([
@@ -56,6 +58,8 @@ export interface EventNames {
   readonly services: ServiceNames;
   /** The backends that connects are moved to. */
   readonly backends: BackendAddresses;
+  /** The policies that decide about them. */
+  readonly policies: PolicyNames;
 }
 
 /**
@@ -69,7 +73,7 @@ export function decodeEvent(
   view: DataView,
   { at, length }: { readonly at: number; readonly length: number },
   offsetMicros: number,
-  { pods, services, backends }: EventNames,
+  { pods, services, backends, policies }: EventNames,
 ): FlowEvent | undefined {
   if (length < PacketEvent.size || view.getUint8(at + AT.version) !== EventLimit.Version) return undefined;
   const kind = KINDS.get(view.getUint8(at + AT.kind));
@@ -79,9 +83,19 @@ export function decodeEvent(
   // What a pod sends is its own, whatever address it claims.
   const sender =
     point === EventPoint.FromPod ? pods.byDevice(view.getUint32(at + AT.ifindex, true)) : pods.byAddress(source);
+  const [fromIdentity, toIdentity] = [
+    view.getUint32(at + AT.sourceIdentity, true),
+    view.getUint32(at + AT.targetIdentity, true),
+  ];
   const from = flowEnd(source, view.getUint16(at + AT.sourcePort), sender);
   const to = flowEnd(target, view.getUint16(at + AT.targetPort), pods.byAddress(target));
-  const { dropReason, dropMeaning } = dropText(view.getUint8(at + AT.reason));
+  const reason = view.getUint8(at + AT.reason);
+  const { dropReason, dropMeaning } = dropText(reason);
+  const wasAsked = fromIdentity !== 0 || toIdentity !== 0;
+  if (wasAsked) {
+    from.identity = fromIdentity || policies.identityAt(source);
+    to.identity = toIdentity || policies.identityAt(target);
+  }
   const isReply = (view.getUint8(at + AT.flags) & EventFlag.Reply) !== 0;
   const micros = (view.getUint32(at + AT.time, true) + view.getUint32(at + AT.time + 4, true) * 2 ** 32) / 1000;
   return {
@@ -102,6 +116,19 @@ export function decodeEvent(
     limited: view.getUint32(at + AT.limited, true),
     isn: view.getUint32(at + AT.isn),
     service: view.getUint32(at + AT.service, true) === 0 ? undefined : serviceOf(view, at, services),
+    policy: wasAsked
+      ? flowPolicy(
+          {
+            source,
+            target,
+            isTargetAsked: fromIdentity !== 0,
+            reason,
+            isReply,
+            rule: view.getUint32(at + AT.rule, true),
+          },
+          policies,
+        )
+      : undefined,
     move: kind === FlowEventKind.FLOW_EVENT_KIND_MOVED ? flowMove(view, at, backends, pods) : undefined,
   };
 }
@@ -138,5 +165,5 @@ function dropText(reason: number): Pick<FlowEvent, "dropReason" | "dropMeaning">
 }
 
 function flowEnd(address: Buffer, port: number, pod: PodName | undefined): FlowEnd {
-  return { address, port, namespace: pod?.namespace ?? "", pod: pod?.name ?? "" };
+  return { address, port, namespace: pod?.namespace ?? "", pod: pod?.name ?? "", identity: 0 };
 }

@@ -4,8 +4,9 @@ import { test } from "node:test";
 import { DropReason, EventKind, Verdict } from "@isthmus/bpf";
 import { parseAddress } from "@isthmus/model";
 import { type EventBatch, EventFilter } from "@isthmus/proto";
-import { BATCH_EVENTS } from "./event-feed.js";
+import { BATCH_EVENTS } from "./event-batch.js";
 import { startFakeFeed } from "./testing/fake-events.js";
+import { CLIENT, WEB } from "./testing/policy-names.js";
 
 const ALL = EventFilter.create();
 const DROP = { kind: EventKind.Drop, verdict: Verdict.Drop, reason: DropReason.SpoofedSource };
@@ -154,8 +155,36 @@ test("what programs did not write and what the queue lost is reported to each su
   write([], 4);
   assert.deepEqual(subscription.take(), {
     events: [],
+    identities: [],
     notShown: { limited: 2n, ringFull: 1n, late: 4n, slow: 0n },
   });
   assert.equal(subscription.take(), undefined);
   assert.equal(feed.counts.late, 4);
+});
+
+test("a batch has what the identities of its events stood for when these were read, each once", () => {
+  const { feed, write, engine } = startFakeFeed();
+  const denied = { ...DROP, reason: DropReason.IngressDenied, sourceIdentity: CLIENT };
+  write([denied, denied]);
+  engine.deleteIdentity(CLIENT);
+  engine.commit();
+  const batch = feed.subscribe(ALL).take();
+  assert.deepEqual(
+    batch?.events.map(({ source, destination }) => [source?.identity, destination?.identity]),
+    [
+      [CLIENT, WEB],
+      [CLIENT, WEB],
+    ],
+  );
+  assert.deepEqual(
+    batch.identities.map(({ number, labels }) => [number, labels.find(({ key }) => key === "app")?.value]),
+    [
+      [CLIENT, "client"],
+      [WEB, "web"],
+    ],
+  );
+  write([denied]);
+  const later = feed.subscribe(ALL).take();
+  assert.equal(later?.events.length, 3);
+  assert.equal(later.identities.length, 2, "the last one's source has its number only");
 });

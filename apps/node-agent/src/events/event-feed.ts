@@ -14,7 +14,9 @@ import { type EventBatch, type EventFilter, type EventsNotShown, type FlowEvent,
 import { sleep } from "@isthmus/runtime";
 import type { BackendAddresses } from "./backend-addresses.js";
 import { decodeEvent } from "./decode-event.js";
+import { BATCH_EVENTS, type QueuedEvent, queuedEvent, takeEvents } from "./event-batch.js";
 import type { PodNames } from "./pod-names.js";
+import type { PolicyNames } from "./policy-names.js";
 import type { ServiceNames } from "./service-names.js";
 
 export interface EventFeedModules {
@@ -26,6 +28,8 @@ export interface EventFeedModules {
   readonly services: ServiceNames;
   /** The backends that connects are moved to. */
   readonly backends: BackendAddresses;
+  /** The identities and rules of policies. */
+  readonly policies: PolicyNames;
   /** Times batches; its wall clock is that of the events. */
   readonly clock: Clock;
   /** Microseconds of the kernel's monotonic clock, by which programs time events. */
@@ -37,7 +41,7 @@ export interface EventFeedModules {
 }
 
 export interface EventSubscription {
-  /** The next batch: up to `BATCH_EVENTS` events, or what was not shown; undefined when there is neither. */
+  /** The next batch: as many events as it takes, or what was not shown; undefined when there is neither. */
   take(): EventBatch | undefined;
   /** Calls the listener whenever events wait and a batch is due. */
   onReady(listener: () => void): void;
@@ -54,8 +58,6 @@ export interface EventFeed {
   readonly counts: { readonly read: number; readonly late: number };
 }
 
-/** Events in one batch: about 50 KB as a message, 70 KB of flows to Services. */
-export const BATCH_EVENTS = 500;
 /** Between two batches that are not full. */
 const BATCH_MS = 100;
 /** Events that wait for a subscriber: 8 batches. */
@@ -69,11 +71,11 @@ const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed, 
 
 /** Reads from now on, until the signal aborts. */
 export function startEventFeed(modules: EventFeedModules): EventFeed {
-  const { events, pods, services, backends, clock, monotonicMicros, signal, dropped } = modules;
+  const { events, pods, services, backends, policies, clock, monotonicMicros, signal, dropped } = modules;
   const subscribers = new Set<Subscriber>();
-  const recent: FlowEvent[] = [];
+  const recent: QueuedEvent[] = [];
   const counts = { read: 0, late: 0 };
-  const names = { pods, services, backends };
+  const names = { pods, services, backends, policies };
 
   /** What passes the filter has a source that is named, and only pods of this node have names. */
   function mayGetFlows({ filter: { fromNamespace, fromPod, dropsOnly } }: Subscriber): boolean {
@@ -93,17 +95,18 @@ export function startEventFeed(modules: EventFeedModules): EventFeed {
       const event = decodeEvent(view, { at, length }, offsetMicros, names);
       if (event === undefined) return;
       counts.read++;
+      const queued = queuedEvent(event, policies);
       if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) {
-        recent.push(event);
+        recent.push(queued);
         if (recent.length > RECENT_DROPS) recent.shift();
         dropped?.(event);
       }
-      for (const subscriber of subscribers) if (passes(event, subscriber.filter)) offer(subscriber, event);
+      for (const subscriber of subscribers) if (passes(event, subscriber.filter)) offer(subscriber, queued);
     });
     for (const subscriber of subscribers) ready(subscriber);
   }
 
-  function offer(subscriber: Subscriber, event: FlowEvent): void {
+  function offer(subscriber: Subscriber, event: QueuedEvent): void {
     if (subscriber.queue.length >= MAX_QUEUED) subscriber.slow++;
     else subscriber.queue.push(event);
   }
@@ -141,7 +144,7 @@ export function startEventFeed(modules: EventFeedModules): EventFeed {
     },
     subscribe(filter) {
       const subscriber: Subscriber = {
-        ...{ filter, queue: recent.filter((event) => passes(event, filter)), late: 0, slow: 0 },
+        ...{ filter, queue: recent.filter(({ event }) => passes(event, filter)), late: 0, slow: 0 },
         ...{ before: events.counts(), listener: () => undefined, due: false, life: new AbortController() },
       };
       subscribers.add(subscriber);
@@ -164,7 +167,7 @@ export function startEventFeed(modules: EventFeedModules): EventFeed {
 
 interface Subscriber {
   readonly filter: EventFilter;
-  readonly queue: FlowEvent[];
+  readonly queue: QueuedEvent[];
   /** Events that were not queued since the last batch: read too late, or the queue was full. */
   late: number;
   slow: number;
@@ -177,12 +180,12 @@ interface Subscriber {
 }
 
 function takeFrom(subscriber: Subscriber, events: Pick<PacketEvents, "counts">): EventBatch | undefined {
-  const taken = subscriber.queue.splice(0, BATCH_EVENTS);
+  const taken = takeEvents(subscriber.queue);
   const now = events.counts();
   const { before, late, slow } = subscriber;
   const notShown = notShownOf({ limited: now.limited - before.limited, ringFull: now.lost - before.lost, late, slow });
   Object.assign(subscriber, { before: now, late: 0, slow: 0 });
-  return taken.length === 0 && notShown === undefined ? undefined : { events: taken, notShown };
+  return taken.events.length === 0 && notShown === undefined ? undefined : { ...taken, notShown };
 }
 
 function notShownOf(counts: {

@@ -184,6 +184,7 @@ test("flows of pods and what a pod forges are events with the pods' names, while
   const feed = startEventFeed({
     ...{ events: datapath.packets.events, pods: node.names, services: { byFrontend: () => undefined } },
     backends: { byId: () => undefined },
+    policies: { identityAt: () => 0, identity: () => undefined, rules: () => [], isolating: () => [] },
     ...{ clock: systemClock, signal: stop.signal },
     monotonicMicros: () => Number(process.hrtime.bigint() / 1000n),
   });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { EventFilter, MapRows, NodeFigures, type Query, type QueryAnswer } from "@isthmus/proto";
 import { createFakeClock, settle } from "@isthmus/testing";
 import type { MapQueries } from "../dump/map-queries.js";
-import { BATCH_EVENTS } from "../events/event-feed.js";
+import { BATCH_EVENTS } from "../events/event-batch.js";
 import { startFakeFeed } from "../events/testing/fake-events.js";
 import { createQuerySession } from "./query-session.js";
 

@@ -37,6 +37,7 @@ const feed = startEventFeed({
   pods,
   services,
   backends: { byId: () => undefined },
+  policies: { identityAt: () => 0, identity: () => undefined, rules: () => [], isolating: () => [] },
   clock: systemClock,
   monotonicMicros,
   signal: life.signal,

@@ -22,7 +22,10 @@ async function setUp(t: TestContext) {
       const agent = await rig.agent(node, hello);
       /** A batch with this many events. */
       const events = (id: number, count: number) =>
-        agent.answer({ id, part: { $case: "events", value: { events: eventsOf(count), notShown: undefined } } });
+        agent.answer({
+          id,
+          part: { $case: "events", value: { events: eventsOf(count), notShown: undefined, identities: [] } },
+        });
       return Object.assign(agent, { events });
     },
     read(request: Partial<MonitorRequest> = {}) {
@@ -196,6 +199,7 @@ test("what an agent says is made printable, and an event without addresses is le
   const reader = rig.read({ nodes: ["w1"] });
   await waitFor("the query", () => w1.received.length === 1);
   const end = { address: Buffer.from(parseAddress("10.1.0.1")), port: 80, namespace: "shop", pod: "a\u001b[31m" };
+  const name = { kind: "K\u001b", namespace: "n\u001b", name: "web\u001b" };
   const service = { address: end.address, port: 80, namespace: "shop\u009b", name: "web\u202e" };
   const value = {
     events: [
@@ -206,12 +210,14 @@ test("what an agent says is made printable, and an event without addresses is le
         service,
         move: { reason: "\u001b", backend: end },
         dropMeaning: "a\u001b[2J",
+        policy: { rules: [{ policy: name, path: "p\u001b" }, {}], isolating: [name] },
       }),
       FlowEvent.fromPartial({ kind: 1, source: end, destination: end, service: { ...service, address: Buffer.of(1) } }),
       FlowEvent.fromPartial({ kind: 1, source: { ...end, address: Buffer.alloc(5) }, destination: end }),
       FlowEvent.fromPartial({ kind: 5, source: end, destination: end, move: { backend: { address: Buffer.of(1) } } }),
     ],
     notShown: undefined,
+    identities: [{ number: 7, labels: [{ key: "app\u001b[2J", value: "a\u202e" }], moreLabels: 0, prefix: "\u009b" }],
   };
   w1.answer({ part: { $case: "events", value } });
   await waitFor("the event", () => reader.events()["w1"] !== undefined);
@@ -230,4 +236,14 @@ test("what an agent says is made printable, and an event without addresses is le
     ],
     ["a\\u{1b}[31m", "shop\\u{9b}", "web\\u{202e}", "\\u{1b}", "a\\u{1b}[31m"],
   );
+  const batch = shown?.$case === "events" ? shown.value.batch : undefined;
+  assert.deepEqual(batch?.identities, [
+    { number: 7, labels: [{ key: "app\\u{1b}[2J", value: "a\\u{202e}" }], moreLabels: 0, prefix: "\\u{9b}" },
+  ]);
+  const clean = { kind: "K\\u{1b}", namespace: "n\\u{1b}", name: "web\\u{1b}" };
+  assert.deepEqual(event?.policy?.isolating, [clean]);
+  assert.deepEqual(event?.policy?.rules, [
+    { policy: clean, path: "p\\u{1b}" },
+    { policy: undefined, path: "" },
+  ]);
 });

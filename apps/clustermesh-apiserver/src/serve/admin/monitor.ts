@@ -12,11 +12,13 @@ import { type Clock, printable } from "@isthmus/model";
 import {
   type EventBatch,
   EventFilter,
+  type FlowPolicy,
   MonitoredNode,
   type MonitorRequest,
   type MonitorResponse,
   MonitorState,
 } from "@isthmus/proto";
+import { BOUNDS } from "@isthmus/records";
 import { sleep } from "@isthmus/runtime";
 import type { AgentQueries, RunningQuery } from "../agents/agent-queries.js";
 
@@ -179,11 +181,29 @@ function cleaned(batch: EventBatch): EventBatch {
       end.namespace = printable(end.namespace, 253);
       end.pod = printable(end.pod, 253);
     }
+    cleanPolicy(event.policy);
     if (event.service === undefined) continue;
     event.service.namespace = printable(event.service.namespace, 253);
     event.service.name = printable(event.service.name, 253);
   }
+  for (const identity of batch.identities) {
+    identity.prefix = printable(identity.prefix, 64);
+    for (const label of identity.labels) {
+      label.key = printable(label.key, BOUNDS.labelKey);
+      label.value = printable(label.value, BOUNDS.identityLabelValue);
+    }
+  }
   return { ...batch, events };
+}
+
+function cleanPolicy(policy: FlowPolicy | undefined): void {
+  for (const rule of policy?.rules ?? []) rule.path = printable(rule.path, 256);
+  for (const name of [...(policy?.rules ?? []).map(({ policy: name }) => name), ...(policy?.isolating ?? [])]) {
+    if (name === undefined) continue;
+    name.kind = printable(name.kind, 64);
+    name.namespace = printable(name.namespace, 253);
+    name.name = printable(name.name, 253);
+  }
 }
 
 function hasAddressOrIsNone(end: { readonly address: Uint8Array } | undefined): boolean {

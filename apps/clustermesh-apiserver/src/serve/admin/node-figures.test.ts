@@ -90,7 +90,11 @@ test("an agent that refuses, ends its stream, or answers something else gives no
   assert.equal(ended, "its agent's stream ended");
   const again = rig.ask();
   await waitFor("the query", () => w1.received.length === 2);
-  w1.answer({ id: 2, last: true, part: { $case: "events", value: { events: [], notShown: undefined } } });
+  w1.answer({
+    id: 2,
+    last: true,
+    part: { $case: "events", value: { events: [], notShown: undefined, identities: [] } },
+  });
   assert.equal((await again)["w1"], "its agent does not answer what was asked");
 });
 

@@ -92,6 +92,33 @@ test("the Service of an event is bounded as its ends are", () => {
   assert.match(event({ name: "x".repeat(254) }) ?? "", /events\.service\.name has 254 bytes/);
 });
 
+test("identities, rules and policies of a batch of events are bounded", () => {
+  const batch = (fields: Partial<Parameters<typeof EventBatch.fromPartial>[0]>) => {
+    const value = EventBatch.fromPartial(fields);
+    const answer = { id: 1, last: false, problem: "", part: { $case: "events" as const, value } };
+    return answerProblem(AgentMessage.encode({ message: { $case: "answer", value: answer } }).finish());
+  };
+  const list = <T>(length: number, item: T) => Array.from({ length }, () => item);
+  const label = { key: "k".repeat(348), value: "v".repeat(253) };
+  const name = { kind: "CiliumClusterwideNetworkPolicy", namespace: "n".repeat(63), name: "x".repeat(253) };
+  const identity = { number: 2 ** 32 - 1, labels: list(64, label), prefix: "203.0.113.0/24" };
+  const policy = { rules: list(4, { policy: name, path: "spec.ingress[0]" }), isolating: list(8, name) };
+  assert.equal(batch({ identities: [identity], events: [{ policy }] }), undefined);
+  const refused: readonly (readonly [Parameters<typeof batch>[0], RegExp])[] = [
+    [{ identities: list(2001, {}) }, /events\.identities has more than 2000 entries/],
+    [{ identities: [{ labels: list(65, {}) }] }, /identities\.labels has more than 64 entries/],
+    [{ identities: [{ labels: [{ key: "k".repeat(349) }] }] }, /labels\.key has 349 bytes, more than 348/],
+    [{ identities: [{ labels: [{ value: "v".repeat(254) }] }] }, /labels\.value has 254 bytes/],
+    [{ identities: [{ prefix: "p".repeat(65) }] }, /identities\.prefix has 65 bytes/],
+    [{ events: [{ policy: { rules: list(9, {}) } }] }, /policy\.rules has more than 8 entries/],
+    [{ events: [{ policy: { rules: [{ path: "p".repeat(257) }] } }] }, /rules\.path has 257 bytes/],
+    [{ events: [{ policy: { rules: [{ policy: { kind: "k".repeat(65) } }] } }] }, /rules\.policy\.kind has 65 bytes/],
+    [{ events: [{ policy: { isolating: list(17, {}) } }] }, /isolating has more than 16 entries/],
+    [{ events: [{ policy: { isolating: [{ name: "x".repeat(254) }] } }] }, /isolating\.name has 254 bytes/],
+  ];
+  for (const [fields, problem] of refused) assert.match(batch(fields) ?? "", problem);
+});
+
 test("unpacked versions are counted like packed ones", () => {
   const version = [0x18, 1];
   const position = Array(9).fill(version).flat();

@@ -6,7 +6,7 @@
  * its length prefix.
  */
 import { MAX_CLUSTER_ID } from "@isthmus/model";
-import { BUCKETS, POSITION_TYPES } from "@isthmus/records";
+import { BOUNDS, BUCKETS, POSITION_TYPES } from "@isthmus/records";
 
 /** Maximum number of clusters, the local one (0) included. */
 const CLUSTERS = MAX_CLUSTER_ID + 1;
@@ -19,6 +19,8 @@ const SOURCE_BYTES = 72;
 const OTHER_BYTES = 32 << 10;
 export const MAX_MESSAGE_BYTES = CLUSTERS * SOURCE_BYTES + OTHER_BYTES;
 
+/** Of one identity in a batch of events: an agent sends 64. */
+const MAX_EVENT_LABELS = 64;
 /** Maps of one node: an agent has about twenty. */
 const MAX_MAPS = 256;
 /** Conditions of one node at one time. */
@@ -75,6 +77,11 @@ const TO_SERVER = bounds({
 });
 
 const FLOW_END = bounds({ 1: once("address", 16), 3: once("namespace", 253), 4: once("pod", 253) });
+const POLICY_NAME = bounds({ 1: once("kind", 64), 2: once("namespace", 253), 3: once("name", 253) });
+const FLOW_POLICY = bounds({
+  3: message("rules", 8, bounds({ 1: message("policy", 1, POLICY_NAME), 2: once("path", 256) })),
+  4: message("isolating", 16, POLICY_NAME),
+});
 const FLOW_EVENT = bounds({
   5: once("drop_reason", 64),
   8: message("source", 1, FLOW_END),
@@ -82,9 +89,22 @@ const FLOW_EVENT = bounds({
   16: once("drop_meaning", 256),
   18: message("move", 1, bounds({ 1: once("reason", 64), 2: message("backend", 1, FLOW_END) })),
   17: message("service", 1, bounds({ 1: once("address", 16), 3: once("namespace", 253), 4: once("name", 253) })),
+  19: message("policy", 1, FLOW_POLICY),
 });
-/** An agent puts 500 events into a batch. */
+/** An agent puts 500 events into a batch, whose ends have at most 1,000 identities. */
 const MAX_EVENTS = 1000;
+const EVENT_IDENTITY = bounds({
+  2: message(
+    "labels",
+    MAX_EVENT_LABELS,
+    bounds({ 1: once("key", BOUNDS.labelKey), 2: once("value", BOUNDS.identityLabelValue) }),
+  ),
+  4: once("prefix", 64),
+});
+const EVENTS = bounds({
+  1: message("events", MAX_EVENTS, FLOW_EVENT),
+  3: message("identities", 2 * MAX_EVENTS, EVENT_IDENTITY),
+});
 /** An agent puts 200 rows into a part; the longest cell is that of a floor, with sixteen numbers. */
 export const MAX_PART_ROWS = 256;
 const MAX_COLUMNS = 32;
@@ -106,7 +126,7 @@ const AGENT_MESSAGE = bounds({
     1,
     bounds({
       3: once("problem", 1024),
-      4: message("events", 1, bounds({ 1: message("events", MAX_EVENTS, FLOW_EVENT) })),
+      4: message("events", 1, EVENTS),
       5: message("rows", 1, MAP_ROWS),
       6: message("figures", 1, FIGURES),
     }),

@@ -41,7 +41,7 @@ export interface PolicyBuilder extends Builder {
   /** Policies that cannot be enforced, by name. */
   readonly errors: ReadonlyMap<string, Error>;
   /** Explains what is in force; only `flush` changes it. */
-  readonly engine: Pick<PolicyEngine, "rulesOf" | "policiesOf">;
+  readonly engine: Pick<PolicyEngine, "identityOf" | "rulesOf" | "policiesOf">;
   /** Sets the name of a cluster, as the servers send it: its identities have it as a label. */
   name(clusterId: number, cluster: string): void;
   /** Resolves what was taken since the last call. */

@@ -13,6 +13,7 @@ import type { FlowEvent } from "@isthmus/proto";
 import { createFakeClock } from "@isthmus/testing";
 import { startEventFeed } from "../event-feed.js";
 import { createPodNames } from "../pod-names.js";
+import { makePolicyNames } from "./policy-names.js";
 import { makeServiceNames } from "./service-names.js";
 
 /**
@@ -41,15 +42,19 @@ export function startFakeFeed(signal: AbortSignal = new AbortController().signal
     },
     counts: () => ({ ...counts }),
   };
+  const { engine, policies } = makePolicyNames();
   const dropped: FlowEvent[] = [];
   const feed = startEventFeed({
     ...{ events, pods, services: makeServiceNames().services, backends: { byId: () => undefined }, clock, signal },
+    policies,
     monotonicMicros: () => clock.now() * 1000,
     dropped: (event) => void dropped.push(event),
   });
   return {
     feed,
     pods,
+    /** By which the feed knows identities and rules. */
+    engine,
     /** What the feed gave to `dropped`. */
     dropped,
     clock,

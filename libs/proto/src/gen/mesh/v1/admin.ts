@@ -117,6 +117,13 @@ export enum MapColumnType {
   UNRECOGNIZED = -1,
 }
 
+export enum PolicyDirection {
+  POLICY_DIRECTION_UNSPECIFIED = 0,
+  POLICY_DIRECTION_INGRESS = 1,
+  POLICY_DIRECTION_EGRESS = 2,
+  UNRECOGNIZED = -1,
+}
+
 export enum FlowEventKind {
   FLOW_EVENT_KIND_UNSPECIFIED = 0,
   FLOW_EVENT_KIND_NEW = 1,
@@ -564,7 +571,21 @@ export interface QueryCancel {
 export interface EventBatch {
   events: FlowEvent[];
   /** since the batch before */
-  notShown: EventsNotShown | undefined;
+  notShown:
+    | EventsNotShown
+    | undefined;
+  /** of ends of the events, as far as the agent knows their labels; none by an older one */
+  identities: EventIdentity[];
+}
+
+/** What an identity's number stood for when the agent read the event. */
+export interface EventIdentity {
+  number: number;
+  labels: Label[];
+  /** that are not in labels */
+  moreLabels: number;
+  /** the longest that policies name and that has its addresses; empty: none */
+  prefix: string;
 }
 
 /** Events that there were and that no batch has. */
@@ -614,7 +635,43 @@ export interface FlowEvent {
     | FlowMove
     | undefined;
   /** which the source dialled; absent: none, or the source is no pod of this node */
-  service: FlowService | undefined;
+  service:
+    | FlowService
+    | undefined;
+  /** absent: none was asked about this packet, or the agent is of an older version */
+  policy: FlowPolicy | undefined;
+}
+
+/** What decided, of the policies of the pods of this node at the flow's ends. */
+export interface FlowPolicy {
+  /** as that pod sees the flow */
+  direction: PolicyDirection;
+  /** number of the rule that decided; 0: none, so a flow was dropped because no rule allows it */
+  rule: number;
+  /** which have this number: one, nearly always; none: it is gone */
+  rules: PolicyRule[];
+  /** of a drop by no rule: the policies that isolate the pod in this direction */
+  isolating: PolicyName[];
+  /** that are not in isolating */
+  moreIsolating: number;
+  /** the pod is the source of the event; false: its destination */
+  ofSource: boolean;
+}
+
+export interface PolicyName {
+  /** as in the object: NetworkPolicy */
+  kind: string;
+  /** "": the policy has none */
+  namespace: string;
+  name: string;
+}
+
+export interface PolicyRule {
+  policy:
+    | PolicyName
+    | undefined;
+  /** spec.ingress[0] */
+  path: string;
 }
 
 /** What became of a connect whose backend, the destination of the flow, is dead. */
@@ -647,6 +704,8 @@ export interface FlowEnd {
   namespace: string;
   /** of this node: other ends have no name */
   pod: string;
+  /** of a flow that policy was asked about; 0: not known */
+  identity: number;
 }
 
 function createBaseStatusRequest(): StatusRequest {
@@ -4971,7 +5030,7 @@ export const QueryCancel: MessageFns<QueryCancel> = {
 };
 
 function createBaseEventBatch(): EventBatch {
-  return { events: [], notShown: undefined };
+  return { events: [], notShown: undefined, identities: [] };
 }
 
 export const EventBatch: MessageFns<EventBatch> = {
@@ -4981,6 +5040,9 @@ export const EventBatch: MessageFns<EventBatch> = {
     }
     if (message.notShown !== undefined) {
       EventsNotShown.encode(message.notShown, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.identities) {
+      EventIdentity.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -5014,6 +5076,14 @@ export const EventBatch: MessageFns<EventBatch> = {
             message.notShown = EventsNotShown.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.identities.push(EventIdentity.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5035,6 +5105,98 @@ export const EventBatch: MessageFns<EventBatch> = {
     message.notShown = (object.notShown !== undefined && object.notShown !== null)
       ? EventsNotShown.fromPartial(object.notShown)
       : undefined;
+    message.identities = object.identities?.map((e) => EventIdentity.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseEventIdentity(): EventIdentity {
+  return { number: 0, labels: [], moreLabels: 0, prefix: "" };
+}
+
+export const EventIdentity: MessageFns<EventIdentity> = {
+  encode(message: EventIdentity, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    for (const v of message.labels) {
+      Label.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.moreLabels !== 0) {
+      writer.uint32(24).uint32(message.moreLabels);
+    }
+    if (message.prefix !== "") {
+      writer.uint32(34).string(message.prefix);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EventIdentity {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEventIdentity();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.labels.push(Label.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.moreLabels = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<EventIdentity>): EventIdentity {
+    return EventIdentity.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EventIdentity>): EventIdentity {
+    const message = createBaseEventIdentity();
+    message.number = object.number ?? 0;
+    message.labels = object.labels?.map((e) => Label.fromPartial(e)) || [];
+    message.moreLabels = object.moreLabels ?? 0;
+    message.prefix = object.prefix ?? "";
     return message;
   },
 };
@@ -5162,6 +5324,7 @@ function createBaseFlowEvent(): FlowEvent {
     dropMeaning: "",
     move: undefined,
     service: undefined,
+    policy: undefined,
   };
 }
 
@@ -5223,6 +5386,9 @@ export const FlowEvent: MessageFns<FlowEvent> = {
     }
     if (message.service !== undefined) {
       FlowService.encode(message.service, writer.uint32(138).fork()).join();
+    }
+    if (message.policy !== undefined) {
+      FlowPolicy.encode(message.policy, writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -5384,6 +5550,14 @@ export const FlowEvent: MessageFns<FlowEvent> = {
             message.service = FlowService.decode(reader, reader.uint32());
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.policy = FlowPolicy.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5425,6 +5599,272 @@ export const FlowEvent: MessageFns<FlowEvent> = {
     message.service = (object.service !== undefined && object.service !== null)
       ? FlowService.fromPartial(object.service)
       : undefined;
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? FlowPolicy.fromPartial(object.policy)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFlowPolicy(): FlowPolicy {
+  return { direction: 0, rule: 0, rules: [], isolating: [], moreIsolating: 0, ofSource: false };
+}
+
+export const FlowPolicy: MessageFns<FlowPolicy> = {
+  encode(message: FlowPolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.direction !== 0) {
+      writer.uint32(8).int32(message.direction);
+    }
+    if (message.rule !== 0) {
+      writer.uint32(16).uint32(message.rule);
+    }
+    for (const v of message.rules) {
+      PolicyRule.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.isolating) {
+      PolicyName.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.moreIsolating !== 0) {
+      writer.uint32(40).uint32(message.moreIsolating);
+    }
+    if (message.ofSource !== false) {
+      writer.uint32(48).bool(message.ofSource);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlowPolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlowPolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.direction = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.rule = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.rules.push(PolicyRule.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.isolating.push(PolicyName.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.moreIsolating = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ofSource = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FlowPolicy>): FlowPolicy {
+    return FlowPolicy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlowPolicy>): FlowPolicy {
+    const message = createBaseFlowPolicy();
+    message.direction = object.direction ?? 0;
+    message.rule = object.rule ?? 0;
+    message.rules = object.rules?.map((e) => PolicyRule.fromPartial(e)) || [];
+    message.isolating = object.isolating?.map((e) => PolicyName.fromPartial(e)) || [];
+    message.moreIsolating = object.moreIsolating ?? 0;
+    message.ofSource = object.ofSource ?? false;
+    return message;
+  },
+};
+
+function createBasePolicyName(): PolicyName {
+  return { kind: "", namespace: "", name: "" };
+}
+
+export const PolicyName: MessageFns<PolicyName> = {
+  encode(message: PolicyName, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.namespace !== "") {
+      writer.uint32(18).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyName {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyName();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PolicyName>): PolicyName {
+    return PolicyName.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyName>): PolicyName {
+    const message = createBasePolicyName();
+    message.kind = object.kind ?? "";
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBasePolicyRule(): PolicyRule {
+  return { policy: undefined, path: "" };
+}
+
+export const PolicyRule: MessageFns<PolicyRule> = {
+  encode(message: PolicyRule, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      PolicyName.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyRule {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyRule();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = PolicyName.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PolicyRule>): PolicyRule {
+    return PolicyRule.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyRule>): PolicyRule {
+    const message = createBasePolicyRule();
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? PolicyName.fromPartial(object.policy)
+      : undefined;
+    message.path = object.path ?? "";
     return message;
   },
 };
@@ -5602,7 +6042,7 @@ export const FlowService: MessageFns<FlowService> = {
 };
 
 function createBaseFlowEnd(): FlowEnd {
-  return { address: Buffer.alloc(0), port: 0, namespace: "", pod: "" };
+  return { address: Buffer.alloc(0), port: 0, namespace: "", pod: "", identity: 0 };
 }
 
 export const FlowEnd: MessageFns<FlowEnd> = {
@@ -5618,6 +6058,9 @@ export const FlowEnd: MessageFns<FlowEnd> = {
     }
     if (message.pod !== "") {
       writer.uint32(34).string(message.pod);
+    }
+    if (message.identity !== 0) {
+      writer.uint32(40).uint32(message.identity);
     }
     return writer;
   },
@@ -5667,6 +6110,14 @@ export const FlowEnd: MessageFns<FlowEnd> = {
             message.pod = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.identity = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5688,6 +6139,7 @@ export const FlowEnd: MessageFns<FlowEnd> = {
     message.port = object.port ?? 0;
     message.namespace = object.namespace ?? "";
     message.pod = object.pod ?? "";
+    message.identity = object.identity ?? 0;
     return message;
   },
 };
