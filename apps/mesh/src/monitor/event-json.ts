@@ -9,6 +9,8 @@ import {
   type FlowService,
   FlowVerdict,
 } from "@isthmus/proto";
+import { type EventIdentities, identityJson, NO_IDENTITIES } from "./event-identities.js";
+import { policyJson } from "./event-policy.js";
 import { flagNames, isoTime, PROTOCOLS } from "./event-text.js";
 
 /** `FLOW_VERDICT_TO_STACK` as `to-stack`; a value without a name as `unknown-7`. */
@@ -18,8 +20,8 @@ function enumText(names: Readonly<Record<number, string>>, value: number, prefix
   return name.slice(prefix.length).toLowerCase().replaceAll("_", "-");
 }
 
-/** The event's fields. */
-export function eventJson(node: string, event: FlowEvent): object {
+/** The event's fields. `identities`: of its batch. */
+export function eventJson(node: string, event: FlowEvent, identities: EventIdentities = NO_IDENTITIES): object {
   return {
     event: {
       time: isoTime(event.timeUs),
@@ -28,8 +30,9 @@ export function eventJson(node: string, event: FlowEvent): object {
       point: enumText(FlowEventPoint, event.point, "FLOW_EVENT_POINT_"),
       verdict: enumText(FlowVerdict, event.verdict, "FLOW_VERDICT_"),
       ...(event.dropReason === "" ? {} : { dropReason: event.dropReason }),
-      source: endJson(event.source),
-      destination: endJson(event.destination),
+      source: endJson(event.source, identities),
+      destination: endJson(event.destination, identities),
+      ...(event.policy === undefined ? {} : { policy: policyJson(event, event.policy) }),
       ...(event.service === undefined ? {} : { service: serviceJson(event.service) }),
       ...(event.move === undefined ? {} : { move: moveJson(event.move) }),
       protocol: event.protocol === 0 ? "" : (PROTOCOLS[event.protocol] ?? String(event.protocol)),
@@ -43,10 +46,11 @@ export function eventJson(node: string, event: FlowEvent): object {
   };
 }
 
-function endJson(end: FlowEnd | undefined): object {
+function endJson(end: FlowEnd | undefined, identities = NO_IDENTITIES): object {
   if (end === undefined) return {};
+  const identity = end.identity === 0 ? {} : { identity: identityJson(end.identity, identities) };
   const pod = end.pod === "" ? {} : { namespace: end.namespace, pod: end.pod };
-  return { address: formatAddress(end.address), port: end.port, ...pod };
+  return { address: formatAddress(end.address), port: end.port, ...pod, ...identity };
 }
 
 function moveJson({ reason, backend, sourcePort }: FlowMove): object {

@@ -2,9 +2,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress } from "@isthmus/model";
-import { EventsNotShown, FlowEvent, FlowEventKind, FlowEventPoint, FlowVerdict } from "@isthmus/proto";
+import {
+  EventIdentity,
+  EventsNotShown,
+  FlowEvent,
+  FlowEventKind,
+  FlowEventPoint,
+  FlowVerdict,
+  PolicyDirection,
+} from "@isthmus/proto";
 import { jsonLine } from "../output/json.js";
 import { golden } from "../testing/golden.js";
+import { eventIdentities } from "./event-identities.js";
 import { eventJson } from "./event-json.js";
 import { eventLine, notShownLines } from "./event-text.js";
 
@@ -29,6 +38,77 @@ const service = (name: string, ip = "10.96.0.10") => ({
   ...(name === "" ? {} : { namespace: "shop", name }),
 });
 const DROP = { kind: FlowEventKind.FLOW_EVENT_KIND_DROP, verdict: FlowVerdict.FLOW_VERDICT_DROPPED };
+
+const WEB_POLICY = { kind: "NetworkPolicy", namespace: "shop", name: "web" };
+const WALL = { kind: "CiliumClusterwideNetworkPolicy", name: "wall" };
+const INGRESS = PolicyDirection.POLICY_DIRECTION_INGRESS;
+const EGRESS = PolicyDirection.POLICY_DIRECTION_EGRESS;
+const [CART, WEB, FAR, WORLD, UNKNOWN] = [1_048_832, 1_048_833, 2_097_408, 4_293_918_976, 2_097_155];
+const podLabels = (cluster: string, own: Readonly<Record<string, string>>) =>
+  Object.entries({
+    "io.kubernetes.pod.namespace": "shop",
+    "io.cilium.k8s.policy.cluster": cluster,
+    "io.cilium.k8s.policy.serviceaccount": "default",
+    ...own,
+    "io.cilium.k8s.namespace.labels.team": "a",
+  }).map(([key, value]) => ({ key, value }));
+const IDENTITIES = eventIdentities(
+  [
+    { number: CART, labels: podLabels("east", { app: "cart" }) },
+    { number: WEB, labels: podLabels("east", { app: "web" }) },
+    { number: FAR, labels: podLabels("west", { a: "1", b: "2", c: "3", d: "4", e: "5" }), moreLabels: 2 },
+    { number: WORLD, labels: [{ key: "reserved:world" }], prefix: "203.0.113.0/24" },
+  ].map((identity) => EventIdentity.fromPartial(identity)),
+);
+const known = (of: ReturnType<typeof end>, identity: number) => ({ ...of, identity });
+const cart = known(end("10.1.0.1", 40_000, "cart-0"), CART);
+const web = known(end("10.1.0.2", 80, "web-0"), WEB);
+const denied = (dropReason: string, dropMeaning: string) => ({ ...DROP, dropReason, dropMeaning });
+const INGRESS_DENIED = denied("ingress_denied", "policy of the pod that it is for does not allow the flow");
+const EGRESS_DENIED = denied("egress_denied", "policy of the pod that sends it does not allow the flow");
+
+/** Of flows that policy was asked about. */
+const JUDGED: readonly FlowEvent[] = [
+  event({
+    ...{ source: known(end("10.2.0.9", 41_000), FAR), destination: web },
+    policy: { direction: INGRESS, rule: 7, rules: [{ policy: WEB_POLICY, path: "spec.ingress[0]" }] },
+  }),
+  event({ source: cart, destination: web, policy: { direction: EGRESS, ofSource: true } }),
+  event({
+    ...{ ...INGRESS_DENIED, source: cart, destination: web },
+    policy: { direction: INGRESS, isolating: [WEB_POLICY] },
+  }),
+  event({
+    ...{ ...INGRESS_DENIED, source: known(end("10.2.0.9", 41_000), FAR), destination: web, limited: 12 },
+    policy: {
+      direction: INGRESS,
+      isolating: [WEB_POLICY, ...["a", "b", "c"].map((name) => ({ ...WEB_POLICY, name }))],
+      moreIsolating: 1,
+    },
+  }),
+  event({
+    ...{ ...EGRESS_DENIED, source: cart, destination: known(end("203.0.113.7", 443), WORLD) },
+    policy: { direction: EGRESS, ofSource: true, rule: 9, rules: [{ policy: WALL, path: "spec.egressDeny[0]" }] },
+  }),
+  event({
+    ...{ ...INGRESS_DENIED, source: web, destination: cart, tcpFlags: 16 },
+    policy: { direction: INGRESS, ofSource: true, isolating: [WEB_POLICY] },
+  }),
+  event({
+    ...denied("unknown_identity", "policy is asked about an address of a pod range of which nothing is known yet"),
+    ...{ source: known(end("10.2.0.77", 41_000), UNKNOWN), destination: web },
+    policy: { direction: INGRESS, isolating: [WEB_POLICY] },
+  }),
+  event({ ...INGRESS_DENIED, source: cart, destination: web, policy: { direction: INGRESS, rule: 7 } }),
+  event({
+    ...{ ...denied("port_taken", "a moved connect has the port"), source: cart, destination: web },
+    policy: { direction: INGRESS, rule: 7, rules: [{ policy: WEB_POLICY, path: "spec.ingress[0]" }] },
+  }),
+  event({
+    ...{ ...EGRESS_DENIED, service: service("web"), source: cart, destination: known(end("10.2.0.9", 8080), FAR) },
+    policy: { direction: EGRESS, ofSource: true, isolating: [{ ...WEB_POLICY, name: "cart" }] },
+  }),
+];
 
 const EVENTS: readonly FlowEvent[] = [
   event({ isn: 7 }),
@@ -79,6 +159,28 @@ const EVENTS: readonly FlowEvent[] = [
 
 test("each event is a line with source, destination, what happened, and the drop reason", () => {
   golden("monitor", EVENTS.map((each) => eventLine("w1", each, TODAY)).join(""));
+});
+
+test("a flow that policy was asked about names who is no pod of the node and the rule; a denial both ends and the policies", () => {
+  golden("monitor-policy", JUDGED.map((each) => eventLine("w1", each, TODAY, IDENTITIES)).join(""));
+  golden("monitor-policy-json", JUDGED.map((each) => jsonLine(eventJson("w1", each, IDENTITIES))).join(""));
+});
+
+test("labels and names of policies are printed on one line whatever is in them", () => {
+  const forged = { number: CART, labels: [{ key: "app\n", value: "\u001b[2J" }], prefix: "" };
+  const line = eventLine(
+    "w1",
+    event({
+      ...INGRESS_DENIED,
+      source: cart,
+      destination: web,
+      policy: { isolating: [{ kind: "K\n", name: "\u009b" }] },
+    }),
+    TODAY,
+    eventIdentities([EventIdentity.fromPartial(forged)]),
+  );
+  assert.match(line, / \[app\\u\{a\}=\\u\{1b\}\[2J\] -> shop\/web-0:80 \[identity 1048833\] /);
+  assert.match(line, /, no rule of K\\u\{a\} \\u\{9b\} allows it\n$/);
 });
 
 test("with -o json each event is a document on a line", () => {

@@ -11,6 +11,8 @@ import {
   FlowVerdict,
 } from "@isthmus/proto";
 import { counted } from "../output/units.js";
+import { type EventIdentities, identityText, NO_IDENTITIES } from "./event-identities.js";
+import { isDenied, policyText } from "./event-policy.js";
 
 export const PROTOCOLS: Readonly<Record<number, string>> = { 1: "ICMP", 6: "TCP", 17: "UDP", 132: "SCTP" };
 const TCP_FLAGS = ["FIN", "SYN", "RST", "PSH", "ACK", "URG"];
@@ -26,10 +28,10 @@ const VERDICTS: ReadonlyMap<FlowVerdict, string> = new Map([
   [FlowVerdict.FLOW_VERDICT_DELIVERED, "to the pod"],
   [FlowVerdict.FLOW_VERDICT_FORWARDED, "to another node"],
 ]);
-/** `03:14:05.123Z w1 NEW shop/a:40000 -> 10.2.0.9:80 TCP SYN, to another node`; `today`: of the reader, UTC. */
-export function eventLine(node: string, event: FlowEvent, today: Date): string {
+/** `03:14:05.123Z w1 NEW shop/a:40000 -> 10.2.0.9:80 TCP SYN, to another node`; `today`: of the reader, UTC. `identities`: of the event's batch. */
+export function eventLine(node: string, event: FlowEvent, today: Date, identities = NO_IDENTITIES): string {
   const kind = KINDS.get(event.kind) ?? `KIND-${event.kind}`;
-  const [from, to] = [endText(event, event.source), destinationText(event)];
+  const [from, to] = [endText(event, event.source, identities), destinationText(event, identities)];
   const what = [protocolText(event), outcome(event)].filter((text) => text !== "").join(", ");
   return `${timeText(event.timeUs, today)} ${lineText(node)} ${kind} ${from} -> ${to} ${what}\n`;
 }
@@ -45,9 +47,15 @@ export function isoTime(micros: bigint): string {
   return new Date(Number.isFinite(ms) && ms < 8.64e15 ? ms : 0).toISOString();
 }
 
-/** The name of a pod, else the address. Of a drop both: the address is what the packet says. */
-function endText(event: FlowEvent, end: FlowEnd | undefined): string {
+/** With its identity in square brackets, if it has no name, or if policy denied the flow. */
+function endText(event: FlowEvent, end: FlowEnd | undefined, identities: EventIdentities): string {
   if (end === undefined) return "?";
+  const identity = end.pod === "" || isDenied(event) ? identityText(end, identities) : undefined;
+  return identity === undefined ? nameText(event, end) : `${nameText(event, end)} [${identity}]`;
+}
+
+/** The name of a pod, else the address. Of a drop both: the address is what the packet says. */
+function nameText(event: FlowEvent, end: FlowEnd): string {
   const port = PORTS.has(event.protocol) ? end.port : undefined;
   const isKnown = end.address.some((byte) => byte !== 0);
   const address = isKnown ? addressText(end.address, port) : "?";
@@ -58,8 +66,8 @@ function endText(event: FlowEvent, end: FlowEnd | undefined): string {
 }
 
 /** The Service that the source dialled, with its backend in brackets: `Service shop/web:80 (10.2.0.9:8080)`. */
-function destinationText(event: FlowEvent): string {
-  const end = endText(event, event.destination);
+function destinationText(event: FlowEvent, identities: EventIdentities): string {
+  const end = endText(event, event.destination, identities);
   return event.service === undefined ? end : `Service ${serviceText(event.service)} (${end})`;
 }
 
@@ -99,16 +107,15 @@ const MOVE_REASONS: ReadonlyMap<string, string> = new Map([
 /** Why a connect was moved, and where it goes: `refused: goes to shop/web-1:8080 from port 61000`. */
 function moveText(event: FlowEvent, { reason, backend, sourcePort }: FlowMove): string {
   const why = MOVE_REASONS.get(reason) ?? lineText(reason);
-  const to = backend === undefined ? "another backend" : endText(event, backend);
+  const to = backend === undefined ? "another backend" : nameText(event, backend);
   return `${why}: goes to ${to} from port ${sourcePort}`;
 }
 
 function outcome(event: FlowEvent): string {
   if (event.move !== undefined) return moveText(event, event.move);
   if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) {
-    const meaning = event.dropMeaning === "" ? "" : `, ${lineText(event.dropMeaning)}`;
     const more = event.limited > 0 ? ` (${event.limited} more not shown)` : "";
-    return `dropped: ${lineText(event.dropReason)}${meaning}${more}`;
+    return `dropped: ${lineText(event.dropReason)}${meaningText(event)}${more}`;
   }
   if (event.kind === FlowEventKind.FLOW_EVENT_KIND_CLOSED)
     return event.isReply ? "by the destination" : "by the source";
@@ -117,7 +124,17 @@ function outcome(event: FlowEvent): string {
   const isOld = event.kind === FlowEventKind.FLOW_EVENT_KIND_PICKED_UP ? ", older than its entry" : "";
   const sent =
     event.point === FlowEventPoint.FLOW_EVENT_POINT_TO_NETWORK ? "from the node's stack to another node" : undefined;
-  return `${seen ?? sent ?? way}${isOld}`;
+  const policy = policyText(event);
+  return `${seen ?? sent ?? way}${isOld}${policy === undefined ? "" : `, ${policy}`}`;
+}
+
+/** What a policy denied says more than the reason's sentence, but not that nothing is known of the other end. */
+function meaningText(event: FlowEvent): string {
+  const policy = isDenied(event) ? policyText(event) : undefined;
+  const isSaid = policy !== undefined && event.dropReason !== "unknown_identity";
+  return [isSaid ? "" : lineText(event.dropMeaning), policy ?? ""]
+    .map((text) => (text === "" ? "" : `, ${text}`))
+    .join("");
 }
 
 /** Sentences about events that no line shows, each with what it is that limits them. */

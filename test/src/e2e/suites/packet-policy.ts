@@ -12,7 +12,7 @@ import { ECHO_PORT, echoServer, HTTP_PORT, NAMESPACE, prober } from "../objects.
 import type { PacketPod, PacketPods } from "../packet-pods.js";
 import { startPodCommand } from "../pod-command.js";
 import { killAndWait } from "../processes.js";
-import { MANAGER } from "../world.js";
+import { MANAGER, meshOf } from "../world.js";
 
 /** Has no label that a policy allows. */
 const GUEST = "guest";
@@ -52,14 +52,28 @@ export function packetPolicyTests(at: () => PacketPods): void {
       await reaches(at(), servers, { [PROBER]: ["near", "far", "abroad"], [GUEST]: ["near", "far", "abroad"] });
     });
 
-    test("denies a port that it does not name, with an ICMP error and not with silence", async () => {
-      const { solo, near, far } = at();
+    test("denies a port that it does not name, with an ICMP error and not with silence, and mesh monitor names it", async () => {
+      const { lab, solo, near, far } = at();
       await applyPolicy(solo, "servers", onlyClients("role"));
       for (const { address } of [near, far]) {
         await outcome(solo, PROBER, `${address}:${ECHO_PORT}`, "open");
         await outcome(solo, PROBER, `${address}:${HTTP_PORT}`, "unreachable");
         await outcome(solo, GUEST, `${address}:${ECHO_PORT}`, "unreachable");
       }
+      const from = ["--context", solo.plan.name, "--from", `${NAMESPACE}/${GUEST}`];
+      const { code, out, err } = await meshOf(lab)("monitor", ...from, "--drops", "--for", "2s", "-o", "json");
+      assert.equal(code, 0, err);
+      const events = out
+        .split("\n")
+        .flatMap((line) => (line === "" ? [] : ((JSON.parse(line) as DropLine).event ?? [])));
+      const drop = events.findLast(({ destination }) => destination.pod === near.name);
+      assert.equal(drop?.dropReason, "ingress_denied", out);
+      assert.deepEqual(drop.policy, {
+        ...{ direction: "ingress", pod: "destination", allowed: false },
+        isolatedBy: [{ kind: "NetworkPolicy", namespace: NAMESPACE, name: "servers" }],
+      });
+      assert.ok(drop.source.identity?.labels?.includes(`k8s:io.kubernetes.pod.namespace=${NAMESPACE}`), out);
+      assert.ok(drop.destination.identity?.labels?.includes("k8s:role=server"), out);
       await removePolicy(solo, "servers");
     });
 
@@ -149,6 +163,20 @@ export function packetPolicyTests(at: () => PacketPods): void {
       await outcome(solo, PROBER, near.echo, "open");
     });
   });
+}
+
+/** Of `mesh monitor --drops -o json`. */
+interface DropLine {
+  readonly event?: {
+    readonly dropReason: string;
+    readonly source: DropEnd;
+    readonly destination: DropEnd;
+    readonly policy?: object;
+  };
+}
+interface DropEnd {
+  readonly pod?: string;
+  readonly identity?: { readonly labels?: readonly string[] };
 }
 
 const READINESS = { tcpSocket: { port: HTTP_PORT } };

@@ -10,6 +10,8 @@ export const monitor: Command = {
     "at the pod's own node, with the backend in brackets: Service NAMESPACE/NAME:PORT (BACKEND); while the agent does not know the",
     "name, the address that was dialled. PICKED-UP is a flow that is older than what the node knows of it; its Service is not known.",
     "A drop has a reason (docs/reference/drop-reasons.md); the latest drops from before the start come first.",
+    "Of a flow that policy was asked about, the rule that decided is named, and in square brackets the labels of an end that is",
+    "no pod of the node. A denial names the labels of both ends, and the rule that denies, or the policies of which no rule allows the flow.",
     "What is not shown is counted on stderr, with the reason; so is which nodes are heard, at the start and at each change. Nodes whose",
     "agents run with --datapath-mode sockets have no events. Connects that the Service programs refuse are not events either.",
     "It runs until Ctrl-C (exit code 130), or ends after --for (exit code 0). With -o json each line is a document: event, nodes or",

@@ -2,6 +2,7 @@
 import { lineText, MeshError } from "@isthmus/model";
 import { type EventFilter, type FlowEvent, MonitorState, type NodeEvents } from "@isthmus/proto";
 import type { MonitorListener } from "../../access/admin-monitor.js";
+import { eventIdentities } from "../../monitor/event-identities.js";
 import { eventJson } from "../../monitor/event-json.js";
 import { eventLine, notShownLines } from "../../monitor/event-text.js";
 import { createHeardNodes } from "../../monitor/heard-nodes.js";
@@ -60,8 +61,11 @@ export function createPrinter(
   function events({ node, batch }: NodeEvents): void {
     const now = new Date();
     const shown = (batch?.events ?? []).filter(isOfService);
+    const identities = eventIdentities(batch?.identities ?? []);
     for (const event of shown)
-      io.out(format === "json" ? jsonLine(eventJson(node, event)) : eventLine(node, event, now));
+      io.out(
+        format === "json" ? jsonLine(eventJson(node, event, identities)) : eventLine(node, event, now, identities),
+      );
     if (shown.length < (batch?.events.length ?? 0) && !notNarrowed.has(node)) {
       notNarrowed.add(node);
       io.err(`${lineText(node)}: its events are left out: its agent or a server is of a version without --service\n`);

@@ -1,0 +1,73 @@
+/** What policy decided about an event's packet, for people and for `-o json` (pure). */
+import { lineText } from "@isthmus/model";
+import {
+  type FlowEvent,
+  type FlowPolicy,
+  FlowVerdict,
+  PolicyDirection,
+  type PolicyName,
+  type PolicyRule,
+} from "@isthmus/proto";
+
+const DIRECTIONS: ReadonlyMap<PolicyDirection, "ingress" | "egress"> = new Map([
+  [PolicyDirection.POLICY_DIRECTION_INGRESS, "ingress"],
+  [PolicyDirection.POLICY_DIRECTION_EGRESS, "egress"],
+]);
+const DENIALS: ReadonlySet<string> = new Set(["egress_denied", "ingress_denied", "unknown_identity"]);
+const MAX_POLICIES = 3;
+
+/** Policy decided that the packet is dropped. */
+export function isDenied({ verdict, dropReason }: FlowEvent): boolean {
+  return verdict === FlowVerdict.FLOW_VERDICT_DROPPED && DENIALS.has(dropReason);
+}
+
+/**
+ * `no ingress rule of NetworkPolicy shop/web allows it`, `denied by CiliumNetworkPolicy shop/cart spec.egressDeny[0]`, `allowed by
+ * NetworkPolicy shop/web spec.ingress[0]`. Undefined: no policy was asked, its name is not known, or nothing isolates the pod.
+ */
+export function policyText(event: FlowEvent): string | undefined {
+  const { policy } = event;
+  if (policy === undefined) return undefined;
+  const answer = isAnswer(policy) ? "; the packet is an answer" : "";
+  if (policy.rules.length > 0)
+    return `${isDenied(event) ? "denied" : "allowed"} by ${policy.rules.map(ruleText).join(" or ")}${answer}`;
+  if (!isDenied(event) || policy.isolating.length === 0) return undefined;
+  const shown = policy.isolating.slice(0, MAX_POLICIES).map(nameText);
+  const more = policy.isolating.length - shown.length + policy.moreIsolating;
+  const names = `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  const direction = DIRECTIONS.get(policy.direction);
+  return `no ${direction === undefined ? "" : `${direction} `}rule of ${names} allows it${answer}`;
+}
+
+/** The packet goes against the flow: policy of a pod that it leaves is asked about ingress, or the other way round. */
+function isAnswer({ direction, ofSource }: FlowPolicy): boolean {
+  const natural = ofSource ? PolicyDirection.POLICY_DIRECTION_EGRESS : PolicyDirection.POLICY_DIRECTION_INGRESS;
+  return DIRECTIONS.has(direction) && direction !== natural;
+}
+
+function ruleText({ policy, path }: PolicyRule): string {
+  return `${policy === undefined ? "?" : nameText(policy)} ${lineText(path)}`;
+}
+
+function nameText({ kind, namespace, name }: PolicyName): string {
+  return lineText(`${kind} ${namespace === "" ? name : `${namespace}/${name}`}`);
+}
+
+/** Without what it does not have. */
+export function policyJson(event: FlowEvent, policy: FlowPolicy): object {
+  const { direction, ofSource, rule, rules, isolating, moreIsolating } = policy;
+  return {
+    direction: DIRECTIONS.get(direction) ?? `unknown-${direction}`,
+    pod: ofSource ? "source" : "destination",
+    allowed: !isDenied(event),
+    ...(rule === 0 ? {} : { rule, rules: rules.map(({ policy: name, path }) => ({ ...nameJson(name), path })) }),
+    ...(isolating.length === 0 ? {} : { isolatedBy: isolating.map(nameJson) }),
+    ...(moreIsolating === 0 ? {} : { moreIsolatedBy: moreIsolating }),
+  };
+}
+
+function nameJson(name: PolicyName | undefined): object {
+  if (name === undefined) return {};
+  const { kind, namespace } = name;
+  return { kind, ...(namespace === "" ? {} : { namespace }), name: name.name };
+}
