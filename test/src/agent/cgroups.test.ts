@@ -1,12 +1,17 @@
 /** The real agent with each layout of a kubelet's cgroups: processes in the pods' cgroup have Services, others do not. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { makeEndpoint, makeIdentity, numberOf, shopLabels } from "@isthmus/agent/testing";
 import { createRecordSource, makeConfig, makeNode, makeNodeConfig, makeService, until } from "@isthmus/testing";
 import { type AgentNode, type AgentNodeOptions, type AgentProcess, createAgentNode } from "./agent-process.js";
 import { startStreamServer } from "./stream-server.js";
 
 /** A Service without a backend: where the programs run, a connect is refused at once; elsewhere there is no route to it. */
 const VIP = "10.96.0.99";
+
+/** The first of the node's pod range, and so of the first pod. */
+const POD = "10.11.0.1";
+const IDENTITY = numberOf(1, 256);
 
 interface Rig {
   readonly node: AgentNode;
@@ -20,6 +25,8 @@ async function startRig(t: TestContext, options: AgentNodeOptions): Promise<Rig>
     makeConfig("shop/none"),
     makeNode("n1", "127.0.0.1", "10.11.0.0/24"),
     makeNodeConfig("n1", "10.11.0.0/24"),
+    makeIdentity(IDENTITY, shopLabels("east", { app: "web" })),
+    makeEndpoint(POD, IDENTITY),
   ]);
   const node = await createAgentNode(t, "n1", options);
   const sources = [{ name: "east", source: own }];
