@@ -81,12 +81,15 @@ static __always_inline bool nat_lookup(const struct flow_key *key, struct nat_ro
 	return row->check == nat_check(key, row);
 }
 
-/* Inserts a row; 0, or a negative errno: -EEXIST when its key has one, others when there is no room. */
-static __always_inline long nat_insert(const struct flow_key *key, struct nat_row *row)
+/*
+ * Inserts a row; 0, or a negative errno: -EEXIST when its key has one, others when there is no room. An int: before Linux 6.4
+ * only the low half of what the helper returns has the errno.
+ */
+static __always_inline int nat_insert(const struct flow_key *key, struct nat_row *row)
 {
 	struct nat_state_row *state;
 	__u32 first = 0;
-	long error;
+	int error;
 
 	row->check = nat_check(key, row);
 	error = bpf_map_update_elem(&mesh_nat_v1, key, row, BPF_NOEXIST);

@@ -214,7 +214,7 @@ __noinline int insert_wire(void)
 	__u32 random = bpf_get_prandom_u32();
 	struct nat_row *row;
 	struct move *move;
-	long error;
+	int error;
 
 	if (!scratch)
 		return -EINVAL;
@@ -277,7 +277,7 @@ __noinline int insert_move(__u32 again)
 {
 	struct move_scratch *scratch = move_scratch();
 	struct move *move;
-	long error;
+	int error;
 	bool is_b;
 
 	if (!scratch)

@@ -88,6 +88,29 @@ test("a pod has so many moved connects at a time, of which some may be moved aga
   assert.equal(runs.counts()["moved"], 2);
 });
 
+test("a connect is moved while one of sixteen ports is free, and stays where it is when there is none", async (t) => {
+  const runs = await makeConnects(t);
+  const ports = Array.from({ length: 65_536 - 61_000 }, (_, i) => 61_000 + i);
+  await runs.takePorts(
+    SECOND,
+    ports.filter((port) => port % 16 !== 0),
+  );
+  for (let i = 0; i < 5; i++) {
+    const { sendReset } = await runs.connect();
+    const arrival = await sendReset();
+    assert.equal(arrival?.address, SECOND.address);
+    assert.equal(Number(arrival.segment.source.split(":")[1]) % 16, 0);
+  }
+  const used = (await runs.natTuples()).map(({ key }) => Number(key.split(" ")[0]?.split(":")[1]));
+  await runs.takePorts(
+    SECOND,
+    ports.filter((port) => port % 16 === 0 && !used.includes(port)),
+  );
+  const { sendReset } = await runs.connect();
+  assert.equal((await sendReset())?.address, CLIENT);
+  assert.deepEqual([runs.counts()["moved"], runs.counts()["move_failed"]], [5, 1]);
+});
+
 const FILTERS = [9, 10, 13];
 
 for (const code of FILTERS)

@@ -3,7 +3,7 @@
  * goes where the programs and the node's stack send it, through the programs of each device on its way.
  */
 import type { TestContext } from "node:test";
-import { formatAddress, keyBytes, parseAddress } from "@isthmus/model";
+import { bytesKey, formatAddress, keyBytes, parseAddress } from "@isthmus/model";
 import { hash64, ROW_CHECK, rowCheck } from "../check.js";
 import { viewOf } from "../codec.js";
 import { EndpointRow, FlowKey, MAP_NAMES, NatFlag, NatRow, Proto, TcpOrigDstRow } from "../gen/index.js";
@@ -132,6 +132,14 @@ export async function makeServiceRuns(
       const quoted = quote(makePacket({ source: CLIENT, targetPort: PORT, ...syn }));
       const fields = { source: ROUTER, target: CLIENT, protocol: ICMP, sourcePort: (3 << 8) | code, targetPort: 0 };
       return travel(by, makePacket({ ...fields, quoted }));
+    },
+    /** From now on moved connects of the client have these ports to the backend. */
+    async takePorts(backend: TestBackendPod, ports: readonly number[]): Promise<void> {
+      const addresses = { a: parseAddress(CLIENT), b: parseAddress(backend.address) };
+      const row = NatRow.decode(new Uint8Array(NatRow.size));
+      const keys = ports.map((pa) => FlowKey.encode({ ...addresses, pa, pb: PORT, proto: Proto.Tcp, space: 0 }));
+      const { failed } = await nat.insert(new Map(keys.map((key) => [bytesKey(key), NatRow.encode(row)])));
+      for (const error of failed.values()) throw error;
     },
     idOf: (backend: TestBackendPod) => ids.get(backend) ?? 0,
     async natTuples(): Promise<readonly NatTuples[]> {
