@@ -26,6 +26,8 @@ export interface DeniedClient {
   readonly attempts: number;
   /** Of these, the connections that were established. */
   readonly succeeded: number;
+  /** When these were due. */
+  readonly successes: readonly Mono[];
 }
 
 export interface Report {
@@ -59,10 +61,11 @@ export function makeReport(input: ReportInput): Report {
     moved: movedBetween(input.moves, run.window.from, run.window.to),
   }));
   const attempts = input.denied.flat();
-  const succeeded = attempts.filter(({ connected }) => connected !== null).length;
+  const successes = attempts.filter(({ connected }) => connected !== null).map(({ due }) => due);
+  const succeeded = successes.length;
   return {
     faults,
-    deniedClient: { attempts: attempts.length, succeeded },
+    deniedClient: { attempts: attempts.length, succeeded, successes },
     passed:
       input.problem === null &&
       faults.length > 0 &&

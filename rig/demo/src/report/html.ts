@@ -46,9 +46,7 @@ ${chart(report)}
 <h2>Results</h2>
 <table><thead><tr>${HEADERS.map((header) => `<th scope="col">${header}</th>`).join("")}</tr></thead>
 <tbody>${report.faults.map(tableRow).join("")}</tbody></table>
-${[deniedNote(report.deniedClient), ...lossNotes(report.faults)]
-  .map((note) => `<p class="note">${escapeHtml(note)}</p>`)
-  .join("")}
+${[deniedNote(report), ...lossNotes(report.faults)].map((note) => `<p class="note">${escapeHtml(note)}</p>`).join("")}
 </section>
 <section>
 <h2>Checks and timeline</h2>

@@ -3,7 +3,10 @@ import type { FaultReport, Report } from "../judge/report.js";
 import { round } from "../judge/traffic.js";
 
 export function reportJson(report: Report): string {
-  const { deniedClient, passed, problem, rate, startedAt, seconds } = report;
+  const { passed, problem, rate, startedAt, seconds } = report;
+  const { attempts, succeeded, successes } = report.deniedClient;
+  const successesS = successes.map((due) => round((due - report.begun) / 1000, 3));
+  const deniedClient = { attempts, succeeded, successesS };
   const faults = report.faults.map((fault) => faultJson(fault, report.begun));
   return `${JSON.stringify({ faults, deniedClient, passed, problem, rate, startedAt, seconds }, null, 2)}\n`;
 }

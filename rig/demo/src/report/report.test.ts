@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { makeReport } from "../judge/report.js";
 import type { AgentRun, KillRun } from "../judge/runs.js";
-import { DENIED, madeTraffic } from "../judge/testing/made-traffic.js";
+import { DENIED, madeSample, madeTraffic } from "../judge/testing/made-traffic.js";
 import { reportHtml } from "./html.js";
 import { reportJson } from "./json.js";
 import { reportText } from "./table.js";
@@ -56,7 +56,7 @@ describe("the report", () => {
     assert.deepEqual(fault.lost, { refused: 0, reset: 2, timeout: 0, starved: 0, other: 0 });
     assert.deepEqual([fault.moved, fault.slowestConnectMs], [40, 1]);
     assert.equal(JSON.parse(reportJson(good)).seconds[1].moved, 40);
-    assert.deepEqual(JSON.parse(reportJson(good)).deniedClient, { attempts: 10, succeeded: 0 });
+    assert.deepEqual(JSON.parse(reportJson(good)).deniedClient, { attempts: 10, succeeded: 0, successesS: [] });
     assert.equal(JSON.parse(reportJson(good)).passed, true);
     assert.equal(JSON.parse(reportJson(bad)).passed, false);
   });
@@ -70,6 +70,13 @@ describe("the report", () => {
     assert.match(text, /^Clients that the policy does not admit.*: 10 connects, 0 established$/m);
     assert.match(text, /Ended early: etcd: it broke\nNot passed\./);
     assert.match(reportText(good), /^kill: what was lost had been established.*\nAll passed/m);
+  });
+
+  test("text says when a client that is not admitted connected", () => {
+    const denied = [[madeSample(120, "west")], [madeSample(3, "other")]];
+    const report = makeReport({ ...base, denied, runs: [kill] });
+    assert.match(reportText(report), /: 2 connects, 1 established, due at 1\.20 s$/m);
+    assert.deepEqual(JSON.parse(reportJson(report)).deniedClient.successesS, [1.2]);
   });
 
   test("HTML is one page that loads nothing and escapes what it shows", () => {

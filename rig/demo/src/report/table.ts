@@ -1,7 +1,7 @@
 /** The timeline and the table of results, for a terminal of 100 columns. No meaning depends on colour. */
 import { table } from "@isthmus/model";
 import { type FaultResult, MAX_LOSSES } from "../judge/judge.js";
-import type { DeniedClient, FaultReport, Report } from "../judge/report.js";
+import type { FaultReport, Report } from "../judge/report.js";
 import type { FaultName } from "../judge/runs.js";
 
 export function reportText(report: Report): string {
@@ -12,7 +12,7 @@ export function reportText(report: Report): string {
     "",
     table(report.faults.map(row), HEADERS),
     LEGEND,
-    deniedNote(report.deniedClient),
+    deniedNote(report),
     ...lossNotes(report.faults),
     ...report.faults.flatMap(problems),
     ...(report.problem === null ? [] : [`Ended early: ${report.problem}`]),
@@ -29,8 +29,10 @@ function timeline(fault: FaultResult, begun: number): readonly string[] {
 }
 
 /** What became of the clients that the policy does not admit. */
-export function deniedNote({ attempts, succeeded }: DeniedClient): string {
-  return `Clients that the policy does not admit, one in each cluster: ${attempts} connects, ${succeeded} established`;
+export function deniedNote({ deniedClient: { attempts, succeeded, successes }, begun }: Report): string {
+  const first = successes.slice(0, 3).map((due) => clock(due - begun).trim());
+  const when = succeeded === 0 ? "" : `, due at ${first.join(", ")}${succeeded > first.length ? ", …" : ""} s`;
+  return `Clients that the policy does not admit, one in each cluster: ${attempts} connects, ${succeeded} established${when}`;
 }
 
 /** One line for each series of losses that are less than 100 ms apart. */

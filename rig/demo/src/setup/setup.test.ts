@@ -49,7 +49,7 @@ describe("the set-up of the demo", () => {
     assert.ok(at("mesh status --wait") < at("east: create Pod client"));
     for (const name of ["east", "west"]) {
       assert.ok(at(`${name}: apply CiliumNetworkPolicy web`) < at(`${name}: apply Deployment web`));
-      assert.ok(at(`${name}: apply Deployment web`) < at(`${name}: create Pod denied`));
+      assert.ok(at(`${name}: get CiliumNetworkPolicy web`) < at(`${name}: create Pod denied`));
     }
     assert.deepEqual(
       denied.map((each) => each.samples().length),

@@ -79,6 +79,7 @@ export async function setUp(options: SetupOptions): Promise<RunningLoad> {
   }
   say("$ mesh status --wait");
   await mesh("status", "--wait");
+  await Promise.all([...clusters.values()].map((cluster) => untilEnforced(options, cluster)));
   const denied = await Promise.all([...clusters.values()].map((cluster) => startDenied(options, cluster)));
   say(`A client in each cluster that the policy ${NAMESPACE}/${SERVICE} does not admit tries all the time`);
   const client = await startClient(options);
@@ -101,6 +102,26 @@ async function deploy({ signal, say, lingerMs }: SetupOptions, { client, name, s
     signal,
   });
   say(`${name}: three replicas are Ready`);
+}
+
+interface Enforced extends KubeObject {
+  readonly status?: {
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message: string }[];
+  };
+}
+
+/** A policy takes effect some time after it was applied, as any: its condition says when all nodes enforce it. */
+async function untilEnforced({ say, signal }: LoadOptions, { client, name }: ClusterAccess): Promise<void> {
+  let seen = "no condition yet";
+  const enforced = async () => {
+    const found = await client.get<Enforced>(CILIUM_NETWORK_POLICIES, SERVICE, { namespace: NAMESPACE });
+    const condition = found?.status?.conditions?.find(({ type }) => type === "mesh.isthmus.io/Enforced");
+    seen = condition?.message ?? seen;
+    return condition?.status === "True";
+  };
+  const limits = { timeoutMs: 60_000, everyMs: 200, signal, reason: () => seen };
+  await waitFor(`all nodes of "${name}" to enforce policy ${NAMESPACE}/${SERVICE}`, enforced, limits);
+  say(`${name}: all nodes enforce the policy ${NAMESPACE}/${SERVICE}`);
 }
 
 interface StartedClient {

@@ -1,5 +1,5 @@
 /**
- * An in-memory cluster for tests of the set-up. It records its API calls in order; a Deployment is ready at once, and the
+ * An in-memory cluster for tests of the set-up. It records its API calls in order; a Deployment is ready at once, a policy is enforced, and the
  * client's pod writes the given output.
  */
 import type { IncomingMessage } from "node:http";
@@ -7,6 +7,8 @@ import { Readable } from "node:stream";
 import type { KubeClient, KubeObject, Resource, Transport } from "@isthmus/kube";
 import type { ClusterAccess } from "../../drive/mesh-world.js";
 import { CLIENT } from "../objects.js";
+
+const ENFORCED = { type: "mesh.isthmus.io/Enforced", status: "True", message: "2 of 2 nodes" };
 
 export interface FakeCluster {
   readonly access: ClusterAccess;
@@ -32,6 +34,10 @@ export function fakeCluster(name: string, note: (call: string) => void, output: 
     },
     async get(resource: Resource, named: string) {
       const found = objects.get(key(resource, named));
+      if (resource.kind === "CiliumNetworkPolicy") {
+        note(`${name}: get ${key(resource, named)}`);
+        return found === undefined ? undefined : { ...found, status: { conditions: [ENFORCED] } };
+      }
       const more = named === CLIENT ? { spec: { nodeName: `${name}-2` } } : { spec: { clusterIP: "10.96.0.9" } };
       return found === undefined ? undefined : { ...found, ...more };
     },
