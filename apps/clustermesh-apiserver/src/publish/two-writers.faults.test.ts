@@ -126,7 +126,7 @@ async function play(
 
 describe("the writer is suspended", { concurrency: true }, () => {
   test(
-    "while it is quiet: its watch or a rejected beat says who writes, whichever is first, and it stands by",
+    "while it is quiet: its watch or a rejected beat names the writer, whichever is first, and it stands by",
     { timeout: 90_000 },
     (t) => play(t, "quiet", 1, "quiet"),
   );

@@ -161,7 +161,7 @@ test("each event is a line with source, destination, what happened, and the drop
   golden("monitor", EVENTS.map((each) => eventLine("w1", each, TODAY)).join(""));
 });
 
-test("a flow that policy was asked about names who is no pod of the node and the rule; a denial both ends and the policies", () => {
+test("a judged flow names the rule and the end that is no pod of the node; a denial names both ends and the policies", () => {
   golden("monitor-policy", JUDGED.map((each) => eventLine("w1", each, TODAY, IDENTITIES)).join(""));
   golden("monitor-policy-json", JUDGED.map((each) => jsonLine(eventJson("w1", each, IDENTITIES))).join(""));
 });

@@ -218,7 +218,7 @@ test("objects whose number or labels are not this cluster's are not used, and th
   );
 });
 
-test("who owns an address is known for reports", () => {
+test("the owner of an address is known for reports", () => {
   const { table, pod } = oneWeb();
   assert.ok(table.owns("shop/web-1", parseAddress("10.11.1.5")));
   pod({ name: "web-2", address: "10.11.1.5", reported: "10.11.1.5" });

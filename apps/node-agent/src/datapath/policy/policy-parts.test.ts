@@ -522,7 +522,7 @@ test("an agent that is killed before the pods got their revisions leaves that to
   assert.ok(wordOf(next, B).revision > revision);
 });
 
-test("the numbers of this node that the maps name are told, and the prefixes that have them", async () => {
+test("the numbers of this node in the maps are reported, and the prefixes that have them", async () => {
   const { inputs, start, kernel } = await setUp();
   const agent = await start();
   await agent.update();

@@ -64,7 +64,7 @@ export function createAddressIdentities(localCluster: number, modules: AddressId
   let apiservers: ReadonlySet<string> = new Set();
   let pending = new Set<string>();
 
-  /** Whose labels the address has; undefined: nobody's who is known. */
+  /** Whose labels the address has; undefined: it is nobody's that is known. */
   function baseOf(address: string): IdentityNumber | undefined {
     const owner = claims.owner(address)?.identity;
     if (owner !== undefined && !isKnown(owner)) return undefined;

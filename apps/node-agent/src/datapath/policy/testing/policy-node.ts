@@ -132,7 +132,7 @@ function* endpointIndexes({ maxEntries }: ArrayPort): Generator<number> {
   for (let i = 1; i < maxEntries; i++) yield i;
 }
 
-/** What an agent is told, and tells the next one again. */
+/** What an agent receives, and the next one after a restart. */
 export interface PolicyInputs {
   readonly policies: Map<string, Policy>;
   /** Address (`bytesKey`) to index of its identity. */
