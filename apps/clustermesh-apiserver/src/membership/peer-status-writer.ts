@@ -40,8 +40,13 @@ const AT_ONCE = 4;
 /** Bounds of the two texts that a peer can influence: the message and the store id. */
 const MESSAGE_LENGTH = 2_048;
 const ID_LENGTH = 64;
-/** Fields that are known only while the peer is followed. */
-const READ_FIELDS = ["storeId", "revision", "headBeatAgeMs"] as const satisfies readonly (keyof Status)[];
+/**
+ * Fields that are known only while the peer is followed. A merge patch keeps what it does not name, also what this process has not
+ * read yet, and an old store id or revision next to "Refused" would suggest that the peer is still followed.
+ */
+const NOT_READ = { storeId: null, revision: null, headBeatAgeMs: null } as const satisfies Partial<
+  Record<keyof Status, null>
+>;
 
 /** Keys are names of MeshPeers. A triggered one is checked every 5 s until its object is gone. */
 export function createPeerStatusWriter(modules: PeerStatusWriterModules): PeriodicTasks<string> {
@@ -58,7 +63,7 @@ export function createPeerStatusWriter(modules: PeerStatusWriterModules): Period
     const due = clock.now() - (written.get(name) ?? Number.NEGATIVE_INFINITY) > NUMBERS_EVERY_MS;
     if (modules.mayWrite() && !sameStatus(object.status ?? {}, status, due)) {
       const target = { subresource: "status", signal, timeoutMs: DEADLINE_MS } as const;
-      const patch = { status: { ...removals(object.status, status), ...status } };
+      const patch = { status: { ...NOT_READ, ...status } };
       await client.mergePatch(MESH_PEERS, name, patch, target);
       written.set(name, clock.now());
     }
@@ -84,15 +89,6 @@ function statusOf(object: MeshPeer, wanted: PeerStatus, time: Date): Status {
     message,
     conditions: mergeConditions(object.status?.conditions, [verdict], object.metadata.generation, time),
   };
-}
-
-/**
- * Returns null for the fields that the status no longer has. A merge patch keeps fields that it does not name, and an old store
- * id or revision next to "Refused" would suggest that the peer is still followed.
- */
-function removals(existing: Status | undefined, status: Status): object {
-  const removed = READ_FIELDS.filter((field) => existing?.[field] !== undefined && status[field] === undefined);
-  return Object.fromEntries(removed.map((field) => [field, null]));
 }
 
 function sameStatus(existing: Status, status: Status, due: boolean): boolean {
