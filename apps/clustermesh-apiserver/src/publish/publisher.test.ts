@@ -1,7 +1,7 @@
 /** The publisher against a real etcd. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { claimKey, clusterPrefix, type StoreEvent } from "@isthmus/kvstore";
+import { claimKey, clusterPrefix, type Store, type StoreEvent } from "@isthmus/kvstore";
 import { startCutProxy, startEtcd } from "@isthmus/kvstore/testing";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import { ClusterClaim, Head, HeadState } from "@isthmus/proto";
@@ -220,6 +220,40 @@ test("a txn whose answer was lost is identified by the head, and nothing is writ
   await running.stop();
   flaky.close();
   await proxy.close();
+});
+
+test("a writer that its watch does not tell of another one learns it from its next beat, which is rejected", async () => {
+  let held = false;
+  let rejected = 0;
+  const heldBack: Store = {
+    ...store,
+    watch: (options, onMessage) => store.watch(options, (message) => (held ? undefined : onMessage(message))),
+    async txn(compares, writes) {
+      const result = await store.txn(compares, writes);
+      if (!result.committed) rejected++;
+      return result;
+    },
+  };
+  const source = createMemoryExport(many(5));
+  const config = clusterConfig("rival", 13);
+  const first = runPublisher(heldBack, source, { config, instance: "first" });
+  await untilPublished(store, "rival", source);
+  const isQuiet = () => first.publisher.status().state === "Live" && first.publisher.status().beatAgeMs > 200;
+  await until("no txn is in flight", isQuiet);
+  const seen = await watchAll("rival");
+  held = true;
+  const before = rejected;
+  const second = runPublisher(store, source, { config, instance: "second" }, true);
+  await until("the second writes", async () => (await readPublished(store, "rival")).head?.writer === "second");
+  await until("the first stands by", () => /"second" publishes/.test(first.publisher.status().message), 20_000);
+  assert.equal(first.publisher.status().state, "Off");
+  assert.equal(rejected, before + 1);
+  await Promise.all([first.stop(), second.stop()]);
+  await seen.stop();
+  const writers = seen.events
+    .filter((event) => seen.relative(event) === "head")
+    .map(({ value }) => Head.decode(value).writer);
+  assert.ok(writers.length > 0 && writers.every((writer) => writer === "second"), "the first wrote no head any more");
 });
 
 test("an id that another cluster has claimed is refused with a sentence", async () => {

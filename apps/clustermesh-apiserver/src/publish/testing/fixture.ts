@@ -53,11 +53,15 @@ export function runPublisher(
   store: Store,
   source: ExportSource,
   settings: Partial<PublisherSettings> & Pick<PublisherSettings, "config">,
+  hasLease = false,
 ): Running {
   const controller = new AbortController();
   const publisher = createPublisher(
     { instance: `instance-${Math.random()}`, allowOpenStore: true, ...settings },
-    { store, source, clock: systemClock, log: silentLogger, kubeAgeMs: () => 0, epoch: () => "of-a-test" },
+    {
+      ...{ store, source, clock: systemClock, log: silentLogger, kubeAgeMs: () => 0, epoch: () => "of-a-test" },
+      hasLease: () => hasLease,
+    },
   );
   const over = publisher.run(controller.signal);
   return {
