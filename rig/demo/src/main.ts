@@ -1,7 +1,7 @@
 /** `make demo`: arguments, signals, files, exit code: 0 all faults passed, 1 not, 2 usage or an unfit machine. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { MeshError } from "@isthmus/model";
+import { runProgram } from "@isthmus/lab";
 import { runDemo } from "./demo.js";
 import { type DemoOptions, parseOptions, USAGE } from "./options.js";
 import { createProgress } from "./progress.js";
@@ -11,14 +11,12 @@ import { reportJson } from "./report/json.js";
 import { reportText } from "./report/table.js";
 import { logsFolder } from "./rigs/alone.js";
 
-async function main(options: DemoOptions): Promise<number> {
-  const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort(new Error("interrupted")));
+async function run(options: DemoOptions, signal: AbortSignal): Promise<number> {
   const progress = createProgress({
     terminal: process.stderr.isTTY === true,
     write: (text) => void process.stderr.write(text),
   });
-  const modules = { say: progress.say, onMark: progress.mark, onLog: progress.watch, signal: stop.signal };
+  const modules = { say: progress.say, onMark: progress.mark, onLog: progress.watch, signal };
   const report = await runDemo(options, modules).finally(progress.stop);
   await mkdir(options.out, { recursive: true });
   await writeFile(join(options.out, "demo.json"), reportJson(report));
@@ -29,24 +27,4 @@ async function main(options: DemoOptions): Promise<number> {
   return report.passed ? 0 : 1;
 }
 
-function read(argv: readonly string[]): DemoOptions | number {
-  try {
-    const options = parseOptions(argv);
-    if (!options.help) return options;
-    process.stdout.write(USAGE);
-    return 0;
-  } catch (error) {
-    process.stderr.write(`${MeshError.from(error).message}\n${USAGE}`);
-    return 2;
-  }
-}
-
-const options = read(process.argv.slice(2));
-process.exitCode =
-  typeof options === "number"
-    ? options
-    : await main(options).catch((thrown: unknown) => {
-        const error = MeshError.from(thrown);
-        process.stderr.write(`${error.message}\n`);
-        return error.code === "UNFIT" ? 2 : 1;
-      });
+await runProgram(process.argv.slice(2), { usage: USAGE, parse: parseOptions, run });

@@ -3,15 +3,13 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release } from "node:os";
 import { join } from "node:path";
 import { createProgress } from "@isthmus/demo";
-import { MeshError } from "@isthmus/model";
+import { runProgram } from "@isthmus/lab";
 import { clientsJson, clientsText } from "./clients/report.js";
 import { runClients, runDrills } from "./drills.js";
 import { type DrillOptions, parseOptions, USAGE } from "./options.js";
 import { type RunReport, reportJson, reportText } from "./report.js";
 
-async function main(options: DrillOptions): Promise<number> {
-  const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort(new Error("interrupted")));
+async function run(options: DrillOptions, signal: AbortSignal): Promise<number> {
   const progress = createProgress({
     terminal: process.stderr.isTTY === true,
     write: (text) => void process.stderr.write(text),
@@ -28,7 +26,7 @@ async function main(options: DrillOptions): Promise<number> {
     onMark: progress.mark,
     onLog: progress.watch,
     onRun: (run: RunReport) => progress.say(sentenceOf(run)),
-    signal: stop.signal,
+    signal,
   };
   const { passed, text, json } = await (options.clients
     ? runClients(options, modules).then((report) => ({
@@ -55,24 +53,4 @@ function sentenceOf(run: RunReport): string {
   return `${fault} of round ${round}: ${requests} requests, ${refused} refused, ${timedOut} timed out, ${ended} ended, slowest connect ${slowestConnectMs} ms, load ${load}: ${result}`;
 }
 
-function read(argv: readonly string[]): DrillOptions | number {
-  try {
-    const options = parseOptions(argv);
-    if (!options.help) return options;
-    process.stdout.write(USAGE);
-    return 0;
-  } catch (error) {
-    process.stderr.write(`${MeshError.from(error).message}\n${USAGE}`);
-    return 2;
-  }
-}
-
-const options = read(process.argv.slice(2));
-process.exitCode =
-  typeof options === "number"
-    ? options
-    : await main(options).catch((thrown: unknown) => {
-        const error = MeshError.from(thrown);
-        process.stderr.write(`${error.message}\n`);
-        return error.code === "UNFIT" ? 2 : 1;
-      });
+await runProgram(process.argv.slice(2), { usage: USAGE, parse: parseOptions, run });

@@ -2,9 +2,10 @@
  * Real Kubernetes clusters on one machine, without Docker.
  *
  * `upLab`, `downLab`, `labStatus`, `controlProcess` are for programs; `runLab` is for the CLI; `buildImage` builds images without
- * a registry.
+ * a registry; `runProgram` is for commands that use a lab.
  */
 export type { LabIo } from "./cli/io.js";
+export { type LabProgram, runProgram } from "./cli/program.js";
 export { runLab } from "./cli/run-lab.js";
 export type { Fault, Place } from "./faults/fault.js";
 export { preflight } from "./host/preflight.js";
