@@ -3,8 +3,9 @@
  * This file contains the server. It begins to listen some time after its start, and continues to answer for some time
  * after SIGTERM, then exits with status 0: a graceful shutdown, while its removal from the EndpointSlice propagates.
  *
- * Every GET is answered by "<cluster>/<name>\n". The connection is closed after the answer unless the request asks
- * for keep-alive. One thread, one epoll; a connection idle for 10 s is closed.
+ * Every GET is answered by "<cluster>/<name>\n", and a header "Ready-Since" with the time of the first answer to GET /ready, which
+ * a probe asks, or 0. The connection is closed after the answer unless the request asks for keep-alive. One thread, one epoll;
+ * a connection idle for 10 s is closed.
  */
 #define _GNU_SOURCE
 #include "common.h"
@@ -37,6 +38,7 @@ struct conn {
 static struct {
 	int epoll, listener, timer, signals;
 	int64_t listen_at, exit_at, sweep_at; /* 0: never */
+	int64_t ready_at;		      /* 0: not yet */
 	uint16_t port;
 	int64_t linger_us;
 	char body[320];
@@ -73,8 +75,8 @@ static void answer(struct conn *c, const char *status, const char *body)
 	c->out_sent = 0;
 	c->out_len = (size_t)snprintf(c->out, sizeof(c->out),
 				      "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
-				      "Connection: %s\r\n\r\n%s",
-				      status, strlen(body), c->keep ? "keep-alive" : "close", body);
+				      "Ready-Since: %lld\r\nConnection: %s\r\n\r\n%s",
+				      status, strlen(body), (long long)srv.ready_at, c->keep ? "keep-alive" : "close", body);
 }
 
 /* Removes one whole request from the input. False: the request is not complete yet. */
@@ -88,6 +90,8 @@ static bool take_request(struct conn *c)
 	if (!end && c->in_len < REQUEST_MAX)
 		return false;
 	c->keep = end && wants_keep_alive(c->in);
+	if (end && !srv.ready_at && strncmp(c->in, "GET /ready ", 11) == 0)
+		srv.ready_at = now_us();
 	if (!end)
 		answer(c, "431 Request Header Fields Too Large", "too large\n");
 	else if (strncmp(c->in, "GET ", 4) == 0)

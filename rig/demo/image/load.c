@@ -6,7 +6,8 @@
  *
  * stdout, one JSON object per line, times in microseconds:
  *   {"start":{"mono":…,"wall":…,"rate":100,"deadline":1000000,"target":"10.0.0.1:80"}}   mono = when request 0 is due
- *   {"responder":0,"name":"east/web-x"}                               the first time a responder answers
+ *   {"responder":0,"name":"east/web-x","ready":…}                     the first time a responder answers; ready = since
+ *                                                                     when its probe has been answered, or 0
  *   {"s":[[n,"o",latency,0,connect],[n,"t",latency,-1,-1], …]}        requests that completed, in that order; connect =
  *                                                                     from due until it was established, or -1
  *   {"stall":[from,to]}                                               this program was not running, on the clock of "mono"
@@ -154,12 +155,14 @@ static void start(uint64_t n)
 /* Classifies a complete answer: 'o' and its responder, or 'e' when it is not from the demo's server. */
 static void judge(struct request *q)
 {
-	char *body;
+	static const char since[] = "\r\nReady-Since: ";
+	char *body, *ready;
 
 	q->in[q->len] = 0;
 	body = strstr(q->in, "\r\n\r\n");
+	ready = strstr(q->in, since);
 	if (strncmp(q->in, "HTTP/1.1 200 ", 13) == 0 && body && body[4])
-		finish(q, 'o', out_responder(body + 4));
+		finish(q, 'o', out_responder(body + 4, ready && ready < body ? atoll(ready + sizeof(since) - 1) : 0));
 	else
 		finish(q, body ? 'e' : 'x', -1);
 }

@@ -16,7 +16,10 @@
 static char *data;
 static size_t used, size;
 static int in_line; /* samples in the open line */
-static char *names[RESPONDERS];
+static struct {
+	char *name;
+	int64_t ready_us;
+} responders[RESPONDERS];
 static int known;
 
 static void append(const char *text, size_t n)
@@ -62,7 +65,7 @@ void out_sample(uint64_t number, char result, int64_t latency_us, int responder,
 		close_line();
 }
 
-int out_responder(const char *name)
+int out_responder(const char *name, int64_t ready_us)
 {
 	char clean[320];
 	size_t n = 0;
@@ -73,11 +76,12 @@ int out_responder(const char *name)
 	}
 	clean[n] = 0;
 	for (int i = 0; i < known; i++)
-		if (strcmp(names[i], clean) == 0)
+		if (responders[i].ready_us == ready_us && strcmp(responders[i].name, clean) == 0)
 			return i;
-	if (known == RESPONDERS || !(names[known] = strdup(clean)))
+	if (known == RESPONDERS || !(responders[known].name = strdup(clean)))
 		return -1;
-	out_line("{\"responder\":%d,\"name\":\"%s\"}\n", known, clean);
+	responders[known].ready_us = ready_us;
+	out_line("{\"responder\":%d,\"name\":\"%s\",\"ready\":%lld}\n", known, clean, (long long)ready_us);
 	return known++;
 }
 

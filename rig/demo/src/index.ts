@@ -6,11 +6,19 @@ export type { Affinity, RigWorld } from "./drive/world.js";
 export { driveFault, restoring } from "./faults/faults.js";
 export { killAll } from "./faults/kill.js";
 export { buildProgram } from "./image/program.js";
-export { type Check, connectsKept, faultProof, onlyOpenLost, servedBy, WATCH_SLACK_MS } from "./judge/checks.js";
+export {
+  answeredByReady,
+  type Check,
+  connectsKept,
+  faultProof,
+  onlyOpenLost,
+  servedBy,
+  WATCH_SLACK_MS,
+} from "./judge/checks.js";
 export { FAR, type FaultResult, judge, NEAR } from "./judge/judge.js";
 export type { Report } from "./judge/report.js";
 export { FAULT_NAMES, type FaultName, type KillRun, type Mark } from "./judge/runs.js";
-export { round, slowestConnect, type Traffic, unaccounted, type Window, within } from "./judge/traffic.js";
+export { readyAgain, round, slowestConnect, type Traffic, unaccounted, type Window, within } from "./judge/traffic.js";
 export { type LoadModules, underLoad, untilComplete } from "./load.js";
 export { type DemoOptions, parseOptions } from "./options.js";
 export { createProgress } from "./progress.js";

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { before, describe, type TestContext, test } from "node:test";
 import { freePort } from "@isthmus/testing";
 import { createSampleLog } from "../samples/log.js";
-import type { Outcome, Sample } from "../samples/sample.js";
+import { monoNow, type Outcome, type Sample } from "../samples/sample.js";
 import { buildProgram } from "./program.js";
 
 let program = "";
@@ -198,6 +198,22 @@ describe("the demo's program", () => {
     assert.ok(answered >= 10, `${answered} of 40 in the 400 ms after SIGTERM were answered`);
     assert.notEqual(samples.at(-1)?.outcome, "ok");
     assert.equal(count(samples, "ok") + count(samples, "refused") + count(samples, "reset"), 150);
+  });
+
+  test("a sample has the time at which its server first answered a readiness probe", async (t) => {
+    const { port } = await httpd(t);
+    const readyTimes = async () => {
+      const { samples } = await load(t, port, ["--duration-ms", "100"]);
+      return [...new Set(samples.map(({ readyAt }) => readyAt))];
+    };
+    assert.deepEqual(await readyTimes(), [null]);
+    const asked = monoNow();
+    await fetch(`http://127.0.0.1:${port}/ready`);
+    const answered = monoNow();
+    await fetch(`http://127.0.0.1:${port}/ready`);
+    const [readyAt, ...others] = await readyTimes();
+    assert.deepEqual(others, []);
+    assert.ok(readyAt && readyAt >= asked && readyAt <= answered, `${readyAt} from ${asked} to ${answered}`);
   });
 
   test("the server handles keep-alive, a split request, and other methods", async (t) => {

@@ -45,6 +45,19 @@ export function longEnough(window: Window): Check {
   return { text: "window of 10 s or more", passed: window.to - window.from >= 10_000, detail: `${seconds} s` };
 }
 
+/** Checks that no server answered whose connection was established before its readiness probe was first answered. */
+export function answeredByReady(traffic: Traffic, window: Window): Check {
+  const answered = within(traffic, window).filter(({ outcome }) => outcome === "ok");
+  const early = answered.filter(({ connected, readyAt }) => readyAt === null || (connected ?? 0) < readyAt);
+  const [first] = early;
+  const which = first === undefined ? "" : `; the first by ${first.cluster}/${first.pod}`;
+  return {
+    text: "no answer by a server that was not ready yet",
+    passed: early.length === 0,
+    detail: `${early.length} of ${answered.length}${which}`,
+  };
+}
+
 export function nothingLost(traffic: Traffic, window: Window): Check {
   const { sent, ok } = count(traffic, window, []);
   const unknown = unaccounted(traffic, window);

@@ -5,7 +5,17 @@
  * passes when all its checks pass.
  */
 import type { Mono, Outcome } from "../samples/sample.js";
-import { type Check, faultProof, longEnough, nothingLost, sentAtRate, said, servedBy, trafficMoved } from "./checks.js";
+import {
+  answeredByReady,
+  type Check,
+  faultProof,
+  longEnough,
+  nothingLost,
+  sentAtRate,
+  said,
+  servedBy,
+  trafficMoved,
+} from "./checks.js";
 import { FAR, NEAR } from "./clusters.js";
 import { hung, killed, unreachable } from "./rescue.js";
 import type { FaultName, FaultRun, Mark, WipeRun } from "./runs.js";
@@ -39,7 +49,12 @@ export interface FaultResult extends Counts {
 export const MAX_LOSSES = 1000;
 
 export function judge(run: FaultRun, traffic: Traffic): FaultResult {
-  const checks = [longEnough(run.window), sentAtRate(traffic, run.window), ...ownChecks(run, traffic)];
+  const checks = [
+    longEnough(run.window),
+    sentAtRate(traffic, run.window),
+    answeredByReady(traffic, run.window),
+    ...ownChecks(run, traffic),
+  ];
   return {
     name: run.name,
     ...count(traffic, run.window, [NEAR, FAR]),

@@ -35,7 +35,7 @@ function range(from: number, to: number): readonly number[] {
 
 /** Established, but without an answer until the deadline. */
 function acceptedOnly(sample: Sample): Sample {
-  return { ...sample, end: sample.due + 1000, outcome: "timeout", cluster: "", pod: "" };
+  return { ...sample, end: sample.due + 1000, outcome: "timeout", cluster: "", pod: "", readyAt: null };
 }
 
 function failing(run: FaultRun, traffic: Traffic): readonly string[] {

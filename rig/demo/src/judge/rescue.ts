@@ -14,16 +14,16 @@ import {
 } from "./checks.js";
 import { FAR, NEAR } from "./clusters.js";
 import type { DarkRun, HangRun, KillRun, NodeDarkRun } from "./runs.js";
-import { firstAnswer, type Traffic } from "./traffic.js";
+import { firstAnswer, readyAgain, type Traffic } from "./traffic.js";
 
 export function killed(run: KillRun, traffic: Traffic): readonly Check[] {
   const first = firstAnswer(traffic, FAR, run.injected);
   const { noneReady, firstReady, window } = run;
   // A process ends a little after its SIGKILL.
   const struck = run.struck + WATCH_SLACK_MS;
+  const again = readyAgain(traffic, { from: run.struck, to: window.to }, [NEAR]);
   // Not before the end of that request: of concurrent requests, the one due later may have connected earlier.
-  const away =
-    first && firstReady !== null ? { from: Math.max(first.end, struck), to: firstReady - WATCH_SLACK_MS } : null;
+  const away = first && again !== null ? { from: Math.max(first.end, struck), to: again } : null;
   const back = firstReady === null ? null : { from: firstReady + 1000, to: window.to };
   return [
     faultProof(
@@ -33,8 +33,8 @@ export function killed(run: KillRun, traffic: Traffic): readonly Check[] {
     ),
     onlyOpenLost(traffic, window, "reset", struck),
     answeredWithin(traffic, FAR, run.injected, run.struck, 300, "the kill"),
-    servedBy(traffic, FAR, away, 1, `until the first ${NEAR} pod is Ready`),
-    servedBy(traffic, NEAR, back, 0.99, "from 1 s after that"),
+    servedBy(traffic, FAR, away, 1, `until the first ${NEAR} pod is ready`),
+    servedBy(traffic, NEAR, back, 0.99, "from 1 s after it is Ready"),
   ];
 }
 

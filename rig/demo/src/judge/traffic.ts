@@ -74,6 +74,14 @@ export function slowestConnect(traffic: Traffic, window: Window): number | null 
   return times.length === 0 ? null : round(Math.max(...times), 1);
 }
 
+/** When the first of the servers that answer in this window, and that were not ready before it, was ready; null: there is none. */
+export function readyAgain(traffic: Traffic, window: Window, clusters: readonly string[]): Mono | null {
+  const times = within(traffic, window).flatMap(({ cluster, readyAt }) =>
+    clusters.includes(cluster) && readyAt !== null && readyAt >= window.from ? [readyAt] : [],
+  );
+  return times.length === 0 ? null : Math.min(...times);
+}
+
 /** The number of requests that were due in the window but have no sample. */
 export function unaccounted(traffic: Traffic, window: Window): number {
   const [any] = traffic.samples;

@@ -30,7 +30,7 @@ const traffic = madeTraffic(
   { until: 1000, gets: "east" },
   { until: 1020, gets: "reset" },
   { until: 6020, gets: "west" },
-  { until: 18_000, gets: "east" },
+  { until: 18_000, gets: "east", readyAt: 6000 },
 );
 const moves = [
   { at: 0, moved: 3 },

@@ -39,6 +39,8 @@ type Line = {
   start?: { mono: number; wall: number; rate: number; deadline: number };
   responder?: number;
   name?: string;
+  /** Microseconds of the monotonic clock; 0: never. */
+  ready?: number;
   s?: [number, string, number, number, number][];
   /** Microseconds of the monotonic clock. */
   stall?: [number, number];
@@ -54,10 +56,12 @@ const LETTERS: ReadonlyMap<string, Outcome> = new Map([
   ["e", "other"],
 ]);
 
+const NOBODY = { cluster: "", pod: "", readyAt: null };
+
 export function createSampleLog(): SampleLog {
   const byNumber: (Sample | undefined)[] = [];
   const stalls = new Map<number, Stall>();
-  const responders = new Map<number, { cluster: string; pod: string }>();
+  const responders = new Map<number, Pick<Sample, "cluster" | "pod" | "readyAt">>();
   let start: ClientStart | null = null;
   let end: number | null = null;
   let known = 0;
@@ -67,7 +71,7 @@ export function createSampleLog(): SampleLog {
     if (start === null || outcome === undefined) throw new Error(`Cannot place sample "${number} ${letter}"`);
     if (byNumber[number] !== undefined) return;
     const due = start.mono + (number * 1000) / start.rate;
-    const who = responders.get(responder) ?? { cluster: "", pod: "" };
+    const who = responders.get(responder) ?? NOBODY;
     const connected = connectUs < 0 ? null : due + connectUs / 1000;
     byNumber[number] = { number, due, end: due + latencyUs / 1000, connected, outcome, ...who };
     known += 1;
@@ -78,7 +82,7 @@ export function createSampleLog(): SampleLog {
       start = { mono: line.start.mono / 1000, wall: line.start.wall / 1000, rate: line.start.rate };
     } else if (line.responder !== undefined) {
       const [cluster = "", pod = ""] = (line.name ?? "").split("/");
-      responders.set(line.responder, { cluster, pod });
+      responders.set(line.responder, { cluster, pod, readyAt: line.ready ? line.ready / 1000 : null });
     } else if (line.end !== undefined) {
       end = line.end.sent;
     }

@@ -18,6 +18,8 @@ export interface Sample {
   /** The responder; both fields are empty unless the outcome is "ok". */
   readonly cluster: string;
   readonly pod: string;
+  /** When the responder first answered its readiness probe; null: not before it answered this, or there was no answer. */
+  readonly readyAt: Mono | null;
 }
 
 /** Reads the clock of samples and marks in this process. */

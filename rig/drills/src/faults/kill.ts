@@ -1,6 +1,7 @@
 /** SIGKILL of all servers of one cluster, while the other one serves too. The pods are new, so that the kubelet restarts them at once. */
 import {
   type Affinity,
+  answeredByReady,
   type Check,
   faultProof,
   type KillRun,
@@ -58,6 +59,7 @@ function killed(run: Omit<KillRun, "name">, wanted: number, traffic: Traffic): r
   const together = noneReady === null ? "never" : "together";
   return [
     faultProof("all NotReady together", noneReady !== null && count === wanted, `${count} killed, ${together}`),
+    answeredByReady(traffic, window),
     // A process ends a little after its SIGKILL.
     onlyOpenLost(traffic, window, "reset", struck + WATCH_SLACK_MS),
   ];

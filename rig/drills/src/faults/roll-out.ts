@@ -1,5 +1,14 @@
 /** A rollout of the servers of one cluster, which exit at once on SIGTERM: their addresses are backends for some time after that. */
-import { connectsKept, createMarks, faultProof, NEAR, pollTime, type RigWorld, type Traffic } from "@isthmus/demo";
+import {
+  answeredByReady,
+  connectsKept,
+  createMarks,
+  faultProof,
+  NEAR,
+  pollTime,
+  type RigWorld,
+  type Traffic,
+} from "@isthmus/demo";
 import type { Drill, DrillRun } from "./drill.js";
 
 const ROLLOUT_MS = 90_000;
@@ -24,6 +33,7 @@ async function drive(world: RigWorld): Promise<DrillRun> {
   const text = `no connect lost; of those established before, ${MOST_OPEN} or fewer`;
   const checks = (traffic: Traffic) => [
     faultProof("all pods are new", done !== null && kept.length === 0, `${kept.length} old ones`),
+    answeredByReady(traffic, window),
     connectsKept(traffic, window, { text, outcome: "reset", until: to, most: MOST_OPEN }),
   ];
   return { window, marks: marks.all, checks };

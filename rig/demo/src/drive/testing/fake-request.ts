@@ -1,6 +1,6 @@
 /** What becomes of one request of a `FakeWorld`: its connect goes from one dead backend to the next, as the datapath would move it. */
 import { madeSample } from "../../judge/testing/made-traffic.js";
-import type { Sample } from "../../samples/sample.js";
+import type { Mono, Sample } from "../../samples/sample.js";
 
 export interface FakePod {
   readonly name: string;
@@ -8,6 +8,8 @@ export interface FakePod {
   readonly node: string;
   readonly address: string;
   ready: boolean;
+  /** When its process was first ready. */
+  readyAt: Mono | null;
   alive: boolean;
   /** Suspended: its kernel accepts connections, and nothing answers. */
   hung: boolean;
@@ -30,8 +32,8 @@ export function request(number: number, backends: readonly FakeBackend[]): Sampl
   return madeSample(number, backends.at(-1)?.state === "dark" ? "timeout" : "refused");
 }
 
-function accepted(number: number, { hung, cluster, name }: FakePod, waitedMs: number): Sample {
-  const sample = madeSample(number, hung ? "timeout" : cluster);
+function accepted(number: number, { hung, cluster, name, readyAt }: FakePod, waitedMs: number): Sample {
+  const sample = madeSample(number, hung ? "timeout" : cluster, readyAt);
   const connected = sample.due + waitedMs + 1;
   return hung ? { ...sample, connected } : { ...sample, connected, end: connected + 1, pod: name };
 }

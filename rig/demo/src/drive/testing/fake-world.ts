@@ -111,6 +111,7 @@ export class FakeWorld implements RigWorld {
     const pods = this.#of(cluster).filter((pod) => pod.alive);
     for (const pod of pods) {
       pod.alive = false;
+      pod.readyAt = null;
       this.#after(600, () => this.#setReady(cluster, pod, false));
       this.#after(4000, () => {
         pod.alive = true;
@@ -262,7 +263,8 @@ export class FakeWorld implements RigWorld {
     this.#next += 1;
     const name = `${cluster}-${this.#next}`;
     const node = `${cluster}-${this.#ways.oneNode === true ? 1 : 1 + (this.#next % 2)}`;
-    return { name, cluster, node, address: `10.0.0.${this.#next}`, ready, alive: true, hung: false };
+    const readyAt = ready ? this.#now : null;
+    return { name, cluster, node, address: `10.0.0.${this.#next}`, ready, readyAt, alive: true, hung: false };
   }
 
   #of(cluster: string): FakePod[] {
@@ -275,6 +277,7 @@ export class FakeWorld implements RigWorld {
 
   #setReady(cluster: string, pod: FakePod, ready: boolean): void {
     pod.ready = ready;
+    if (ready) pod.readyAt ??= this.#now;
     const addresses = this.ready(cluster);
     this.#seen = this.#seen.filter((seen) => seen.at !== this.#now || seen.cluster !== cluster);
     this.#seen.push({ at: this.#now, cluster, ready: addresses.length });
