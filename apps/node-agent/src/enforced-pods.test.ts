@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { parseAddress } from "@isthmus/model";
 import { Kind, type ToAgent } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
+import { nextTurn } from "@isthmus/runtime";
 import { createMemoryKernel, createRecordSource, settle, until } from "@isthmus/testing";
 import { makeEndpoint, makeIdentity, numberOf, shopLabels } from "./desired/policy/testing/records.js";
 import { createEnforcedPods, ENFORCED_WAIT_MS } from "./enforced-pods.js";
@@ -75,6 +76,19 @@ test("a pod is waited for until its endpoint and its identity are applied, in wh
     await quiet();
     assert.equal(state.outcome, "enforced", order);
   }
+});
+
+test("all pods of a node may wait at once: no leak is reported", async (t) => {
+  const warnings: Error[] = [];
+  const note = (warning: Error) => void warnings.push(warning);
+  process.on("warning", note);
+  t.after(() => process.off("warning", note));
+  const { own, node, begin, controller } = await rig();
+  await node.sync(own);
+  for (let i = 0; i < 110; i++) await begin();
+  await nextTurn();
+  assert.deepEqual(warnings, []);
+  controller.abort(new Error("over"));
 });
 
 test("a record of another pod at the address is not enough", async () => {

@@ -6,6 +6,7 @@
  * ```
  * An apiserver of a version that has no policies is not waited for.
  */
+import { setMaxListeners } from "node:events";
 import { bytesKey, type Clock, formatAddress } from "@isthmus/model";
 import { Kind } from "@isthmus/proto";
 import { waitWithin } from "@isthmus/runtime";
@@ -31,7 +32,10 @@ export const ENFORCED_WAIT_MS = 15_000;
 
 /** The function rejects with `CniError` (try again) when the pod's policy is not in the maps in time. */
 export function createEnforcedPods(modules: EnforcedPodsModules): (pod: PodAttachment) => Promise<void> {
-  const { isEnforced, core, changes, connected, clock, signal } = modules;
+  const { isEnforced, core, changes, connected, clock } = modules;
+  // As many wait as a node's pods that start at once, which is no leak.
+  const signal = AbortSignal.any([modules.signal]);
+  setMaxListeners(0, signal);
   function reason(pod: PodAttachment): string {
     if (!connected())
       return "no apiserver is connected, which gives pods their identities; check --servers and mesh status";
