@@ -1,4 +1,4 @@
-/** The apiserver as a separate process: for tests that suspend it (SIGSTOP). */
+/** The apiserver as a separate process: for tests that suspend it (SIGSTOP), and where it must not share a processor's time with who asks. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -23,7 +23,7 @@ const MAIN = fileURLToPath(new URL("../main.js", import.meta.url));
 /** Resolves when the apiserver is ready. `more`: further options and their values. */
 export async function spawnApiserver(
   server: Pick<KubeServer, "kubeconfig">,
-  tls: MeshTls,
+  tls: Pick<MeshTls, "folder">,
   instance: string,
   more: Readonly<Record<string, string>> = {},
 ): Promise<ApiserverProcess> {

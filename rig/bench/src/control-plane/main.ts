@@ -7,11 +7,14 @@ import { table } from "@isthmus/model";
 import { type AgentFigures, benchAgent } from "./agent.js";
 import { type EndpointFigures, measureEndpoints } from "./endpoints.js";
 import { withLab } from "./lab.js";
+import { type EffectFigures, measureEffect } from "./policy-effect.js";
 import { measureProcesses, type ProcessFigures } from "./processes.js";
 import { measurePropagation, type PropagationFigures, type Series } from "./propagation.js";
 import { benchScale, type ScaleFigures } from "./scale.js";
+import type { Spread } from "./spread.js";
 
 const CHANGES = 1_000;
+const EFFECTS = 200;
 const WRITERS = 8;
 const AT_REST_S = 20;
 const ENDPOINTS = [10, 100, 1_000, 5_000];
@@ -19,6 +22,7 @@ const ENDPOINT_ROUNDS = 250;
 
 export interface MeshFigures {
   readonly processes: readonly ProcessFigures[];
+  readonly effect: EffectFigures;
   readonly propagation: PropagationFigures;
 }
 
@@ -117,7 +121,8 @@ export async function scaleMain(): Promise<Shared<ScaleFigures>> {
 export async function meshMain(): Promise<MeshFigures> {
   const figures = await withLab(async (lab) => {
     const processes = await measureProcesses(AT_REST_S);
-    return { processes, propagation: await measurePropagation(lab, CHANGES, WRITERS) };
+    const effect = await measureEffect(lab, EFFECTS);
+    return { processes, effect, propagation: await measurePropagation(lab, CHANGES, WRITERS) };
   });
   const { idle, sustained } = figures.propagation;
   console.log(
@@ -126,6 +131,20 @@ export async function meshMain(): Promise<MeshFigures> {
   const header = ["", "RATE/s", "SEEN", "p50", "p99", "MAX", "FROM ANSWER p50", "p99", "REACH p99"];
   process.stdout.write(
     table([header, row("one writer", idle, "<= 100 ms"), row(`${WRITERS} writers`, sustained, "<= 250 ms at 1,000/s")]),
+  );
+  const { changes, policyMs, policyBothMs, labelMs, labelOtherMs } = figures.effect;
+  console.log(`\nFrom a request in the Kubernetes API to the kernel of a node, ${changes} changes each`);
+  const effects: [string, Spread][] = [
+    ["a policy, asked for in both clusters at once", policyMs],
+    ["  in effect in both", policyBothMs],
+    ["a label of a pod, on a node of its cluster", labelMs],
+    ["  of the other cluster", labelOtherMs],
+  ];
+  process.stdout.write(
+    table([
+      ["", "p50", "p99", "MAX"],
+      ...effects.map(([what, { p50, p99, max }]) => [what, ...[p50, p99, max].map(ms)]),
+    ]),
   );
   console.log(`\nAt rest, ${AT_REST_S} s, per process`);
   process.stdout.write(

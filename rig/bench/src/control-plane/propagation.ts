@@ -7,10 +7,10 @@
 import { pinDirectory } from "@isthmus/lab";
 import { systemClock } from "@isthmus/model";
 import { waitFor } from "@isthmus/runtime";
-import { percentile } from "../datapath/stats.js";
 import { makeServices, setEndpoints } from "./bench-services.js";
 import type { BenchLab } from "./lab.js";
 import { openServiceRows, type ServiceRows } from "./service-rows.js";
+import { type Spread, spread } from "./spread.js";
 
 export interface Series {
   /** Number of concurrent changes. */
@@ -24,12 +24,6 @@ export interface Series {
   readonly fromRequestMs: Spread;
   /** Milliseconds from the API server's response; 0 when the map changed before it. */
   readonly fromAnswerMs: Spread;
-}
-
-export interface Spread {
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
 }
 
 export interface PropagationFigures {
@@ -116,8 +110,4 @@ function series(changes: readonly Change[], writers: number, ratePerSecond: numb
     fromRequestMs: spread(seen.map((change) => change.arrivedAt - change.sent)),
     fromAnswerMs: spread(seen.map((change) => Math.max(0, change.arrivedAt - change.answered))),
   };
-}
-
-function spread(times: readonly number[]): Spread {
-  return { p50: percentile(times, 50), p99: percentile(times, 99), max: Math.max(...times) };
 }

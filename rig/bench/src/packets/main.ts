@@ -1,6 +1,6 @@
 /**
- * Packets between pods, each side in turn within one run: plain kernel routing, the programs of mode `packets`, and the real
- * kube-proxy in both of its modes.
+ * Packets between pods, each side in turn within one run: plain kernel routing, the programs of mode `packets` without and with
+ * policies, and the real kube-proxy in both of its modes.
  */
 import { table } from "@isthmus/model";
 import { median } from "../datapath/stats.js";
@@ -10,12 +10,22 @@ import { type Mode, PATHS, type Path } from "./network.js";
 import { makeSides, type SideName, type Sides } from "./sides.js";
 
 const ROUNDS = 7;
-/** With the ratios that the programs are to reach, on one node and between two. */
-const MODES: Readonly<Record<Mode, { readonly text: string } & Readonly<Record<Path, number>>>> = {
-  requests: { text: "requests and responses", same: 1.08, other: 1.06 },
-  connects: { text: "connects", same: 1.04, other: 1.04 },
-  both: { text: "connect, request, response", same: 1.04, other: 1.03 },
-  stream: { text: "stream, Gbit/s", same: 1.08, other: 1.06 },
+/** On one node and between two. */
+type Ratios = Readonly<Record<Path, number>>;
+/** With the ratios to direct that the programs are to reach, without and with policies. */
+const MODES: Readonly<Record<Mode, { readonly text: string; readonly programs: Ratios; readonly policy?: Ratios }>> = {
+  requests: {
+    text: "requests and responses",
+    programs: { same: 1.08, other: 1.06 },
+    policy: { same: 1.06, other: 1.05 },
+  },
+  connects: { text: "connects", programs: { same: 1.04, other: 1.04 } },
+  both: {
+    text: "connect, request, response",
+    programs: { same: 1.04, other: 1.03 },
+    policy: { same: 1.02, other: 1.02 },
+  },
+  stream: { text: "stream, Gbit/s", programs: { same: 1.08, other: 1.06 } },
 };
 const MODE_NAMES = Object.keys(MODES) as Mode[];
 
@@ -71,11 +81,11 @@ function print(figures: Figures, { sides, missing }: Sides): void {
     MODE_NAMES.map((mode) => [
       path === "same" ? "same node" : "two nodes",
       MODES[mode].text,
-      `>= ${MODES[mode][path].toFixed(2)}`,
+      ...[MODES[mode].programs, MODES[mode].policy].map((reach) => (reach ? `>= ${reach[path].toFixed(2)}` : "-")),
       ...names.flatMap((name) => cellsOf(name, figures[path][mode][name], mode)),
     ]),
   );
-  process.stdout.write(table([["", "", "REACH x", ...header], ...rows]));
+  process.stdout.write(table([["", "", "REACH x", "WITH POLICY", ...header], ...rows]));
 }
 
 function cellsOf(name: SideName, figure: SideFigure | undefined, mode: Mode): string[] {

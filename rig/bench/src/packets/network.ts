@@ -38,6 +38,7 @@ export interface Network {
   measure(mode: Mode, address: string): Promise<number>;
 }
 
+export const CLIENT = "10.1.0.2";
 /** On which servers listen, and Services. */
 export const PORT = 9000;
 export const PATHS = ["same", "other"] as const satisfies readonly Path[];
@@ -46,7 +47,6 @@ export const SERVERS: Readonly<Record<Path, string>> = { same: "10.1.0.3", other
 export const CLUSTER_IPS: Readonly<Record<Path, string>> = { same: "10.96.0.10", other: "10.96.0.11" };
 export const POD_RANGES = ["10.1.0.0/16", "10.2.0.0/16"] as const;
 
-const CLIENT = "10.1.0.2";
 const GATEWAY = "169.254.1.1";
 const SECONDS = 0.4;
 /** Client and server share a processor, so that what packets cost is what limits them; a stream has both. */

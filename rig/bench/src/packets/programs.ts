@@ -18,6 +18,7 @@ import {
 import { createWriter, frontend, insertFrontends, OBJECTS } from "@isthmus/bpf/testing";
 import { bytesKey, parseAddress, parsePrefix } from "@isthmus/model";
 import type { Later } from "../undoing.js";
+import { enforcePolicies } from "./enforce.js";
 import { CLUSTER_IPS, type Network, type NetworkNode, PATHS, POD_RANGES, PORT, type Pod, SERVERS } from "./network.js";
 
 export interface Programs {
@@ -25,6 +26,8 @@ export interface Programs {
   readonly datapaths: readonly Datapath[];
   /** Packets that the programs of both nodes delivered to pods. */
   delivered(): number;
+  /** Times that the policy of a pod was asked. */
+  judged(): number;
   /** True: events of flows are written from now on, as when somebody monitors; false: only those of drops. */
   writeFlows(on: boolean): void;
 }
@@ -33,23 +36,42 @@ const DROPS = [EventKind.Drop];
 const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed];
 const QUEUED_BYTES = 1 << 20;
 
-/** `objectDir`: of programs other than those of this checkout. */
-export async function attachPrograms(network: Network, later: Later, objectDir = OBJECTS): Promise<Programs> {
+export interface ProgramsOptions {
+  /** Of programs other than those of this checkout. */
+  readonly objectDir?: string;
+  /** Every pod has a policy. */
+  readonly enforce?: boolean;
+}
+
+export async function attachPrograms(
+  network: Network,
+  later: Later,
+  { objectDir = OBJECTS, enforce = false }: ProgramsOptions = {},
+): Promise<Programs> {
   const datapaths: Datapath[] = [];
-  for (const node of network.nodes) datapaths.push(await openNode(node, objectDir, later));
+  for (const node of network.nodes) {
+    datapaths.push(await openNode(node, objectDir, later));
+    if (enforce) enforcePolicies(pinsOf(node), new Map(node.pods.map(({ address }, i) => [address, i + 1])), later);
+  }
+  const sum = (name: string) => datapaths.reduce((all, datapath) => all + (datapath.metrics().get(name) ?? 0), 0);
   return {
     datapaths,
-    delivered: () => datapaths.reduce((sum, datapath) => sum + (datapath.metrics().get("deliver") ?? 0), 0),
+    delivered: () => sum("deliver"),
+    judged: () => sum("judged"),
     writeFlows(on) {
       for (const { packets } of datapaths) packets?.events.want(on ? [...DROPS, ...FLOWS] : DROPS);
     },
   };
 }
 
+function pinsOf({ netns }: NetworkNode): string {
+  return join("/sys/fs/bpf", netns);
+}
+
 async function openNode(node: NetworkNode, objectDir: string, later: Later): Promise<Datapath> {
   const { cgroup, netns, pods, uplink } = node;
   const datapath = await openDatapath({
-    ...{ bpffs: join("/sys/fs/bpf", netns), objectDir, config: { clusterId: 1 } },
+    ...{ bpffs: pinsOf(node), objectDir, config: { clusterId: 1 } },
     ...{ mode: "packets", netns: `/run/netns/${netns}`, cgroup },
   });
   later(() => datapath.destroy());

@@ -10,9 +10,9 @@ import { MeshError } from "@isthmus/model";
 import type { Later } from "../undoing.js";
 import { addKubeProxies } from "./kube-proxy.js";
 import { CLUSTER_IPS, type Mode, makeNetwork, type Network, type Path, SERVERS } from "./network.js";
-import { attachPrograms } from "./programs.js";
+import { attachPrograms, type Programs } from "./programs.js";
 
-export type SideName = "direct" | "programs" | "monitored" | ProxyMode;
+export type SideName = "direct" | "programs" | "monitored" | "policy" | ProxyMode;
 
 export interface Side {
   readonly name: SideName;
@@ -43,6 +43,7 @@ export async function makeSides(later: Later): Promise<Sides> {
   const sides = [
     direct(await network("d")),
     ...(await ours(await network("o"), later)),
+    await enforced(await network("p"), later),
     ...proxies(networks, versions),
   ];
   return { sides, missing };
@@ -59,12 +60,7 @@ function direct({ measure }: Network): Side {
 /** The programs without and with events of flows, of which there are some where connections are made. */
 async function ours(network: Network, later: Later): Promise<readonly Side[]> {
   const programs = await attachPrograms(network, later);
-  async function measure(mode: Mode, path: Path): Promise<number> {
-    const before = programs.delivered();
-    const figure = await network.measure(mode, CLUSTER_IPS[path]);
-    if (programs.delivered() === before) throw new Error("Cannot trust the run: the programs delivered nothing");
-    return figure;
-  }
+  const measure = measuring(network, programs);
   return [
     { name: "programs", what: "a ClusterIP, by our programs on sockets and packets, with conntrack", measure },
     {
@@ -77,6 +73,33 @@ async function ours(network: Network, later: Later): Promise<readonly Side[]> {
       },
     },
   ];
+}
+
+/** The programs with a policy at each end, while events of all flows are written and read. */
+async function enforced(network: Network, later: Later): Promise<Side> {
+  const programs = await attachPrograms(network, later, { enforce: true });
+  programs.writeFlows(true);
+  const measure = measuring(network, programs);
+  return {
+    name: "policy",
+    what: "a ClusterIP, with a policy of 100 identities and 100 ports at each end, while events of all flows are written and read",
+    async measure(mode, path) {
+      const before = programs.judged();
+      const figure = await measure(mode, path);
+      if (programs.judged() === before) throw new Error("Cannot trust the run: no policy was asked");
+      return figure;
+    },
+  };
+}
+
+/** Measures on the network of the programs, which must deliver. */
+function measuring(network: Network, programs: Programs) {
+  return async (mode: Mode, path: Path): Promise<number> => {
+    const before = programs.delivered();
+    const figure = await network.measure(mode, CLUSTER_IPS[path]);
+    if (programs.delivered() === before) throw new Error("Cannot trust the run: the programs delivered nothing");
+    return figure;
+  };
 }
 
 function proxies(networks: ReadonlyMap<ProxyMode, Network>, versions: ReadonlyMap<ProxyMode, string>): readonly Side[] {

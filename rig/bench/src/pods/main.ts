@@ -1,6 +1,7 @@
 /**
- * Many pods appear at once on a node: how long their CNI ADDs take, with the agent in mode `sockets` and in mode `packets`, in
- * turns on two nodes. The pods are network namespaces; the agent, its apiserver and the plugin are real.
+ * Many pods appear at once on a node: how long their CNI ADDs take, with the agent in mode `sockets` and in mode `packets`, where
+ * each waits for the pod's identity and policy, in turns on two nodes. The pods are network namespaces; the plugin, the agent,
+ * its apiserver and the Kubernetes API are real.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -50,7 +51,8 @@ async function measure(later: Later): Promise<PodsFigures> {
     later(() => void execFileSync("ip", ["netns", "del", pod]));
   }
   const nodes: [DatapathMode, PodsNode][] = [];
-  for (const mode of MODES) nodes.push([mode, await startNode({ name: `${name}-${mode}`, mode, calls, pods }, later)]);
+  for (const mode of MODES)
+    nodes.push([mode, await startNode({ name: `${name}-${mode}`, mode, calls, pods, rounds: ROUNDS + 1 }, later)]);
   const rounds: Record<DatapathMode, AddFigures[]> = { sockets: [], packets: [] };
   for (let round = 0; round <= ROUNDS; round++)
     for (const [mode, node] of nodes) rounds[mode].push(await addAll(mode, node, round));
@@ -63,6 +65,7 @@ async function addAll(mode: DatapathMode, node: PodsNode, round: number): Promis
   if (mode === "packets" && (await node.podRows()) !== PODS)
     throw new Error(`Cannot trust the run: the programs do not know all ${PODS} pods`);
   await node.call("DEL", round);
+  await node.settle();
   return { p50Ms: median(times), p99Ms: percentile(times, 99) };
 }
 

@@ -11,10 +11,13 @@ import { makeCgroup } from "@isthmus/bpf/testing";
 import { waitFor } from "@isthmus/runtime";
 import { agentCommand, makeCertificates, PLUGIN, removeCgroups } from "../agent-process.js";
 import type { Later } from "../undoing.js";
+import { ADDRESS, type ClusterNotice } from "./cluster-notice.js";
 
 export interface PodsNode {
   /** Calls the plugin for all pods at once; the milliseconds of each call. The pods of each round are other ones. */
   call(command: "ADD" | "DEL", round: number): Promise<readonly number[]>;
+  /** Resolves when the cluster knows no address of a pod. */
+  settle(): Promise<void>;
   /** Pods that the programs of mode `packets` know. */
   podRows(): Promise<number>;
 }
@@ -27,13 +30,24 @@ export interface PodsNodeOptions {
   readonly calls: string;
   /** Network namespaces of the pods. */
   readonly pods: readonly string[];
+  /** The pods of each exist in the cluster. */
+  readonly rounds: number;
 }
 
-const APISERVER = fileURLToPath(new URL("./apiserver.js", import.meta.url));
+const CLUSTER = fileURLToPath(new URL("./cluster.js", import.meta.url));
 const POD_CIDR = "10.1.0.0/24";
 const START_MS = 30_000;
+/** A Kubernetes API does not start without an address and a default route. */
+const NETWORK = [
+  "link set lo up",
+  "link add uplink type veth peer name wire",
+  `addr add ${ADDRESS}/16 dev uplink`,
+  "link set wire up",
+  "link set uplink up",
+  "route add default dev uplink",
+];
 
-export async function startNode({ name, mode, calls, pods }: PodsNodeOptions, later: Later): Promise<PodsNode> {
+export async function startNode({ name, mode, calls, pods, rounds }: PodsNodeOptions, later: Later): Promise<PodsNode> {
   const folder = mkdtempSync(join(tmpdir(), "isthmus-pods-"));
   later(() => rmSync(folder, { recursive: true, force: true }));
   const root = join(folder, "root");
@@ -41,14 +55,26 @@ export async function startNode({ name, mode, calls, pods }: PodsNodeOptions, la
   symlinkSync("/run/netns", join(root, "run/netns"));
   execFileSync("ip", ["netns", "add", name]);
   later(() => void execFileSync("ip", ["netns", "del", name]));
-  execFileSync("ip", ["-n", name, "link", "set", "lo", "up"]);
+  for (const args of NETWORK) execFileSync("ip", ["-n", name, ...args.split(" ")]);
   const cgroup = makeCgroup(name);
   later(() => removeCgroups(cgroup.path));
   const pins = join("/sys/fs/bpf", name);
   later(() => (existsSync(pins) ? removePins(pins, `/run/netns/${name}`) : undefined));
   const tls = await makeCertificates(folder);
-  startIn(name, [process.execPath, [APISERVER, tls.server, POD_CIDR]], later);
-  const agent = startIn(name, agentCommand({ root, cgroup: cgroup.path, pins, tlsDir: tls.agent, mode }), later);
+  const names = Array.from({ length: rounds }, (_, round) => pods.map((pod) => `${pod}-${round}`)).flat();
+  const cluster = startIn(
+    name,
+    [process.execPath, [CLUSTER, tls.server, POD_CIDR, ...names]],
+    { signal: "SIGTERM", channel: "ipc" },
+    later,
+  );
+  const uids = await uidsOf(cluster);
+  const agent = startIn(
+    name,
+    agentCommand({ root, cgroup: cgroup.path, pins, tlsDir: tls.agent, mode }),
+    { signal: "SIGKILL" },
+    later,
+  );
   const config = join(folder, "config.json");
   const socket = join(root, "run/isthmus/cni.sock");
   writeFileSync(config, JSON.stringify({ cniVersion: "1.0.0", name: "isthmus", socket }));
@@ -59,12 +85,18 @@ export async function startNode({ name, mode, calls, pods }: PodsNodeOptions, la
   await waitFor("the agent to know its pod CIDR", isReady, { timeoutMs: START_MS });
   return {
     async call(command, round) {
-      const child = spawn(calls, [command, PLUGIN, config, String(round), ...pods], {
+      const named = pods.flatMap((pod, i) => [pod, uids[round * pods.length + i] ?? ""]);
+      const child = spawn(calls, [command, PLUGIN, config, String(round), ...named], {
         stdio: ["ignore", "pipe", "inherit"],
       });
       const [out, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
       if (code !== 0) throw new Error(`Cannot measure: ${command} ended with ${code}`);
       return out.trim().split("\n").map(Number);
+    },
+    async settle() {
+      const notice = once(cluster, "message");
+      cluster.send({});
+      await notice;
     },
     async podRows() {
       const index = native().openPin(join(pins, MAP_NAMES.endpointIndex));
@@ -75,13 +107,34 @@ export async function startNode({ name, mode, calls, pods }: PodsNodeOptions, la
   };
 }
 
-function startIn(netns: string, [program, args]: [string, string[]], later: Later): ChildProcess {
+/** Resolves when it serves. */
+async function uidsOf(cluster: ChildProcess): Promise<readonly string[]> {
+  const ended = once(cluster, "exit").then(([code]) => {
+    throw new Error(`Cannot measure: the cluster ended with ${code}`);
+  });
+  const [notice] = await Promise.race([once(cluster, "message") as Promise<[ClusterNotice]>, ended]);
+  if (!("uids" in notice)) throw new Error("Cannot measure: the cluster did not say its pods");
+  return notice.uids;
+}
+
+interface StartOptions {
+  /** Ends it. */
+  readonly signal: NodeJS.Signals;
+  readonly channel?: "ipc";
+}
+
+function startIn(
+  netns: string,
+  [program, args]: [string, string[]],
+  options: StartOptions,
+  later: Later,
+): ChildProcess {
   const env = { ...process.env, MESH_LOG: "warn" };
   const argv = [`--net=/run/netns/${netns}`, program, ...args];
-  const child = spawn("nsenter", argv, { stdio: ["ignore", "ignore", "inherit"], env });
+  const child = spawn("nsenter", argv, { stdio: ["ignore", "ignore", "inherit", options.channel], env });
   const ended = once(child, "exit");
   later(async () => {
-    child.kill("SIGKILL");
+    child.kill(options.signal);
     await ended;
   });
   return child;

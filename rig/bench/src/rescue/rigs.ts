@@ -59,7 +59,7 @@ function linkObjects(folder: string): void {
 }
 
 async function sideOf(network: Network, objectDir: string, later: Later): Promise<RescueSide> {
-  const programs = await attachPrograms(network, later, objectDir);
+  const programs = await attachPrograms(network, later, { objectDir });
   const [node] = network.nodes;
   if (objectDir !== OBJECTS) for (const each of network.nodes) detachTimeouts(each);
   const [client] = node.pods;
