@@ -4,7 +4,7 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy lab-faults drills conformance round-trip
+.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy lab-faults drills conformance round-trip truth-tables
 
 help:
 	@echo 'make demo      two clusters, one global Service, ten faults; sets everything up first'
@@ -18,6 +18,7 @@ help:
 	@echo 'make lab-faults  each fault of a lab by real traffic; needs a machine with nothing else to do'
 	@echo 'make drills    each fault twenty times in one lab: the median and the worst of what it cost; some hours'
 	@echo 'make conformance  Kubernetes'"'"' own end-to-end specs of FOCUS=NetworkPolicy in a lab; ONLY=PATTERN for some; half an hour'
+	@echo 'make truth-tables  each feature of policies by real connections between pods of two clusters; about 5 minutes'
 	@echo 'make round-trip  10,000 connects to backends 150 ms away: none is moved; about a minute'
 	@echo 'make explore   tests of random histories, twenty times as far: about 10 minutes'
 	@echo 'make generate  code from proto/ and from the headers of bpf/, and docs/reference from the code'
@@ -63,6 +64,9 @@ drills: setup
 FOCUS ?= NetworkPolicy
 conformance: setup
 	@$(NODE) rig/conformance/dist/main.js --focus '$(FOCUS)' $(if $(ONLY),--only '$(ONLY)',--write)
+
+truth-tables: setup
+	$(NODE) --test --test-timeout 1800000 test/dist/policy-truth.manual.js
 
 round-trip: types
 	MESH_ROUND_TRIPS=10000 $(NODE) --test --test-timeout 600000 libs/bpf/dist/round-trip.test.js

@@ -7,12 +7,15 @@
 //   probe tcp IP:PORT [COUNT]       COUNT new connections, one after another: a line each, OUTCOME MICROSECONDS [ANSWER]
 //   probe udp IP:PORT               one datagram from a connected socket, one from an unconnected one
 //   probe mtu IP:PORT SIZE          datagrams that must not be split, until one is too big for the way: what the kernel learned of it
+//   probe ping IP                   one echo request: OUTCOME
 //   probe talk tcp|udp IP:PORT      sends each line of its input from one connected socket: a line each, OUTCOME ANSWER
 //
 // OUTCOME: open, refused, unreachable, reset, timeout (1 s), denied, other. A server that accepts but does not answer a GET within
 // the second is still open.
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -105,6 +108,37 @@ static void datagram(const char *name, struct sockaddr_in address, int connected
   inet_ntop(AF_INET, &sender.sin_addr, from, sizeof(from));
   printf("%s %s %s:%d %s\n", name, outcome(error), from, ntohs(sender.sin_port), answer);
   close(fd);
+}
+
+static uint16_t checksum(const uint16_t *words, size_t count) {
+  uint32_t sum = 0;
+  while (count--) sum += *words++;
+  sum = (sum >> 16) + (sum & 0xffff);
+  return (uint16_t)~(sum + (sum >> 16));
+}
+
+// A raw socket, since the one for pings needs a setting of the pod's. It hears all ICMP of the pod, so the answer is looked for.
+static int ping(const char *target) {
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  struct icmphdr request = {.type = ICMP_ECHO, .un.echo = {.id = (uint16_t)getpid(), .sequence = 1}};
+  struct timeval second = {.tv_sec = 1};
+  int64_t until = now_us() + 1000000;
+  int fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+  if (fd < 0 || inet_pton(AF_INET, target, &address.sin_addr) != 1) return 1;
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+  request.checksum = checksum((uint16_t *)&request, sizeof(request) / 2);
+  if (sendto(fd, &request, sizeof(request), 0, (struct sockaddr *)&address, sizeof(address)) < 0) return 1;
+  while (now_us() < until) {
+    unsigned char packet[2048];
+    ssize_t n = recv(fd, packet, sizeof(packet), 0);
+    struct icmphdr *answer = (struct icmphdr *)(packet + 4 * (packet[0] & 15));
+    if (n < 0) break;
+    if (n < (ssize_t)(4 * (packet[0] & 15) + sizeof(*answer))) continue;
+    if (answer->type == ICMP_ECHOREPLY && answer->un.echo.id == request.un.echo.id) return puts("open") < 0;
+    if (answer->type != ICMP_DEST_UNREACH || n < (ssize_t)(4 * (packet[0] & 15) + 36)) continue;
+    if (((struct icmphdr *)((unsigned char *)(answer + 1) + 20))->un.echo.id == request.un.echo.id) return puts("unreachable") < 0;
+  }
+  return puts("timeout") < 0;
 }
 
 static int mtu(const char *target, size_t size) {
@@ -202,11 +236,12 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "mtu") && argc == 4) return mtu(argv[2], strtoul(argv[3], NULL, 10));
   if (!strcmp(what, "talk") && argc == 4) return talk(argv[2], argv[3]);
   if (!strcmp(what, "tcp") && argc >= 3) return tcp(argv[2], argc > 3 ? atoi(argv[3]) : 1);
+  if (!strcmp(what, "ping") && argc == 3) return ping(argv[2]);
   if (!strcmp(what, "udp") && argc == 3) {
     datagram("connected", parse(argv[2]), 1);
     datagram("unconnected", parse(argv[2]), 0);
     return 0;
   }
-  fputs("probe idle | udp-echo PORT | echo PORT | tcp IP:PORT [COUNT] | udp IP:PORT | mtu IP:PORT SIZE | talk tcp|udp IP:PORT\n", stderr);
+  fputs("probe idle | udp-echo PORT | echo PORT | tcp IP:PORT [COUNT] | udp IP:PORT | mtu IP:PORT SIZE | ping IP | talk tcp|udp IP:PORT\n", stderr);
   return 2;
 }
