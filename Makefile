@@ -18,7 +18,7 @@ help:
 	@echo 'make lab-faults  each fault of a lab by real traffic; needs a machine with nothing else to do'
 	@echo 'make drills    each fault twenty times in one lab: the median and the worst of what it cost; some hours'
 	@echo 'make conformance  Kubernetes'"'"' own end-to-end specs of FOCUS=NetworkPolicy in a lab; ONLY=PATTERN for some; half an hour'
-	@echo 'make truth-tables  each feature of policies by real connections between pods of two clusters; about 5 minutes'
+	@echo 'make truth-tables  each feature of policies by real connections between pods of two clusters; 5 to 10 minutes'
 	@echo 'make round-trip  10,000 connects to backends 150 ms away: none is moved; about a minute'
 	@echo 'make explore   tests of random histories, twenty times as far: about 10 minutes'
 	@echo 'make generate  code from proto/ and from the headers of bpf/, and docs/reference from the code'
