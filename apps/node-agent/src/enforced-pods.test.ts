@@ -5,7 +5,7 @@ import { Kind, type ToAgent } from "@isthmus/proto";
 import type { HashedRecord } from "@isthmus/records";
 import { nextTurn } from "@isthmus/runtime";
 import { createMemoryKernel, createRecordSource, settle, until } from "@isthmus/testing";
-import { makeEndpoint, makeIdentity, numberOf, shopLabels } from "./desired/policy/testing/records.js";
+import { makeEndpoint, makeIdentity, numberOf, shopLabels } from "@isthmus/node-policy/testing";
 import { createEnforcedPods, ENFORCED_WAIT_MS } from "./enforced-pods.js";
 import type { PodAttachment } from "./pods/index.js";
 import { sourceStateMessage, startTestNode } from "./testing/test-node.js";

@@ -13,12 +13,6 @@ export type AgentErrorCode =
    */
   | "DEVICE"
   /**
-   * A record gives an identity labels or a number that its cluster may not give, or other labels than the number had; what was known
-   * of it stays. Fix: run the same version of apiserver and agents in all clusters; when a cluster's etcd was restored, restart the
-   * agents.
-   */
-  | "IDENTITY_RECORD"
-  /**
    * An apiserver of another cluster answered: this node belongs to the cluster that its pins and its state folder are of. Fix: correct
    * --servers; to move the node to the other cluster, remove its pins (--bpffs) and its state folder (--state-dir) first.
    */
@@ -29,11 +23,6 @@ export type AgentErrorCode =
    * policies first, or add --unenforced-policy, which opens the pods and is a condition of the node in `mesh status`.
    */
   | "POLICY_IN_FORCE"
-  /**
-   * The apiserver accepted a policy that this agent cannot read, so it is not enforced here; what it replaces stays in force. Fix: run
-   * the same version of apiserver and agent.
-   */
-  | "POLICY_RECORD"
   /**
    * The copy of a source's records on disk cannot be used; the agent goes on without it. Fix: nothing to do, it is written anew; when
    * it happens at every start, check the disk below --state-dir.

@@ -6,14 +6,7 @@ import { RESERVED } from "@isthmus/identity";
 import { bytesKey, parseAddress } from "@isthmus/model";
 import { createMemoryKernel, createRecordSource, type MemoryKernel, type RecordSource } from "@isthmus/testing";
 import { viewPolicy } from "./datapath/policy/testing/decide.js";
-import {
-  allow,
-  makeEndpoint,
-  makeIdentity,
-  makeMeshNode,
-  numberOf,
-  shopLabels,
-} from "./desired/policy/testing/records.js";
+import { allow, makeEndpoint, makeIdentity, makeMeshNode, numberOf, shopLabels } from "@isthmus/node-policy/testing";
 import { startTestNode, type TestNode } from "./testing/test-node.js";
 import { synced } from "./testing/two-clusters.js";
 

@@ -4,14 +4,7 @@ import { test } from "node:test";
 import { createLogger } from "@isthmus/observe";
 import { parseAddress } from "@isthmus/model";
 import { createMemoryKernel, createRecordSource } from "@isthmus/testing";
-import {
-  allow,
-  makeEndpoint,
-  makeIdentity,
-  makeMeshNode,
-  numberOf,
-  shopLabels,
-} from "./desired/policy/testing/records.js";
+import { allow, makeEndpoint, makeIdentity, makeMeshNode, numberOf, shopLabels } from "@isthmus/node-policy/testing";
 import type { PodAttachment } from "./pods/index.js";
 import { startTestNode } from "./testing/test-node.js";
 import { synced } from "./testing/two-clusters.js";

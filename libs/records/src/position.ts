@@ -49,6 +49,14 @@ export function versionsOf({ versions, added }: Position): readonly bigint[] {
   return [...Array.from({ length: POSITION_TYPES.versions }, (_, i) => versions[i] ?? 0n), ...added];
 }
 
+/** The revision, or for the local cluster the newest resource version; 0 without a position. */
+export function newestRevision(position: Position | undefined): bigint {
+  if (position === undefined) return 0n;
+  let max = position.revision;
+  for (const version of versionsOf(position)) if (version > max) max = version;
+  return max;
+}
+
 export const STORE_ID_BYTES = 16;
 
 /** True for exactly 16 bytes that are not all zero; an empty row of `mesh_floors` has all zeros. */

@@ -14,13 +14,13 @@ import type { Slices } from "@isthmus/runtime";
 import { createNodeConfigBuilder, type NodeConfigChanges } from "./node-config/node-config-builder.js";
 import { createNodeBuilder, type NodeChanges } from "./nodes/node-builder.js";
 import type { NodeName } from "./nodes/nodes.js";
-import type { DesiredPolicy } from "./policy/desired-policy.js";
+import type { DesiredPolicy } from "@isthmus/node-policy";
 import {
   createPolicyBuilder,
   type PolicyBuilder,
   type PolicyBuilderOptions,
   type PolicyFlush,
-} from "./policy/policy-builder.js";
+} from "@isthmus/node-policy";
 import type { RecordDelta } from "./records/record-delta.js";
 import { createRecordDispatcher } from "./records/record-dispatcher.js";
 import { createServiceRanges, type ServiceRanges } from "./service-ranges/service-ranges.js";

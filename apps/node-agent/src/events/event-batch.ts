@@ -1,6 +1,7 @@
 /** Puts events and the labels of their ends' identities into batches of bounded size (pure). */
+import type { NamedIdentity } from "@isthmus/node-policy";
 import type { EventBatch, EventIdentity, FlowEnd, FlowEvent, PolicyName } from "@isthmus/proto";
-import type { NamedIdentity, PolicyNames } from "./policy-names.js";
+import type { PolicyNames } from "./policy-names.js";
 
 /** An event, and what the identities of its ends stood for when it was read. */
 export interface QueuedEvent {

@@ -2,15 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseAddress } from "@isthmus/model";
-import { createPolicyNode } from "../desired/policy/testing/policy-node.js";
-import {
-  allow,
-  makeEndpoint,
-  makeIdentity,
-  makeMeshNode,
-  numberOf,
-  shopLabels,
-} from "../desired/policy/testing/records.js";
+import { createPolicyNode } from "@isthmus/node-policy/testing";
+import { allow, makeEndpoint, makeIdentity, makeMeshNode, numberOf, shopLabels } from "@isthmus/node-policy/testing";
 import { createPolicyNames } from "./policy-names.js";
 import { CLIENT, makePolicyNames, WEB, WORLD_BLOCK } from "./testing/policy-names.js";
 

@@ -3,27 +3,10 @@
  * the maps by which a program decided.
  */
 import type { IdentityNumber } from "@isthmus/identity";
-import { bytesKey, formatPrefix } from "@isthmus/model";
-import {
-  CLUSTER_LABEL,
-  type Direction,
-  type Identity,
-  type Labels,
-  NAMESPACE_LABEL,
-  NAMESPACE_LABELS,
-  type PolicyEngine,
-  parsePolicyKey,
-  type RuleName,
-  SERVICE_ACCOUNT_LABEL,
-} from "@isthmus/policy";
-import type { EventIdentity, PolicyName } from "@isthmus/proto";
-import { BOUNDS } from "@isthmus/records";
-import type { DesiredSubject } from "../desired/policy/desired-policy.js";
-
-export interface NamedIdentity extends Readonly<Omit<EventIdentity, "number">> {
-  /** Of keys and values of `labels`. */
-  readonly labelBytes: number;
-}
+import { bytesKey } from "@isthmus/model";
+import { type DesiredSubject, type NamedIdentity, nameIdentity } from "@isthmus/node-policy";
+import { type Direction, type Identity, type PolicyEngine, parsePolicyKey, type RuleName } from "@isthmus/policy";
+import type { PolicyName } from "@isthmus/proto";
 
 export interface PolicyNames {
   /** The identity of the pod of this node that has this address (16 bytes); 0: not known. */
@@ -35,10 +18,6 @@ export interface PolicyNames {
   /** The policies that isolate the pod with this address in this direction. */
   isolating(address: Uint8Array, direction: Direction): readonly PolicyName[];
 }
-
-/** Of one identity in an event. */
-const MAX_LABELS = 64;
-const MAX_LABEL_BYTES = 16 << 10;
 
 /** Follows both, which are of one builder. */
 export function createPolicyNames(
@@ -53,8 +32,7 @@ export function createPolicyNames(
       if (identity === undefined) return undefined;
       const before = named.get(identity);
       if (before !== undefined) return before;
-      const prefix = identity.prefix === undefined ? "" : formatPrefix(identity.prefix);
-      const now = { ...boundedLabels(identity.labels), prefix };
+      const now = nameIdentity(identity);
       named.set(identity, now);
       return now;
     },
@@ -65,23 +43,4 @@ export function createPolicyNames(
       return [...new Set(all.map(({ policy }) => policy))].map(parsePolicyKey);
     },
   };
-}
-
-/** The pod's own labels come before those of its namespace. Those of other clusters need not be ASCII, and a server counts bytes. */
-function boundedLabels(all: Labels): Omit<NamedIdentity, "prefix"> {
-  const labels: EventIdentity["labels"] = [];
-  let labelBytes = 0;
-  for (const [key, value] of [...all].sort(([a], [b]) => order(a) - order(b) || (a < b ? -1 : 1))) {
-    const [keyBytes, valueBytes] = [Buffer.byteLength(key), Buffer.byteLength(value)];
-    const fits = keyBytes <= BOUNDS.labelKey && valueBytes <= BOUNDS.identityLabelValue;
-    if (!fits || labels.length === MAX_LABELS || labelBytes + keyBytes + valueBytes > MAX_LABEL_BYTES) continue;
-    labels.push({ key, value });
-    labelBytes += keyBytes + valueBytes;
-  }
-  return { labels, moreLabels: all.size - labels.length, labelBytes };
-}
-
-function order(key: string): number {
-  if (key === NAMESPACE_LABEL || key === CLUSTER_LABEL || key === SERVICE_ACCOUNT_LABEL) return 0;
-  return key.startsWith(NAMESPACE_LABELS) ? 2 : 1;
 }

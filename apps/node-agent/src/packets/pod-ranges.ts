@@ -11,7 +11,8 @@ import type { Logger } from "@isthmus/observe";
 import type { Node } from "@isthmus/proto";
 import { createDeltaTracker, type HashPort, insertMissing, removeExtra } from "@isthmus/reconcile";
 import { inSlices, inTurns } from "@isthmus/runtime";
-import { type NodeName, podCidrsOf } from "../desired/nodes/nodes.js";
+import { podCidrsOf } from "@isthmus/records";
+import type { NodeName } from "../desired/nodes/nodes.js";
 import { createPassLoop } from "../network/pass-loop.js";
 
 export interface PodRangesModules {

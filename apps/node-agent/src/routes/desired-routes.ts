@@ -11,7 +11,8 @@
  */
 import { addressFromBytes, bytesKey, isV4, type Prefix } from "@isthmus/model";
 import type { Node } from "@isthmus/proto";
-import { type NodeName, podCidrsOf } from "../desired/nodes/nodes.js";
+import { podCidrsOf } from "@isthmus/records";
+import type { NodeName } from "../desired/nodes/nodes.js";
 import type { Route } from "./route.js";
 
 export interface DesiredRoutes {

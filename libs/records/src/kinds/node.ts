@@ -1,4 +1,4 @@
-import { addressFromBytes, prefixContains, printable } from "@isthmus/model";
+import { addressFromBytes, isV4, type Prefix, prefixContains, printable } from "@isthmus/model";
 import { Kind, Node, RefusalReason } from "@isthmus/proto";
 import { BOUNDS, checkList, checkNumber, checkText } from "../bounds.js";
 import { prefixText, sorted } from "../canonical.js";
@@ -62,3 +62,16 @@ function checkHealth({ health, podCidrs }: Node): Finding {
 
 /** Of a node, by its name in Kubernetes. */
 export const nodeKey = (node: string): string => `${NODE_KIND.segment}/${node}`;
+
+/** A /8 of v4-mapped addresses. */
+const MIN_LENGTH_V4 = 96 + 8;
+const MIN_LENGTH_V6 = 16;
+
+/** The pod CIDRs of a node that are one: neither of another length of address, nor so wide that they hold what is no pod's. */
+export function podCidrsOf(node: Node): readonly Prefix[] {
+  return node.podCidrs.flatMap(({ address, length }): Prefix[] => {
+    if (address.length !== 16) return [];
+    const base = addressFromBytes(address);
+    return length < (isV4(base) ? MIN_LENGTH_V4 : MIN_LENGTH_V6) ? [] : [{ address: base, length }];
+  });
+}

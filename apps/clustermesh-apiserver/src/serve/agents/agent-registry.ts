@@ -15,7 +15,7 @@ import {
   type NodeCondition,
   type Position,
 } from "@isthmus/proto";
-import { isAtMost, versionsOf } from "@isthmus/records";
+import { isAtMost, newestRevision } from "@isthmus/records";
 import { MAX_CONDITIONS } from "./message-bounds.js";
 
 export interface AgentRegistry {
@@ -164,7 +164,7 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
             .sort(([a], [b]) => a - b)
             .map(([clusterId, of]) => ({
               clusterId,
-              appliedRevision: newest(of.applied),
+              appliedRevision: newestRevision(of.applied),
               inSync: known.connected && contains(of.applied, of.sent),
               lagMs: of.waitingSince === undefined ? 0 : Math.round(clock.now() - of.waitingSince),
               lastPropagationMs: of.propagationMs,
@@ -192,12 +192,4 @@ function emptyRow(): Row {
 /** True when everything that was sent is applied. */
 function contains(applied: Position | undefined, sent: Position | undefined): boolean {
   return applied !== undefined && sent !== undefined && isAtMost(sent, applied);
-}
-
-/** The revision, or for the local cluster the newest resource version. */
-function newest(position: Position | undefined): bigint {
-  if (position === undefined) return 0n;
-  let max = position.revision;
-  for (const version of versionsOf(position)) if (version > max) max = version;
-  return max;
 }

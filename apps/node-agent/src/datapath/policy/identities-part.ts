@@ -25,7 +25,7 @@ import { bytesKey, formatPrefix, keyBytes, type Prefix, parsePrefix } from "@ist
 import { createStatusTable, mapFull } from "@isthmus/reconcile";
 import type { Slices } from "@isthmus/runtime";
 import type { Part } from "../../apply/part.js";
-import type { DesiredPolicy, DesiredPrefix } from "../../desired/policy/desired-policy.js";
+import type { DesiredPolicy, DesiredPrefix } from "@isthmus/node-policy";
 import type { IdentityMove, IdentityUses, PolicyRows, PolicySync } from "./modules.js";
 import type { PolicyPartChanges } from "./policy-sets-part.js";
 import { createPrefixTable, type PrefixRow, type PrefixTable, prefixKey } from "./prefix-table.js";

@@ -12,7 +12,7 @@ import { bytesKey, type ClusterId, parseAddress } from "@isthmus/model";
 import { createPolicyEngine, type Identity, type Policy, type PolicyChange, podIdentityLabels } from "@isthmus/policy";
 import { inTurns } from "@isthmus/runtime";
 import { createApply } from "../../apply/apply.js";
-import type { DesiredSubject } from "../../desired/policy/desired-policy.js";
+import type { DesiredSubject } from "@isthmus/node-policy";
 import { createPolicyParts } from "./policy-parts.js";
 import type { PolicyPartChanges } from "./policy-sets-part.js";
 import { openRevisions } from "./revisions.js";

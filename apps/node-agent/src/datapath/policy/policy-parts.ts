@@ -2,7 +2,7 @@
 import type { PolicyPort } from "@isthmus/bpf";
 import type { Slices } from "@isthmus/runtime";
 import type { Part } from "../../apply/part.js";
-import type { DesiredPolicy } from "../../desired/policy/desired-policy.js";
+import type { DesiredPolicy } from "@isthmus/node-policy";
 import { type AdoptedNumbers, adoptedNumbers, adoptIdentities, createIdentitiesPart } from "./identities-part.js";
 import { createIdentityUses, type PodPolicies, type PolicySync } from "./modules.js";
 import { createPolicySetsPart, type PolicyPartChanges } from "./policy-sets-part.js";

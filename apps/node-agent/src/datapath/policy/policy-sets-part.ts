@@ -24,7 +24,7 @@ import { addressFromBytes, bytesKey, formatAddress, keyBytes, parseAddress } fro
 import { isOpen, type PolicySet } from "@isthmus/policy";
 import { createStatusTable, isMapFull } from "@isthmus/reconcile";
 import type { Part } from "../../apply/part.js";
-import type { DesiredPolicy, PolicyChanges } from "../../desired/policy/desired-policy.js";
+import type { DesiredPolicy, PolicyChanges } from "@isthmus/node-policy";
 import { createFollowedRows } from "./followed-rows.js";
 import type { IdentityMove, IdentityUses, PodPolicies, PolicyRows, PolicySync } from "./modules.js";
 import type { Revisions } from "./revisions.js";

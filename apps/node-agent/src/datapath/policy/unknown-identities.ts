@@ -4,7 +4,7 @@
  */
 import type { IdentityNumber } from "@isthmus/identity";
 import type { PeerRow, PolicySet } from "@isthmus/policy";
-import type { DesiredPolicy } from "../../desired/policy/desired-policy.js";
+import type { DesiredPolicy } from "@isthmus/node-policy";
 import type { IdentityUses } from "./modules.js";
 import { type RowWords, sameWords } from "./row-words.js";
 import type { StoredSet } from "./set-store.js";

@@ -4,7 +4,7 @@
  * A row belongs to (cluster, tunnel address, health address): a node that changes one of them gets a new row. The tunnel
  * address is the first InternalIP where the record names none.
  */
-import { addressFromBytes, bytesKey, isV4, type Prefix } from "@isthmus/model";
+import { bytesKey } from "@isthmus/model";
 import type { Node } from "@isthmus/proto";
 
 /** `<cluster id>/<Kubernetes name>` */
@@ -62,17 +62,4 @@ export function desiredNode(cluster: number, record: Node, name: string = record
   if (address === undefined) return undefined;
   const health = record.health.length === 16 ? record.health : NONE;
   return { name: nodeName(cluster, name), cluster, tunnel: address, health };
-}
-
-/** A /8 of v4-mapped addresses. */
-const MIN_LENGTH_V4 = 96 + 8;
-const MIN_LENGTH_V6 = 16;
-
-/** The pod CIDRs of a node that are one: neither of another length of address, nor so wide that they hold what is no pod's. */
-export function podCidrsOf(node: Node): readonly Prefix[] {
-  return node.podCidrs.flatMap(({ address, length }): Prefix[] => {
-    if (address.length !== 16) return [];
-    const base = addressFromBytes(address);
-    return length < (isV4(base) ? MIN_LENGTH_V4 : MIN_LENGTH_V6) ? [] : [{ address: base, length }];
-  });
 }

@@ -19,7 +19,7 @@ import {
 import type { ArrayPort } from "@isthmus/reconcile";
 import { inTurns } from "@isthmus/runtime";
 import { type Apply, createApply } from "../../../apply/apply.js";
-import type { DesiredPrefix, DesiredSubject } from "../../../desired/policy/desired-policy.js";
+import type { DesiredPrefix, DesiredSubject } from "@isthmus/node-policy";
 import type { PodPolicies } from "../modules.js";
 import { createPolicyParts, type PolicyParts } from "../policy-parts.js";
 import type { PolicyPartChanges } from "../policy-sets-part.js";

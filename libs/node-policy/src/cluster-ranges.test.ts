@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatPrefix, parsePrefix } from "@isthmus/model";
-import { nodeName } from "../nodes/nodes.js";
 import { createClusterRanges } from "./cluster-ranges.js";
 
 function rig() {
   const ranges = createClusterRanges(1);
   const set = (cluster: number, node: string, ...texts: readonly string[]) =>
-    ranges.setNode(cluster, nodeName(cluster, node), texts.map(parsePrefix));
+    ranges.setNode(cluster, node, texts.map(parsePrefix));
   const supernet = (cluster: number) => {
     const prefix = ranges.supernet(cluster);
     return prefix && formatPrefix(prefix);

@@ -4,7 +4,6 @@
  */
 import { type Address, formatPrefix, type Prefix, prefixMask } from "@isthmus/model";
 import { isV4Prefix } from "@isthmus/policy";
-import type { NodeName } from "../nodes/nodes.js";
 import { createPrefixIndex } from "./prefix-index.js";
 
 export interface ClusterRange {
@@ -22,8 +21,8 @@ export interface RangeChanges {
 }
 
 export interface ClusterRanges {
-  /** Replaces the ranges of a node. */
-  setNode(cluster: number, node: NodeName, ranges: readonly Prefix[]): void;
+  /** Replaces the ranges of a node of the cluster, by its Kubernetes name. */
+  setNode(cluster: number, name: string, ranges: readonly Prefix[]): void;
   /** By text; as of the last `takeChanges`. */
   readonly ranges: ReadonlyMap<string, ClusterRange>;
   /** A range that contains all of the prefix, perhaps itself; as of the last `takeChanges`. */
@@ -37,13 +36,13 @@ export interface ClusterRanges {
 interface Users {
   readonly prefix: Prefix;
   /** Cluster of each node, in the order in which they came. */
-  readonly nodes: Map<NodeName, number>;
+  readonly nodes: Map<string, number>;
 }
 
 /** Knows no range. `localCluster`: its real id. */
 export function createClusterRanges(localCluster: number): ClusterRanges {
   const users = new Map<string, Users>();
-  const ofNode = new Map<NodeName, readonly string[]>();
+  const ofNode = new Map<string, readonly string[]>();
   /** Texts of the IPv4 ranges of each cluster, with the number of its nodes that have them. */
   const ofCluster = new Map<number, Map<string, number>>();
   const touched = new Set<string>();
@@ -96,7 +95,8 @@ export function createClusterRanges(localCluster: number): ClusterRanges {
 
   return {
     ranges,
-    setNode(cluster, node, its) {
+    setNode(cluster, name, its) {
+      const node = `${cluster}/${name}`;
       for (const text of ofNode.get(node) ?? []) {
         const user = users.get(text);
         user?.nodes.delete(node);
@@ -108,7 +108,7 @@ export function createClusterRanges(localCluster: number): ClusterRanges {
         const text = formatPrefix(prefix);
         if (texts.has(text)) continue;
         texts.add(text);
-        const user = users.get(text) ?? { prefix, nodes: new Map<NodeName, number>() };
+        const user = users.get(text) ?? { prefix, nodes: new Map<string, number>() };
         users.set(text, user);
         user.nodes.set(node, cluster);
         count(cluster, text, user, 1);

@@ -1,14 +1,13 @@
 /** For tests: a builder with the records that it is given, asked for verdicts as programs ask the maps. */
-import { type IdentityNumber, reservedIdentity } from "@isthmus/identity";
-import { bytesKey, parseAddress, parseClusterId, prefixContains } from "@isthmus/model";
+import type { IdentityNumber } from "@isthmus/identity";
+import { bytesKey, MeshError, parseAddress, parseClusterId } from "@isthmus/model";
 import { lookUp } from "@isthmus/policy";
-import type { HashedRecord } from "@isthmus/records";
+import { byApplyOrder, byDeleteOrder, type HashedRecord } from "@isthmus/records";
 import { inTurns } from "@isthmus/runtime";
-import type { RecordDelta, RecordName } from "../../records/record-delta.js";
-import { createRecordDispatcher } from "../../records/record-dispatcher.js";
 import type { DesiredPolicy } from "../desired-policy.js";
+import { identityAt } from "../identity-at.js";
 import type { NumbersInMaps } from "../node-local-identities.js";
-import { createPolicyBuilder, type PolicyBuilder, type PolicyFlush } from "../policy-builder.js";
+import { createPolicyBuilder, type PolicyBuilder, type PolicyFlush, type PolicyRecordName } from "../policy-builder.js";
 
 export interface PolicyNode {
   readonly builder: PolicyBuilder;
@@ -19,7 +18,7 @@ export interface PolicyNode {
   take(
     cluster: number,
     upserts: readonly HashedRecord[],
-    deletes?: readonly RecordName[],
+    deletes?: readonly PolicyRecordName[],
     first?: boolean,
   ): Promise<void>;
   /** A pod of this node, with the uid `uid-ADDRESS` unless it is given. */
@@ -47,20 +46,16 @@ export function createPolicyNode({ inMaps, maxPrefixes = 1024 }: PolicyNodeOptio
     inMaps: inMaps ?? { inUse: [], prefixes: new Map() },
   });
   builder.name(2, "west");
-  const dispatcher = createRecordDispatcher({
-    builders: [builder],
-    localClusterId: 1,
-    refuse: (_, __, { message }) => void refused.push(message),
-  });
   const { desired } = builder;
 
-  function identity(address: string): IdentityNumber {
-    const bytes = parseAddress(address);
-    const exact = desired.addresses.get(bytesKey(bytes));
-    if (exact !== undefined) return exact;
-    const containing = [...desired.prefixes.values()].filter(({ prefix }) => prefixContains(prefix, bytes));
-    const [longest] = containing.sort((a, b) => b.prefix.length - a.prefix.length);
-    return longest?.identity ?? reservedIdentity("world");
+  const identity = (address: string) => identityAt(desired, parseAddress(address));
+
+  function upsert(cluster: number, record: HashedRecord): void {
+    try {
+      builder.upsert(cluster, record);
+    } catch (thrown) {
+      refused.push(MeshError.from(thrown).message);
+    }
   }
 
   const flush = () => inTurns(builder.flush());
@@ -70,9 +65,10 @@ export function createPolicyNode({ inMaps, maxPrefixes = 1024 }: PolicyNodeOptio
     refused,
     identity,
     flush,
-    take(cluster, upserts, deletes = [], first = false) {
-      const delta: RecordDelta = { clusterId: cluster, upserts, deletes, transition: first ? "first" : "none" };
-      return inTurns(dispatcher.take([delta]));
+    async take(cluster, upserts, deletes = [], first = false) {
+      if (first) builder.beginSync(cluster);
+      for (const record of [...upserts].sort(byApplyOrder)) upsert(cluster, record);
+      for (const name of [...deletes].sort(byDeleteOrder)) builder.remove(cluster, name);
     },
     attach: (address, uid = `uid-${address}`) =>
       builder.pods.attach({ hostDevice: `mesh${address}`, addresses: [parseAddress(address)], uid }),

@@ -6,10 +6,8 @@ import { type IdentityNumber, isIdentityOf, reservedIdentity } from "@isthmus/id
 import { bytesKey, type ClusterId } from "@isthmus/model";
 import type { PolicyEngine, SubjectChange } from "@isthmus/policy";
 import { Kind, Node, Slice } from "@isthmus/proto";
-import { type HashedRecord, identityKey, nodeKey } from "@isthmus/records";
+import { type HashedRecord, identityKey, nodeKey, podCidrsOf } from "@isthmus/records";
 import { inSlices, type Slices } from "@isthmus/runtime";
-import { nodeName, podCidrsOf } from "../nodes/nodes.js";
-import type { Builder } from "../records/builder.js";
 import { createCommits } from "./commits.js";
 import type { DesiredPolicy, DesiredSubject, PolicyChanges } from "./desired-policy.js";
 import { afterSlash, type EndpointFacts, readEndpoint, readIdentity, readPolicy } from "./parse-records.js";
@@ -31,7 +29,26 @@ export interface PolicyFlush extends PolicyChanges {
   readonly again: boolean;
 }
 
-export interface PolicyBuilder extends Builder {
+/** A record that is gone. */
+export interface PolicyRecordName {
+  /** The kind that the first segment of `key` names. */
+  readonly kind: Kind;
+  /** Relative to the cluster, beginning with the segment of the kind: `endpoints/10.1.0.1`. */
+  readonly key: string;
+}
+
+/** Ids of clusters are real ones, not 0 for the local cluster. */
+export interface PolicyBuilder {
+  /** Those that it reads. */
+  readonly kinds: readonly Kind[];
+  /** Throws for a record that cannot be read, and changes nothing then. */
+  upsert(clusterId: number, record: HashedRecord): void;
+  /** The record may be unknown here: `upsert` may have thrown for it. */
+  remove(clusterId: number, record: PolicyRecordName): void;
+  /** The cluster is in sync for the first time: `upsert` gets all its records until the next flush. */
+  beginSync(clusterId: number): undefined;
+  /** The operator removed the cluster: its records go without a deletion of each. */
+  removeCluster(clusterId: number): Slices<void>;
   /** As of the last flush. */
   readonly desired: DesiredPolicy;
   /** Pods of this node; may be changed at any time. */
@@ -140,13 +157,13 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
     const addresses = [...own, ...health];
     for (const address of addresses) model.addresses.look(address);
     nodes.set(clusterId, (nodes.get(clusterId) ?? new Map<string, readonly string[]>()).set(key, addresses));
-    model.ranges.setNode(clusterId, nodeName(clusterId, afterSlash(key)), podCidrsOf(record));
+    model.ranges.setNode(clusterId, afterSlash(key), podCidrsOf(record));
   }
 
   function deleteNode(clusterId: number, key: string): void {
     deleteNodeAddresses(clusterId, key);
     nodes.get(clusterId)?.delete(key);
-    model.ranges.setNode(clusterId, nodeName(clusterId, afterSlash(key)), []);
+    model.ranges.setNode(clusterId, afterSlash(key), []);
   }
 
   function deleteNodeAddresses(clusterId: number, key: string): void {
