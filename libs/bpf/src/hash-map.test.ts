@@ -45,6 +45,8 @@ for (const [name, type, flags] of [
     const read = new Map(parts.flat().map(([entry, value]) => [bytesKey(entry), Uint8Array.from(value)]));
     assert.equal(parts.flat().length, COUNT);
     assert.deepEqual(read, await hash.load());
+    assert.deepEqual(hash.get(keyBytes(key(7))), Uint8Array.of(7, 0, 0, 1));
+    assert.equal(hash.get(keyBytes(key(COUNT))), undefined);
   });
 
 for (const [name, type, flags] of [

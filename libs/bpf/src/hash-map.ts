@@ -76,6 +76,7 @@ export function createHashMap(name: string, map: Fd): SharedHashPort & Rewritabl
     maxEntries,
     load,
     parts,
+    get: (key) => native().mapLookup(map, key),
     insert: (entries) =>
       each([...entries.keys()], "add an entry to", (keys, chunk) =>
         native().mapUpdateEach(map, keys, valuesOf(entries, chunk), UpdateFlag.NoExist),

@@ -27,6 +27,7 @@ function makeHash(entries: Record<string, string>): { port: HashPort; log: strin
     maxEntries: 8,
     load: async () => new Map([...memory].map(([key, value]) => [key, Buffer.from(value, "latin1")])),
     parts: () => assert.fail("not needed"),
+    get: () => assert.fail("not needed"),
     insert: async (wanted) =>
       each(wanted.keys(), (key) => {
         assert.equal(memory.has(key), false);

@@ -35,6 +35,8 @@ export interface HashPort {
    * may be missing, and after a deletion others may come twice. For showing them.
    */
   parts(): Generator<readonly HashEntry[], void>;
+  /** Looks one key up, as programs do: in a longest-prefix trie the entry of the longest prefix. A copy; undefined: no entry. */
+  get(key: Uint8Array): Uint8Array | undefined;
   /** Inserts new keys (`BPF_NOEXIST`); a key that exists already fails. */
   insert(entries: ReadonlyMap<string, Uint8Array>): Promise<BatchResult>;
   /** Deletes keys; a key that does not exist counts as done. */

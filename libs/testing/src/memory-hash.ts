@@ -1,5 +1,5 @@
 /** A BPF hash in memory: inserting an existing key or into a full map fails, deleting an absent key succeeds. */
-import { keyBytes, MeshError } from "@isthmus/model";
+import { bytesKey, keyBytes, MeshError } from "@isthmus/model";
 import type { BatchResult, RewritableHashPort } from "@isthmus/reconcile";
 import { Killed, type Write, type Writer } from "./write-log.js";
 
@@ -56,6 +56,10 @@ export function createMemoryHash(shape: HashShape, memory: HashMemory, writer: W
     load: async () => new Map([...memory].map(([key, value]) => [key, Uint8Array.from(value)])),
     *parts() {
       yield [...memory].map(([key, value]) => [keyBytes(key), Uint8Array.from(value)] as const);
+    },
+    get(key) {
+      const value = memory.get(bytesKey(key));
+      return value && Uint8Array.from(value);
     },
     insert: async (entries) =>
       each("insert", entries.keys(), (key) => insertOne(key, entries.get(key) ?? new Uint8Array())),
