@@ -29,6 +29,8 @@ export interface EnforcedPolicies {
   set(key: string, policy: Policy): void;
   /** Nothing happens for an unknown one. */
   delete(key: string): void;
+  /** Tells these apart from the next `step` on, for good, though no policy names them. */
+  tellApart(prefixes: readonly Prefix[]): void;
   /** `atOnce`: policies need not wait for their prefixes, since nothing is in force yet. */
   step(atOnce: boolean): PolicySteps;
   /** Those that are told apart, by text. */
@@ -64,11 +66,13 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
   let due = new Set<string>();
   /** Keys of entries that wait for room. */
   const refused = new Set<string>();
+  /** What `tellApart` got since the last `step`. */
+  const asked = new Map<string, Prefix>();
   /** No policy has them any more: told apart for one flush more. */
   let ending = new Set<string>();
 
-  function reserve(policy: Policy, fresh: Set<string>): void {
-    for (const [text, prefix] of prefixesOf(policy)) {
+  function reserve(its: ReadonlyMap<string, Prefix>, fresh: Set<string>): void {
+    for (const [text, prefix] of its) {
       uses.set(text, (uses.get(text) ?? 0) + 1);
       ending.delete(text);
       if (prefixes.has(text)) continue;
@@ -119,12 +123,17 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
       entry.wanted = undefined;
       due.add(key);
     },
+    tellApart(its) {
+      for (const prefix of its) asked.set(formatPrefix(prefix), prefix);
+    },
     step(atOnce) {
       const changed = ending;
       for (const text of ending) prefixes.delete(text);
       ending = new Set();
       if (changed.size > 0) for (const key of refused) due.add(key);
       const fresh = new Set<string>();
+      reserve(asked, fresh);
+      asked.clear();
       const [enforce, remove]: [Policy[], string[]] = [[], []];
       const held = new Set<string>();
       for (const key of due) {
@@ -148,7 +157,7 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
           refused.add(key);
           continue;
         }
-        if (entry.reserved === undefined) reserve(wanted, fresh);
+        if (entry.reserved === undefined) reserve(prefixesOf(wanted), fresh);
         entry.reserved = wanted;
         if (!atOnce && [...prefixesOf(wanted).keys()].some((text) => fresh.has(text))) {
           held.add(key);

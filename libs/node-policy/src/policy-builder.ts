@@ -3,7 +3,7 @@
  * apiservers (endpoints of the Service default/kubernetes) of the local one.
  */
 import { type IdentityNumber, isIdentityOf, reservedIdentity } from "@isthmus/identity";
-import { bytesKey, type ClusterId } from "@isthmus/model";
+import { bytesKey, type ClusterId, type Prefix } from "@isthmus/model";
 import type { PolicyEngine, SubjectChange } from "@isthmus/policy";
 import { Kind, Node, Slice } from "@isthmus/proto";
 import { type HashedRecord, identityKey, nodeKey, podCidrsOf } from "@isthmus/records";
@@ -55,6 +55,8 @@ export interface PolicyBuilder {
   readonly pods: Pick<Subjects, "attach" | "detach" | "attached">;
   /** Replaces the addresses of this node's devices, which are its own beside those of its record; may be called at any time. */
   setHostAddresses(addresses: readonly Uint8Array[]): void;
+  /** Tells prefixes apart, from the next flush on and for good, as if a policy named them. */
+  tellApart(prefixes: readonly Prefix[]): void;
   /** Policies that cannot be enforced, by name. */
   readonly errors: ReadonlyMap<string, Error>;
   /** Explains what is in force; only `flush` changes it. */
@@ -223,6 +225,7 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
     kinds: [Kind.KIND_IDENTITY, Kind.KIND_NODE, Kind.KIND_ENDPOINT, Kind.KIND_SLICE, Kind.KIND_POLICY],
     desired: { subjects, addresses: model.addresses.identities, prefixes: model.prefixes },
     pods,
+    tellApart: model.policies.tellApart,
     errors: model.policies.errors,
     engine: model.engine,
     name(clusterId, name) {

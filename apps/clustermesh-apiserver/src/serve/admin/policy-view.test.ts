@@ -1,7 +1,7 @@
 /** The view that an apiserver has of policy: identities of addresses and verdicts, from the records of all clusters. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytesKey, parseAddress, parseClusterId, parseClusterName } from "@isthmus/model";
+import { bytesKey, parseAddress, parseClusterId, parseClusterName, parsePrefix } from "@isthmus/model";
 import { allow, makeEndpoint, makeIdentity, makeMeshNode, numberOf, shopLabels } from "@isthmus/node-policy/testing";
 import { lookUp } from "@isthmus/policy";
 import { Kind } from "@isthmus/proto";
@@ -94,4 +94,13 @@ test("endpoints that are not wanted are not in the view, nor are their identitie
     [...ofWest.endpoints.values()].map(({ cluster }) => cluster),
     ["west"],
   );
+});
+
+test("without policies there are the prefixes that are asked for, each with an identity", async () => {
+  const view = await open({ policies: false, prefixes: [parsePrefix("198.51.100.0/24"), parsePrefix("10.1.1.5/32")] });
+  const prefixes = [...view.desired.prefixes].filter(([, { exact }]) => !exact).map(([text]) => text);
+  assert.deepEqual(prefixes, ["198.51.100.0/24"], "one inside of a pod range has no row");
+  const web = view.engine.identityOf(view.identityAt(parseAddress("10.1.1.5")));
+  assert.deepEqual([web?.labels.get("app"), web?.prefix?.length], ["web", 128]);
+  assert.equal(view.desired.subjects.get(bytesKey(parseAddress("10.1.1.5")))?.set.rows.size, 0);
 });

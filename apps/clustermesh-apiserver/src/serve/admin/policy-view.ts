@@ -4,7 +4,7 @@
  * as agents skip it.
  */
 import type { IdentityNumber } from "@isthmus/identity";
-import { bytesKey, type ClusterId, formatAddress } from "@isthmus/model";
+import { bytesKey, type ClusterId, formatAddress, type Prefix } from "@isthmus/model";
 import {
   createPolicyBuilder,
   type EndpointFacts,
@@ -42,6 +42,10 @@ export interface PolicyViewOptions extends LocalClusterName {
   readonly node: string;
   /** What an endpoint is in the view. Undefined: it is left out, and so is its identity unless another endpoint has it. */
   readonly wants: (endpoint: PodEndpoint) => "subject" | "peer" | undefined;
+  /** Told apart, as if a policy named them. */
+  readonly prefixes?: readonly Prefix[];
+  /** False: the policies in force are left out, and no prefix is told apart for them. */
+  readonly policies?: boolean;
   /** Clusters (real ids) whose endpoints are looked at; absent: all. */
   readonly clusters?: ReadonlySet<number>;
 }
@@ -67,7 +71,7 @@ const APISERVER_SLICES = "slices/default/kubernetes/";
 /** `sources`: as in `StreamSources`, the local cluster first. */
 export function* openPolicyView(
   sources: readonly StreamSource[],
-  { clusterId: local, cluster, node, clusters, wants }: PolicyViewOptions,
+  { clusterId: local, cluster, node, prefixes = [], policies = true, clusters, wants }: PolicyViewOptions,
 ): Slices<PolicyView> {
   const builder = createPolicyBuilder({
     ...{ clusterId: local, cluster, node },
@@ -75,6 +79,7 @@ export function* openPolicyView(
   });
   const endpoints = new Map<string, PodEndpoint>();
   builder.beginSync(local);
+  builder.tellApart(prefixes);
 
   function take(clusterId: number, record: HashedRecord): boolean {
     try {
@@ -109,7 +114,7 @@ export function* openPolicyView(
     yield* inSlices([...index.records(Kind.KIND_SLICE)], RECORDS_PER_SLICE, (record) => {
       if (record.key.startsWith(APISERVER_SLICES)) take(id, record);
     });
-    yield* inSlices([...index.records(Kind.KIND_POLICY)], 1, (record) => take(id, record));
+    if (policies) yield* inSlices([...index.records(Kind.KIND_POLICY)], 1, (record) => take(id, record));
   }
   for (let again = true; again; ) ({ again } = yield* builder.flush());
   const { desired, engine } = builder;
