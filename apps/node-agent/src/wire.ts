@@ -14,6 +14,7 @@ import { openCgroupRoot } from "./cgroups/cgroup-root.js";
 import { reconcilePodsCgroups } from "./cgroups/pods-cgroups.js";
 import { nodeName } from "./desired/nodes/nodes.js";
 import { createMapQueries } from "./dump/map-queries.js";
+import { createPolicyLookup, type PolicyLookup } from "./dump/policy-lookup.js";
 import { createEnforcedPods } from "./enforced-pods.js";
 import { createBackendAddresses } from "./events/backend-addresses.js";
 import { type EventFeed, startEventFeed } from "./events/event-feed.js";
@@ -50,6 +51,7 @@ import { createUnenforcedCheck, createUnenforcedReport } from "./unenforced-poli
 /** Limit of listeners on the agent's signal: more would be a leak, of which Node warns. */
 const MOST_PARTS = 50;
 
+const WITHOUT_POLICY = "its agent runs with --datapath-mode sockets, which enforces no policies; only packets does";
 const WITHOUT_EVENTS = "its agent runs with --datapath-mode sockets, which sees no packets; events need packets";
 
 /** The clock by which programs time events. */
@@ -199,22 +201,27 @@ async function startNode(
     condition: (type, message) => reports.conditions.set(type, message),
     ...{ clock, log: log.child("events"), signal },
   });
+  const policyNames = createPolicyNames(state.meshState.policy, state.meshState.policyEngine);
   const events: EventFeed | undefined =
     port.packets &&
     startEventFeed({
       ...{ events: port.packets.events, pods: names, services, clock, monotonicMicros, signal },
       backends: createBackendAddresses(port.backends),
-      policies: createPolicyNames(state.meshState.policy, state.meshState.policyEngine),
+      policies: policyNames,
       dropped: spoofing.take,
     });
   const maps = createMapQueries({ port, pods: names, services, monotonicNs });
+  const policy: PolicyLookup =
+    port.packets === undefined
+      ? () => ({ problem: WITHOUT_POLICY })
+      : createPolicyLookup({ packets: port.packets, names: policyNames });
   const counters = createRecentCounters({ read: () => port.metrics(), clock, signal });
   const fill = () => [...state.datapath.fill(), ...(packets?.fill() ?? [])];
   const client = createSyncClient({
     connect,
     connected: (connection, over) =>
       serveQueries(connection.openQueries, over, {
-        ...{ events: events ?? { problem: WITHOUT_EVENTS }, maps, node, version: VERSION, clock },
+        ...{ events: events ?? { problem: WITHOUT_EVENTS }, maps, policy, node, version: VERSION, clock },
         figures: () => nodeFigures({ datapathMode: args.datapathMode, fill, counters }),
         log: log.child("queries"),
       }),

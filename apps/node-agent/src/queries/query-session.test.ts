@@ -1,7 +1,15 @@
 /** The agent's side of queries: credit, unknown queries, a node without events, rows of maps, figures, bounds. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EventFilter, MapRows, NodeFigures, type Query, type QueryAnswer } from "@isthmus/proto";
+import {
+  EventFilter,
+  MapRows,
+  NodeFigures,
+  PolicyEntries,
+  PolicyQuery,
+  type Query,
+  type QueryAnswer,
+} from "@isthmus/proto";
 import { createFakeClock, settle } from "@isthmus/testing";
 import type { MapQueries } from "../dump/map-queries.js";
 import { BATCH_EVENTS } from "../events/event-batch.js";
@@ -38,6 +46,8 @@ function fakeMaps(fail?: Error) {
 
 const FIGURES = NodeFigures.fromPartial({ datapathMode: "packets", counters: [{ name: "flow_new", total: 3n }] });
 
+const ENTRIES = PolicyEntries.fromPartial({ endpoint: 3, set: 4, allowed: true });
+
 function setUp(fail?: Error) {
   const { maps, state } = fakeMaps(fail);
   const fake = startFakeFeed();
@@ -49,6 +59,7 @@ function setUp(fail?: Error) {
       if (fail !== undefined) throw fail;
       return FIGURES;
     },
+    policy: (query) => (query.protocol === 6 ? ENTRIES : { problem: "not that" }),
     send: (answer) => void sent.push(answer),
     clock: fake.clock,
   });
@@ -111,6 +122,7 @@ test("a node without events says why", () => {
     events: { problem: "no packets here" },
     maps: fakeMaps().maps,
     figures: () => FIGURES,
+    policy: () => ({ problem: "not asked" }),
     send: (answer) => void sent.push(answer),
     clock: createFakeClock(),
   });
@@ -197,4 +209,19 @@ test("figures that cannot be read are answered with a problem", () => {
   const { sent, start } = setUp(new Error("EPERM"));
   start(1, figures(1));
   assert.deepEqual(sent, [{ id: 1, last: true, problem: "the agent cannot read its maps: EPERM", part: undefined }]);
+});
+
+const policy = (protocol: number): Query => ({
+  credit: 1,
+  query: { $case: "policy", value: PolicyQuery.fromPartial({ protocol }) },
+});
+
+test("the entries that decide about a flow are one part; a query that is not answered has a problem", () => {
+  const { sent, start } = setUp();
+  start(1, policy(6));
+  start(2, policy(17));
+  assert.deepEqual(sent, [
+    { id: 1, last: true, problem: "", part: { $case: "policy", value: ENTRIES } },
+    { id: 2, last: true, problem: "not that", part: undefined },
+  ]);
 });

@@ -9,9 +9,10 @@
  * way.
  */
 import { type Clock, MeshError } from "@isthmus/model";
-import type { EventFilter, MapQuery, NodeFigures, Query, QueryAnswer, QueryMessage } from "@isthmus/proto";
+import type { EventFilter, MapQuery, NodeFigures, PolicyQuery, Query, QueryAnswer, QueryMessage } from "@isthmus/proto";
 import { sleep } from "@isthmus/runtime";
 import type { MapParts, MapQueries } from "../dump/map-queries.js";
+import type { PolicyLookup } from "../dump/policy-lookup.js";
 import type { EventFeed, EventSubscription } from "../events/event-feed.js";
 
 export interface QuerySessionModules {
@@ -21,6 +22,8 @@ export interface QuerySessionModules {
   readonly maps: MapQueries;
   /** The figures of this node now. Throws when a map cannot be read. */
   readonly figures: () => NodeFigures;
+  /** The entries of maps that decide about a flow. Throws likewise. */
+  readonly policy: PolicyLookup;
   /** Sends a part of an answer. */
   readonly send: (answer: QueryAnswer) => void;
   /** Times the reports of what was not shown. */
@@ -53,7 +56,8 @@ interface Running {
 }
 
 /** Sends nothing before the first query. */
-export function createQuerySession({ events, maps, figures, send, clock }: QuerySessionModules): QuerySession {
+export function createQuerySession(modules: QuerySessionModules): QuerySession {
+  const { events, maps, figures, policy, send, clock } = modules;
   const running = new Map<number, Running>();
 
   function refuse(id: number, problem: string): void {
@@ -72,7 +76,8 @@ export function createQuerySession({ events, maps, figures, send, clock }: Query
   function answer(id: number, query: Query["query"], credit: number): Running | { readonly problem: string } {
     if (query?.$case === "monitor") return "problem" in events ? events : monitor(id, events, query.value, credit);
     if (query?.$case === "map") return dump(id, query.value, credit);
-    if (query?.$case === "figures") return report(id, credit);
+    if (query?.$case === "figures") return onePart(id, credit, () => ({ $case: "figures", value: figures() }));
+    if (query?.$case === "policy") return onePart(id, credit, () => policyPart(query.value));
     return { problem: "the agent does not know this query: it is of an older version" };
   }
 
@@ -117,8 +122,17 @@ export function createQuerySession({ events, maps, figures, send, clock }: Query
     }
   }
 
-  /** One part, once there is credit for it. */
-  function report(id: number, credit: number): Running {
+  function policyPart(query: PolicyQuery): QueryAnswer["part"] | { readonly problem: string } {
+    const entries = policy(query);
+    return "problem" in entries ? entries : { $case: "policy", value: entries };
+  }
+
+  /** What `read` returns, once there is credit for it. */
+  function onePart(
+    id: number,
+    credit: number,
+    read: () => QueryAnswer["part"] | { readonly problem: string },
+  ): Running {
     const query: Running = {
       credit,
       isDump: false,
@@ -126,7 +140,9 @@ export function createQuerySession({ events, maps, figures, send, clock }: Query
         if (query.credit === 0) return;
         running.delete(id);
         try {
-          send({ id, last: true, problem: "", part: { $case: "figures", value: figures() } });
+          const part = read();
+          if (part !== undefined && "problem" in part) refuse(id, part.problem);
+          else send({ id, last: true, problem: "", part });
         } catch (thrown) {
           refuse(id, `the agent cannot read its maps: ${MeshError.from(thrown).message}`);
         }

@@ -35,7 +35,12 @@ function setUp() {
     return stream;
   };
   serveQueries(open, over.signal, {
-    ...{ events: feed, maps: { open: () => ({ problem: "no maps" }) }, figures: () => NodeFigures.fromPartial({}) },
+    ...{
+      events: feed,
+      maps: { open: () => ({ problem: "no maps" }) },
+      figures: () => NodeFigures.fromPartial({}),
+      policy: () => ({ problem: "not asked" }),
+    },
     ...{ node: "n1", version: "v", clock, log: silentLogger },
   });
   return { clock, feed, streams, over };

@@ -25,7 +25,7 @@ export interface QueryStream {
   cancel(): void;
 }
 
-export interface QueryStreamsModules extends Pick<QuerySessionModules, "events" | "maps" | "figures"> {
+export interface QueryStreamsModules extends Pick<QuerySessionModules, "events" | "maps" | "figures" | "policy"> {
   /** Name of this node, as in its certificate. */
   readonly node: string;
   /** Version of this agent. */
@@ -40,7 +40,7 @@ export interface QueryStreamsModules extends Pick<QuerySessionModules, "events" 
 export function serveQueries(
   open: () => QueryStream,
   over: AbortSignal,
-  { events, maps, figures, node, version, clock, log }: QueryStreamsModules,
+  { events, maps, figures, policy, node, version, clock, log }: QueryStreamsModules,
 ): void {
   const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
 
@@ -52,6 +52,7 @@ export function serveQueries(
         events,
         maps,
         figures,
+        policy,
         send: (answer) => void stream.write({ message: { $case: "answer", value: answer } }),
         clock,
       });

@@ -141,7 +141,12 @@ test("queries come on the connection of the records, and end with it", async (t)
   });
   connection.stream.on("error", () => undefined);
   serveQueries(connection.openQueries, over.signal, {
-    ...{ events: { problem: "" }, maps: { open: () => ({ problem: "" }) }, figures: () => NodeFigures.fromPartial({}) },
+    ...{
+      events: { problem: "" },
+      maps: { open: () => ({ problem: "" }) },
+      figures: () => NodeFigures.fromPartial({}),
+      policy: () => ({ problem: "" }),
+    },
     ...{ node: "n1", version: "test", clock: systemClock, log: silentLogger },
   });
   const soon = { timeoutMs: 10_000 };

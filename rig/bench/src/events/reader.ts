@@ -47,6 +47,7 @@ const session = createQuerySession({
   events: feed,
   maps: { open: () => ({ problem: "not measured" }) },
   figures: () => NodeFigures.fromPartial({}),
+  policy: () => ({ problem: "not measured" }),
   clock: systemClock,
   send(answer) {
     AgentMessage.encode({ message: { $case: "answer", value: answer } }).finish();

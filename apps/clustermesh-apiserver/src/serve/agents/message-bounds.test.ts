@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Ack, AgentMessage, EventBatch, Hello, Kind, MapRows, ToServer } from "@isthmus/proto";
+import { Ack, AgentMessage, EventBatch, Hello, Kind, MapRows, PolicyEntries, ToServer } from "@isthmus/proto";
 import { answerProblem, messageProblem } from "./message-bounds.js";
 
 type Message = NonNullable<ToServer["message"]>;
@@ -75,6 +75,27 @@ test("rows of a map are bounded in their number, their cells and the bytes of ea
   assert.match(rows({ rows: [{ cells: cells(1, 513) }] }) ?? "", /cells has 513 bytes, more than 512/);
   assert.match(rows({ columns: Array.from({ length: 33 }, () => ({})) }) ?? "", /columns has more than 32 entries/);
   assert.match(rows({ columns: [{ name: "x".repeat(65) }] }) ?? "", /columns\.name has 65 bytes/);
+});
+
+test("the entries of a policy query are bounded in their rules, names and labels", () => {
+  const entries = (value: Parameters<typeof PolicyEntries.fromPartial>[0]) => {
+    const part = { $case: "policy" as const, value: PolicyEntries.fromPartial(value) };
+    const answer = { id: 1, last: true, problem: "", part };
+    return answerProblem(AgentMessage.encode({ message: { $case: "answer", value: answer } }).finish());
+  };
+  const rule = { policy: { kind: "NetworkPolicy", namespace: "shop", name: "web" }, path: "spec.ingress[0]" };
+  const whole = {
+    other: { prefix: "10.0.0.0/8" },
+    peer: { number: 1 },
+    port: { first: 80 },
+    rules: Array(8).fill(rule),
+  };
+  assert.equal(entries({ ...whole, otherIdentity: { labels: Array(64).fill({ key: "a", value: "b" }) } }), undefined);
+  assert.match(entries({ rules: Array(9).fill(rule) }) ?? "", /^answer\.policy\.rules has more than 8 entries/);
+  assert.match(entries({ rules: [{ ...rule, path: "x".repeat(257) }] }) ?? "", /rules\.path has 257 bytes/);
+  assert.match(entries({ other: { prefix: "x".repeat(65) } }) ?? "", /other\.prefix has 65 bytes/);
+  const labels = Array(65).fill({ key: "a", value: "b" });
+  assert.match(entries({ otherIdentity: { labels } }) ?? "", /other_identity\.labels has more than 64 entries/);
 });
 
 test("the Service of an event is bounded as its ends are", () => {

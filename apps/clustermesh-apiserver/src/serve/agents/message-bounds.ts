@@ -78,8 +78,9 @@ const TO_SERVER = bounds({
 
 const FLOW_END = bounds({ 1: once("address", 16), 3: once("namespace", 253), 4: once("pod", 253) });
 const POLICY_NAME = bounds({ 1: once("kind", 64), 2: once("namespace", 253), 3: once("name", 253) });
+const POLICY_RULE = bounds({ 1: message("policy", 1, POLICY_NAME), 2: once("path", 256) });
 const FLOW_POLICY = bounds({
-  3: message("rules", 8, bounds({ 1: message("policy", 1, POLICY_NAME), 2: once("path", 256) })),
+  3: message("rules", 8, POLICY_RULE),
   4: message("isolating", 16, POLICY_NAME),
 });
 const FLOW_EVENT = bounds({
@@ -119,6 +120,13 @@ const FIGURES = bounds({
   2: message("maps", MAX_MAPS, bounds({ 1: once("map", 64) })),
   3: message("counters", MAX_COUNTERS, bounds({ 1: once("name", 64) })),
 });
+const POLICY_ENTRIES = bounds({
+  5: message("other", 1, bounds({ 3: once("prefix", 64) })),
+  6: message("peer", 1, bounds({})),
+  7: message("port", 1, bounds({})),
+  10: message("rules", 8, POLICY_RULE),
+  11: message("other_identity", 1, EVENT_IDENTITY),
+});
 const AGENT_MESSAGE = bounds({
   1: message("hello", 1, bounds({ 1: once("node", 253), 2: once("version", 128) })),
   2: message(
@@ -129,6 +137,7 @@ const AGENT_MESSAGE = bounds({
       4: message("events", 1, EVENTS),
       5: message("rows", 1, MAP_ROWS),
       6: message("figures", 1, FIGURES),
+      7: message("policy", 1, POLICY_ENTRIES),
     }),
   ),
 });

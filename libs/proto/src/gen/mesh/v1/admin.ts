@@ -352,6 +352,98 @@ export interface PolicyReport {
   nodes: number;
 }
 
+export interface ExplainPolicyRequest {
+  /** with pod: a pod of this cluster */
+  namespace: string;
+  pod: string;
+  /** of the flow, as the pod sees it; UNSPECIFIED: only the pod is asked for */
+  direction: PolicyDirection;
+  /** 16 bytes: address of the other end */
+  other: Buffer;
+  /** IP protocol */
+  protocol: number;
+  /** of the end at which the flow does not begin; of ICMP type << 8 | code */
+  port: number;
+}
+
+/** Without a direction it has cluster, pod and is_service alone. */
+export interface ExplainPolicyResponse {
+  cluster: string;
+  /** absent: this cluster knows no pod of that name that has an address of its own */
+  pod:
+    | ExplainedPod
+    | undefined;
+  /** without pod: the name is that of a Service */
+  isService: boolean;
+  other:
+    | ExplainedEnd
+    | undefined;
+  /** absent: the labels of the pod's identity are not known here */
+  policies:
+    | PolicyDecision
+    | undefined;
+  /** of the pod; HEARD: its maps are in the answer */
+  node: MonitoredNode | undefined;
+  maps:
+    | PolicyEntries
+    | undefined;
+  /** by the pod's node, of those that the decision depends on */
+  unapplied: UnappliedRecords[];
+}
+
+export interface ExplainedPod {
+  address: Buffer;
+  node: string;
+  identity: EventIdentity | undefined;
+}
+
+/** An address, by the records of one cluster. */
+export interface ExplainedEnd {
+  /** number 0: it has a number of each node alone */
+  identity:
+    | EventIdentity
+    | undefined;
+  /** with namespace and pod: whose address it is; empty: of no pod */
+  cluster: string;
+  namespace: string;
+  pod: string;
+  /** namespace/name: it is the ClusterIP of this Service, so no packet is addressed to it */
+  service: string;
+}
+
+/** Of the policies that are in force. */
+export interface PolicyDecision {
+  allowed: boolean;
+  /** number of the rule that decided; 0: none */
+  rule: number;
+  /** which have this number */
+  rules: PolicyRule[];
+  /** that select the pod */
+  selecting: SelectingPolicy[];
+  /** that are not in selecting */
+  moreSelecting: number;
+}
+
+export interface SelectingPolicy {
+  policy:
+    | PolicyName
+    | undefined;
+  /** the pod, in the direction that was asked about */
+  isolates: boolean;
+}
+
+export interface UnappliedRecords {
+  cluster: string;
+  /** of the node */
+  appliedRevision: bigint;
+  /** of this server */
+  revision: bigint;
+  /** some of them */
+  keys: string[];
+  /** that are not in keys */
+  more: number;
+}
+
 export interface ListServicesRequest {
   namespace: string;
   globalOnly: boolean;
@@ -535,7 +627,9 @@ export interface QueryAnswer {
   /** with last: has a summary */
   { $case: "rows"; value: MapRows } | //
   /** with last */
-  { $case: "figures"; value: NodeFigures } | undefined;
+  { $case: "figures"; value: NodeFigures } | //
+  /** with last */
+  { $case: "policy"; value: PolicyEntries } | undefined;
 }
 
 export interface QueryMessage {
@@ -559,10 +653,89 @@ export interface Query {
     { $case: "monitor"; value: EventFilter }
     | { $case: "map"; value: MapQuery }
     | { $case: "figures"; value: FiguresQuery }
+    | { $case: "policy"; value: PolicyQuery }
     | undefined;
 }
 
 export interface FiguresQuery {
+}
+
+/** What the programs look up for a packet that begins a flow. */
+export interface PolicyQuery {
+  /** 16 bytes: address of a pod of the node */
+  pod: Buffer;
+  /** 16 bytes: of the other end */
+  other: Buffer;
+  /** as the pod sees the flow */
+  direction: PolicyDirection;
+  protocol: number;
+  /** as in ExplainPolicyRequest */
+  port: number;
+}
+
+/** The entries of a node's maps that decide about a flow of one of its pods. */
+export interface PolicyEntries {
+  /** row of the pod in mesh_endpoints; 0: it has none, and nothing else was looked up */
+  endpoint: number;
+  /** in that row; 0: not known */
+  identity: number;
+  /** the pod's policy set; 0: everything is allowed, so peer and port are absent */
+  set: number;
+  /** of its policy */
+  revision: number;
+  other:
+    | AddressEntry
+    | undefined;
+  /** absent, too: the node itself may reach its pods */
+  peer:
+    | PeerEntry
+    | undefined;
+  /** absent: peer is of all ports */
+  port: PortEntry | undefined;
+  allowed: boolean;
+  /** number of the rule that decided; 0: none */
+  rule: number;
+  /** which have this number on the node */
+  rules: PolicyRule[];
+  /** what the number of the other end stands for on the node; absent: nothing that its agent knows */
+  otherIdentity: EventIdentity | undefined;
+}
+
+/** Whose an address is: mesh_ipcache, mesh_ipcache_prefixes. */
+export interface AddressEntry {
+  identity: number;
+  /** the row of this very address */
+  exact: boolean;
+  /** else the row of this prefix; empty: no row, so it is of the world */
+  prefix: string;
+  /** of the prefix: each address in it that is known has a row of its own */
+  exactOnly: boolean;
+}
+
+/** What a policy set says of an identity: mesh_policy_peers, mesh_policy_sets. */
+export interface PeerEntry {
+  /** of the identity; else that of all identities without one */
+  ownRow: boolean;
+  /** the row is another key's, so the programs deny */
+  untrusted: boolean;
+  /** number is a rule; else a class, whose rows decide by protocol and port */
+  allPorts: boolean;
+  /** with all_ports */
+  allow: boolean;
+  number: number;
+}
+
+/** What a class says of a port: mesh_policy_ports. */
+export interface PortEntry {
+  /** false: no row of the class has the port, so it is denied */
+  found: boolean;
+  /** of the row; 0: it is of all protocols */
+  protocol: number;
+  /** of the row's ports */
+  first: number;
+  last: number;
+  allow: boolean;
+  rule: number;
 }
 
 export interface QueryCancel {
@@ -2718,6 +2891,746 @@ export const PolicyReport: MessageFns<PolicyReport> = {
   },
 };
 
+function createBaseExplainPolicyRequest(): ExplainPolicyRequest {
+  return { namespace: "", pod: "", direction: 0, other: Buffer.alloc(0), protocol: 0, port: 0 };
+}
+
+export const ExplainPolicyRequest: MessageFns<ExplainPolicyRequest> = {
+  encode(message: ExplainPolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.pod !== "") {
+      writer.uint32(18).string(message.pod);
+    }
+    if (message.direction !== 0) {
+      writer.uint32(24).int32(message.direction);
+    }
+    if (message.other.length !== 0) {
+      writer.uint32(34).bytes(message.other);
+    }
+    if (message.protocol !== 0) {
+      writer.uint32(40).uint32(message.protocol);
+    }
+    if (message.port !== 0) {
+      writer.uint32(48).uint32(message.port);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainPolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainPolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pod = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.direction = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.other = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.protocol = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainPolicyRequest>): ExplainPolicyRequest {
+    return ExplainPolicyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainPolicyRequest>): ExplainPolicyRequest {
+    const message = createBaseExplainPolicyRequest();
+    message.namespace = object.namespace ?? "";
+    message.pod = object.pod ?? "";
+    message.direction = object.direction ?? 0;
+    message.other = object.other ?? Buffer.alloc(0);
+    message.protocol = object.protocol ?? 0;
+    message.port = object.port ?? 0;
+    return message;
+  },
+};
+
+function createBaseExplainPolicyResponse(): ExplainPolicyResponse {
+  return {
+    cluster: "",
+    pod: undefined,
+    isService: false,
+    other: undefined,
+    policies: undefined,
+    node: undefined,
+    maps: undefined,
+    unapplied: [],
+  };
+}
+
+export const ExplainPolicyResponse: MessageFns<ExplainPolicyResponse> = {
+  encode(message: ExplainPolicyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cluster !== "") {
+      writer.uint32(10).string(message.cluster);
+    }
+    if (message.pod !== undefined) {
+      ExplainedPod.encode(message.pod, writer.uint32(18).fork()).join();
+    }
+    if (message.isService !== false) {
+      writer.uint32(24).bool(message.isService);
+    }
+    if (message.other !== undefined) {
+      ExplainedEnd.encode(message.other, writer.uint32(34).fork()).join();
+    }
+    if (message.policies !== undefined) {
+      PolicyDecision.encode(message.policies, writer.uint32(42).fork()).join();
+    }
+    if (message.node !== undefined) {
+      MonitoredNode.encode(message.node, writer.uint32(50).fork()).join();
+    }
+    if (message.maps !== undefined) {
+      PolicyEntries.encode(message.maps, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.unapplied) {
+      UnappliedRecords.encode(v!, writer.uint32(66).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainPolicyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainPolicyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cluster = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pod = ExplainedPod.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.isService = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.other = ExplainedEnd.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.policies = PolicyDecision.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.node = MonitoredNode.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.maps = PolicyEntries.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.unapplied.push(UnappliedRecords.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainPolicyResponse>): ExplainPolicyResponse {
+    return ExplainPolicyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainPolicyResponse>): ExplainPolicyResponse {
+    const message = createBaseExplainPolicyResponse();
+    message.cluster = object.cluster ?? "";
+    message.pod = (object.pod !== undefined && object.pod !== null) ? ExplainedPod.fromPartial(object.pod) : undefined;
+    message.isService = object.isService ?? false;
+    message.other = (object.other !== undefined && object.other !== null)
+      ? ExplainedEnd.fromPartial(object.other)
+      : undefined;
+    message.policies = (object.policies !== undefined && object.policies !== null)
+      ? PolicyDecision.fromPartial(object.policies)
+      : undefined;
+    message.node = (object.node !== undefined && object.node !== null)
+      ? MonitoredNode.fromPartial(object.node)
+      : undefined;
+    message.maps = (object.maps !== undefined && object.maps !== null)
+      ? PolicyEntries.fromPartial(object.maps)
+      : undefined;
+    message.unapplied = object.unapplied?.map((e) => UnappliedRecords.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseExplainedPod(): ExplainedPod {
+  return { address: Buffer.alloc(0), node: "", identity: undefined };
+}
+
+export const ExplainedPod: MessageFns<ExplainedPod> = {
+  encode(message: ExplainedPod, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address.length !== 0) {
+      writer.uint32(10).bytes(message.address);
+    }
+    if (message.node !== "") {
+      writer.uint32(18).string(message.node);
+    }
+    if (message.identity !== undefined) {
+      EventIdentity.encode(message.identity, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedPod {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedPod();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.identity = EventIdentity.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainedPod>): ExplainedPod {
+    return ExplainedPod.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainedPod>): ExplainedPod {
+    const message = createBaseExplainedPod();
+    message.address = object.address ?? Buffer.alloc(0);
+    message.node = object.node ?? "";
+    message.identity = (object.identity !== undefined && object.identity !== null)
+      ? EventIdentity.fromPartial(object.identity)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseExplainedEnd(): ExplainedEnd {
+  return { identity: undefined, cluster: "", namespace: "", pod: "", service: "" };
+}
+
+export const ExplainedEnd: MessageFns<ExplainedEnd> = {
+  encode(message: ExplainedEnd, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.identity !== undefined) {
+      EventIdentity.encode(message.identity, writer.uint32(10).fork()).join();
+    }
+    if (message.cluster !== "") {
+      writer.uint32(18).string(message.cluster);
+    }
+    if (message.namespace !== "") {
+      writer.uint32(26).string(message.namespace);
+    }
+    if (message.pod !== "") {
+      writer.uint32(34).string(message.pod);
+    }
+    if (message.service !== "") {
+      writer.uint32(42).string(message.service);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedEnd {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedEnd();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identity = EventIdentity.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cluster = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.pod = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.service = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainedEnd>): ExplainedEnd {
+    return ExplainedEnd.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainedEnd>): ExplainedEnd {
+    const message = createBaseExplainedEnd();
+    message.identity = (object.identity !== undefined && object.identity !== null)
+      ? EventIdentity.fromPartial(object.identity)
+      : undefined;
+    message.cluster = object.cluster ?? "";
+    message.namespace = object.namespace ?? "";
+    message.pod = object.pod ?? "";
+    message.service = object.service ?? "";
+    return message;
+  },
+};
+
+function createBasePolicyDecision(): PolicyDecision {
+  return { allowed: false, rule: 0, rules: [], selecting: [], moreSelecting: 0 };
+}
+
+export const PolicyDecision: MessageFns<PolicyDecision> = {
+  encode(message: PolicyDecision, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.allowed !== false) {
+      writer.uint32(8).bool(message.allowed);
+    }
+    if (message.rule !== 0) {
+      writer.uint32(16).uint32(message.rule);
+    }
+    for (const v of message.rules) {
+      PolicyRule.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.selecting) {
+      SelectingPolicy.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.moreSelecting !== 0) {
+      writer.uint32(40).uint32(message.moreSelecting);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyDecision {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyDecision();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.allowed = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.rule = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.rules.push(PolicyRule.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.selecting.push(SelectingPolicy.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.moreSelecting = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PolicyDecision>): PolicyDecision {
+    return PolicyDecision.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyDecision>): PolicyDecision {
+    const message = createBasePolicyDecision();
+    message.allowed = object.allowed ?? false;
+    message.rule = object.rule ?? 0;
+    message.rules = object.rules?.map((e) => PolicyRule.fromPartial(e)) || [];
+    message.selecting = object.selecting?.map((e) => SelectingPolicy.fromPartial(e)) || [];
+    message.moreSelecting = object.moreSelecting ?? 0;
+    return message;
+  },
+};
+
+function createBaseSelectingPolicy(): SelectingPolicy {
+  return { policy: undefined, isolates: false };
+}
+
+export const SelectingPolicy: MessageFns<SelectingPolicy> = {
+  encode(message: SelectingPolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      PolicyName.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    if (message.isolates !== false) {
+      writer.uint32(16).bool(message.isolates);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SelectingPolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSelectingPolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = PolicyName.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.isolates = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SelectingPolicy>): SelectingPolicy {
+    return SelectingPolicy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SelectingPolicy>): SelectingPolicy {
+    const message = createBaseSelectingPolicy();
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? PolicyName.fromPartial(object.policy)
+      : undefined;
+    message.isolates = object.isolates ?? false;
+    return message;
+  },
+};
+
+function createBaseUnappliedRecords(): UnappliedRecords {
+  return { cluster: "", appliedRevision: 0n, revision: 0n, keys: [], more: 0 };
+}
+
+export const UnappliedRecords: MessageFns<UnappliedRecords> = {
+  encode(message: UnappliedRecords, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cluster !== "") {
+      writer.uint32(10).string(message.cluster);
+    }
+    if (message.appliedRevision !== 0n) {
+      if (BigInt.asUintN(64, message.appliedRevision) !== message.appliedRevision) {
+        throw new globalThis.Error("value provided for field message.appliedRevision of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.appliedRevision);
+    }
+    if (message.revision !== 0n) {
+      if (BigInt.asUintN(64, message.revision) !== message.revision) {
+        throw new globalThis.Error("value provided for field message.revision of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.revision);
+    }
+    for (const v of message.keys) {
+      writer.uint32(34).string(v!);
+    }
+    if (message.more !== 0) {
+      writer.uint32(40).uint32(message.more);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnappliedRecords {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnappliedRecords();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cluster = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.appliedRevision = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.revision = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.keys.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.more = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<UnappliedRecords>): UnappliedRecords {
+    return UnappliedRecords.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UnappliedRecords>): UnappliedRecords {
+    const message = createBaseUnappliedRecords();
+    message.cluster = object.cluster ?? "";
+    message.appliedRevision = (object.appliedRevision !== undefined && object.appliedRevision !== null)
+      ? BigInt(object.appliedRevision)
+      : 0n;
+    message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
+    message.keys = object.keys?.map((e) => e) || [];
+    message.more = object.more ?? 0;
+    return message;
+  },
+};
+
 function createBaseListServicesRequest(): ListServicesRequest {
   return { namespace: "", globalOnly: false };
 }
@@ -4614,6 +5527,9 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
       case "figures":
         NodeFigures.encode(message.part.value, writer.uint32(50).fork()).join();
         break;
+      case "policy":
+        PolicyEntries.encode(message.part.value, writer.uint32(58).fork()).join();
+        break;
     }
     return writer;
   },
@@ -4679,6 +5595,14 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
             message.part = { $case: "figures", value: NodeFigures.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.part = { $case: "policy", value: PolicyEntries.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4715,6 +5639,12 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
       case "figures": {
         if (object.part?.value !== undefined && object.part?.value !== null) {
           message.part = { $case: "figures", value: NodeFigures.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "policy": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "policy", value: PolicyEntries.fromPartial(object.part.value) };
         }
         break;
       }
@@ -4852,6 +5782,9 @@ export const Query: MessageFns<Query> = {
       case "figures":
         FiguresQuery.encode(message.query.value, writer.uint32(34).fork()).join();
         break;
+      case "policy":
+        PolicyQuery.encode(message.query.value, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -4901,6 +5834,14 @@ export const Query: MessageFns<Query> = {
             message.query = { $case: "figures", value: FiguresQuery.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.query = { $case: "policy", value: PolicyQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4935,6 +5876,12 @@ export const Query: MessageFns<Query> = {
       case "figures": {
         if (object.query?.value !== undefined && object.query?.value !== null) {
           message.query = { $case: "figures", value: FiguresQuery.fromPartial(object.query.value) };
+        }
+        break;
+      }
+      case "policy": {
+        if (object.query?.value !== undefined && object.query?.value !== null) {
+          message.query = { $case: "policy", value: PolicyQuery.fromPartial(object.query.value) };
         }
         break;
       }
@@ -4982,6 +5929,609 @@ export const FiguresQuery: MessageFns<FiguresQuery> = {
   },
   fromPartial(_: DeepPartial<FiguresQuery>): FiguresQuery {
     const message = createBaseFiguresQuery();
+    return message;
+  },
+};
+
+function createBasePolicyQuery(): PolicyQuery {
+  return { pod: Buffer.alloc(0), other: Buffer.alloc(0), direction: 0, protocol: 0, port: 0 };
+}
+
+export const PolicyQuery: MessageFns<PolicyQuery> = {
+  encode(message: PolicyQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pod.length !== 0) {
+      writer.uint32(10).bytes(message.pod);
+    }
+    if (message.other.length !== 0) {
+      writer.uint32(18).bytes(message.other);
+    }
+    if (message.direction !== 0) {
+      writer.uint32(24).int32(message.direction);
+    }
+    if (message.protocol !== 0) {
+      writer.uint32(32).uint32(message.protocol);
+    }
+    if (message.port !== 0) {
+      writer.uint32(40).uint32(message.port);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyQuery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pod = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.other = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.direction = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.protocol = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PolicyQuery>): PolicyQuery {
+    return PolicyQuery.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyQuery>): PolicyQuery {
+    const message = createBasePolicyQuery();
+    message.pod = object.pod ?? Buffer.alloc(0);
+    message.other = object.other ?? Buffer.alloc(0);
+    message.direction = object.direction ?? 0;
+    message.protocol = object.protocol ?? 0;
+    message.port = object.port ?? 0;
+    return message;
+  },
+};
+
+function createBasePolicyEntries(): PolicyEntries {
+  return {
+    endpoint: 0,
+    identity: 0,
+    set: 0,
+    revision: 0,
+    other: undefined,
+    peer: undefined,
+    port: undefined,
+    allowed: false,
+    rule: 0,
+    rules: [],
+    otherIdentity: undefined,
+  };
+}
+
+export const PolicyEntries: MessageFns<PolicyEntries> = {
+  encode(message: PolicyEntries, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.endpoint !== 0) {
+      writer.uint32(8).uint32(message.endpoint);
+    }
+    if (message.identity !== 0) {
+      writer.uint32(21).fixed32(message.identity);
+    }
+    if (message.set !== 0) {
+      writer.uint32(24).uint32(message.set);
+    }
+    if (message.revision !== 0) {
+      writer.uint32(32).uint32(message.revision);
+    }
+    if (message.other !== undefined) {
+      AddressEntry.encode(message.other, writer.uint32(42).fork()).join();
+    }
+    if (message.peer !== undefined) {
+      PeerEntry.encode(message.peer, writer.uint32(50).fork()).join();
+    }
+    if (message.port !== undefined) {
+      PortEntry.encode(message.port, writer.uint32(58).fork()).join();
+    }
+    if (message.allowed !== false) {
+      writer.uint32(64).bool(message.allowed);
+    }
+    if (message.rule !== 0) {
+      writer.uint32(72).uint32(message.rule);
+    }
+    for (const v of message.rules) {
+      PolicyRule.encode(v!, writer.uint32(82).fork()).join();
+    }
+    if (message.otherIdentity !== undefined) {
+      EventIdentity.encode(message.otherIdentity, writer.uint32(90).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyEntries {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyEntries();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.endpoint = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 21) {
+              break;
+            }
+
+            message.identity = reader.fixed32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.set = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.revision = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.other = AddressEntry.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.peer = PeerEntry.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.port = PortEntry.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.allowed = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.rule = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.rules.push(PolicyRule.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.otherIdentity = EventIdentity.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PolicyEntries>): PolicyEntries {
+    return PolicyEntries.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyEntries>): PolicyEntries {
+    const message = createBasePolicyEntries();
+    message.endpoint = object.endpoint ?? 0;
+    message.identity = object.identity ?? 0;
+    message.set = object.set ?? 0;
+    message.revision = object.revision ?? 0;
+    message.other = (object.other !== undefined && object.other !== null)
+      ? AddressEntry.fromPartial(object.other)
+      : undefined;
+    message.peer = (object.peer !== undefined && object.peer !== null) ? PeerEntry.fromPartial(object.peer) : undefined;
+    message.port = (object.port !== undefined && object.port !== null) ? PortEntry.fromPartial(object.port) : undefined;
+    message.allowed = object.allowed ?? false;
+    message.rule = object.rule ?? 0;
+    message.rules = object.rules?.map((e) => PolicyRule.fromPartial(e)) || [];
+    message.otherIdentity = (object.otherIdentity !== undefined && object.otherIdentity !== null)
+      ? EventIdentity.fromPartial(object.otherIdentity)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseAddressEntry(): AddressEntry {
+  return { identity: 0, exact: false, prefix: "", exactOnly: false };
+}
+
+export const AddressEntry: MessageFns<AddressEntry> = {
+  encode(message: AddressEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.identity !== 0) {
+      writer.uint32(13).fixed32(message.identity);
+    }
+    if (message.exact !== false) {
+      writer.uint32(16).bool(message.exact);
+    }
+    if (message.prefix !== "") {
+      writer.uint32(26).string(message.prefix);
+    }
+    if (message.exactOnly !== false) {
+      writer.uint32(32).bool(message.exactOnly);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddressEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddressEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 13) {
+              break;
+            }
+
+            message.identity = reader.fixed32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.exact = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.exactOnly = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<AddressEntry>): AddressEntry {
+    return AddressEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AddressEntry>): AddressEntry {
+    const message = createBaseAddressEntry();
+    message.identity = object.identity ?? 0;
+    message.exact = object.exact ?? false;
+    message.prefix = object.prefix ?? "";
+    message.exactOnly = object.exactOnly ?? false;
+    return message;
+  },
+};
+
+function createBasePeerEntry(): PeerEntry {
+  return { ownRow: false, untrusted: false, allPorts: false, allow: false, number: 0 };
+}
+
+export const PeerEntry: MessageFns<PeerEntry> = {
+  encode(message: PeerEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ownRow !== false) {
+      writer.uint32(8).bool(message.ownRow);
+    }
+    if (message.untrusted !== false) {
+      writer.uint32(16).bool(message.untrusted);
+    }
+    if (message.allPorts !== false) {
+      writer.uint32(24).bool(message.allPorts);
+    }
+    if (message.allow !== false) {
+      writer.uint32(32).bool(message.allow);
+    }
+    if (message.number !== 0) {
+      writer.uint32(40).uint32(message.number);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PeerEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePeerEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ownRow = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.untrusted = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.allPorts = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.allow = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PeerEntry>): PeerEntry {
+    return PeerEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PeerEntry>): PeerEntry {
+    const message = createBasePeerEntry();
+    message.ownRow = object.ownRow ?? false;
+    message.untrusted = object.untrusted ?? false;
+    message.allPorts = object.allPorts ?? false;
+    message.allow = object.allow ?? false;
+    message.number = object.number ?? 0;
+    return message;
+  },
+};
+
+function createBasePortEntry(): PortEntry {
+  return { found: false, protocol: 0, first: 0, last: 0, allow: false, rule: 0 };
+}
+
+export const PortEntry: MessageFns<PortEntry> = {
+  encode(message: PortEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.found !== false) {
+      writer.uint32(8).bool(message.found);
+    }
+    if (message.protocol !== 0) {
+      writer.uint32(16).uint32(message.protocol);
+    }
+    if (message.first !== 0) {
+      writer.uint32(24).uint32(message.first);
+    }
+    if (message.last !== 0) {
+      writer.uint32(32).uint32(message.last);
+    }
+    if (message.allow !== false) {
+      writer.uint32(40).bool(message.allow);
+    }
+    if (message.rule !== 0) {
+      writer.uint32(48).uint32(message.rule);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PortEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePortEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.found = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.protocol = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.first = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.last = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.allow = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.rule = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PortEntry>): PortEntry {
+    return PortEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PortEntry>): PortEntry {
+    const message = createBasePortEntry();
+    message.found = object.found ?? false;
+    message.protocol = object.protocol ?? 0;
+    message.first = object.first ?? 0;
+    message.last = object.last ?? 0;
+    message.allow = object.allow ?? false;
+    message.rule = object.rule ?? 0;
     return message;
   },
 };
@@ -6186,6 +7736,17 @@ export const AdminService = {
       Buffer.from(ListIdentitiesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListIdentitiesResponse => ListIdentitiesResponse.decode(value),
   },
+  /** What the policies of this cluster say of a flow of one of its pods, and what the maps of the pod's node say. */
+  explainPolicy: {
+    path: "/mesh.v1.Admin/ExplainPolicy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExplainPolicyRequest): Buffer => Buffer.from(ExplainPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExplainPolicyRequest => ExplainPolicyRequest.decode(value),
+    responseSerialize: (value: ExplainPolicyResponse): Buffer =>
+      Buffer.from(ExplainPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExplainPolicyResponse => ExplainPolicyResponse.decode(value),
+  },
   /** Dials a store from this cluster's side, before `mesh connect` writes anything. */
   checkStore: {
     path: "/mesh.v1.Admin/CheckStore" as const,
@@ -6236,6 +7797,8 @@ export interface AdminServer extends UntypedServiceImplementation {
   listServices: handleUnaryCall<ListServicesRequest, ListServicesResponse>;
   listPolicies: handleUnaryCall<ListPoliciesRequest, ListPoliciesResponse>;
   listIdentities: handleUnaryCall<ListIdentitiesRequest, ListIdentitiesResponse>;
+  /** What the policies of this cluster say of a flow of one of its pods, and what the maps of the pod's node say. */
+  explainPolicy: handleUnaryCall<ExplainPolicyRequest, ExplainPolicyResponse>;
   /** Dials a store from this cluster's side, before `mesh connect` writes anything. */
   checkStore: handleUnaryCall<CheckStoreRequest, CheckStoreResponse>;
   /** Events of the packets of this cluster's pods, live, until the caller ends it. */
@@ -6309,6 +7872,22 @@ export interface AdminClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListIdentitiesResponse) => void,
+  ): ClientUnaryCall;
+  /** What the policies of this cluster say of a flow of one of its pods, and what the maps of the pod's node say. */
+  explainPolicy(
+    request: ExplainPolicyRequest,
+    callback: (error: ServiceError | null, response: ExplainPolicyResponse) => void,
+  ): ClientUnaryCall;
+  explainPolicy(
+    request: ExplainPolicyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ExplainPolicyResponse) => void,
+  ): ClientUnaryCall;
+  explainPolicy(
+    request: ExplainPolicyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ExplainPolicyResponse) => void,
   ): ClientUnaryCall;
   /** Dials a store from this cluster's side, before `mesh connect` writes anything. */
   checkStore(
