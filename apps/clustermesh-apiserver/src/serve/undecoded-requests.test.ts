@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { Client, credentials, status } from "@grpc/grpc-js";
 import type { KubeClient } from "@isthmus/kube";
-import { systemClock } from "@isthmus/model";
+import { parseClusterId, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { AdminService, StatusResponse } from "@isthmus/proto";
 import { freePort } from "@isthmus/testing";
@@ -46,7 +46,7 @@ test("a call of the admin API without a token is UNAUTHENTICATED, whatever its m
   const { tls, auth, ca } = await parts(t);
   const address = `127.0.0.1:${await freePort()}`;
   const server = await startAdminServer(
-    { address, clusterId: 1 },
+    { address, clusterId: parseClusterId(1), cluster: "east" },
     {
       ...{ auth, tls, log: silentLogger, clock: systemClock, sources: createFakeSources() },
       status: () => StatusResponse.create(),

@@ -66,7 +66,7 @@ export async function serveAgents(
 /** Rejects when the address cannot be listened on. */
 export async function serveAdmin(
   { args, log, clock, metrics, tls }: Base,
-  { auth, id }: Settings,
+  { auth, cluster, id }: Settings,
   { sources, agents, applied, nodes, feeds }: LocalCluster,
   mesh: Mesh,
   queries: AgentQueries,
@@ -78,7 +78,7 @@ export async function serveAdmin(
   });
   watchCertificates(metrics, certificates);
   const server = await startAdminServer(
-    { address: args.admin, clusterId: id },
+    { address: args.admin, clusterId: id, cluster },
     {
       ...{ auth, tls, log: log.child("admin"), clock, metrics, sources },
       status: () => ({
@@ -87,6 +87,7 @@ export async function serveAdmin(
         policiesNotAccepted: countNotAccepted(feeds.policies.policies.known()),
       }),
       applied: applied.services,
+      positions: agents.applied,
       policies: (request) => policyReports(feeds.policies.policies.known(), applied.policies(), request),
       monitor: {
         queries,

@@ -16,7 +16,7 @@ import {
   SERVICE_ACCOUNTS,
 } from "@isthmus/kube";
 import { type KubeServer, startKubeServer } from "@isthmus/kube/testing";
-import { systemClock } from "@isthmus/model";
+import { parseClusterId, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { AdminClient, StatusResponse } from "@isthmus/proto";
 import { freePort } from "@isthmus/testing";
@@ -63,7 +63,7 @@ before(async () => {
   const files = watchTlsFiles(tls.folder, silentLogger);
   const auth = createAdminAuth({ client, clock: systemClock });
   server = await startAdminServer(
-    { address: "127.0.0.1:0", clusterId: 1 },
+    { address: "127.0.0.1:0", clusterId: parseClusterId(1), cluster: "east" },
     {
       auth,
       tls: files,

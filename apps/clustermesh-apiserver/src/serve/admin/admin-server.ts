@@ -6,12 +6,14 @@ import {
   type sendUnaryData,
   status,
 } from "@grpc/grpc-js";
-import { type Clock, MeshError } from "@isthmus/model";
+import { type Clock, type ClusterId, MeshError } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
 import {
   AdminService,
   type CheckStoreResponse,
   type DumpResponse,
+  type ExplainPolicyRequest,
+  type ExplainPolicyResponse,
   type FrontendReport,
   type ListPoliciesRequest,
   type ListPoliciesResponse,
@@ -32,10 +34,12 @@ import { listServices } from "./admin-services.js";
 import type { AppliedRecords } from "./applied-records.js";
 import { createStoreChecker } from "./check-store.js";
 import { startDump } from "./dump.js";
+import { explainPolicy } from "./explain-policy.js";
 import { listIdentities } from "./identity-reports.js";
 import { type MonitorModules, startMonitor } from "./monitor.js";
 import { createNodeFiguresReader } from "./node-figures.js";
 import { createRefusedCalls } from "./refused-calls.js";
+import type { AppliedPositions } from "./unapplied-records.js";
 
 /** The longest request is a list of endpoints with a CA bundle. Requests are decoded after their caller is authorized. */
 const MAX_REQUEST_BYTES = 512 << 10;
@@ -70,7 +74,9 @@ export interface AdminServerModules {
   readonly status: () => StatusResponse;
   /** On how many nodes each Service is applied; undefined while the nodes are not known. */
   readonly applied?: () => AppliedRecords | undefined;
-  /** Absent: `Monitor` and `Dump` are refused, and a status has no figures. */
+  /** What nodes have applied of each source. Absent: nothing. */
+  readonly positions?: AppliedPositions;
+  /** Absent: `Monitor`, `Dump` and `ExplainPolicy` are refused, and a status has no figures. */
   readonly monitor?: Pick<MonitorModules, "queries" | "nodes">;
   /** Policies of this cluster. Absent: there are none. */
   readonly policies?: (request: ListPoliciesRequest) => readonly PolicyReport[];
@@ -78,9 +84,9 @@ export interface AdminServerModules {
   readonly withoutClusterIp?: (request: ListServicesRequest) => readonly FrontendReport[];
 }
 
-/** `address`: host:port; `clusterId`: the local cluster's. Rejects with `ADDRESS_IN_USE` when it cannot listen. */
+/** `address`: host:port; `clusterId`, `cluster`: the local cluster's. Rejects with `ADDRESS_IN_USE` when it cannot listen. */
 export async function startAdminServer(
-  options: { readonly address: string; readonly clusterId: number },
+  options: { readonly address: string; readonly clusterId: ClusterId; readonly cluster: string },
   modules: AdminServerModules,
 ): Promise<RunningServer> {
   const { auth, log, sources } = modules;
@@ -195,11 +201,17 @@ export async function startAdminServer(
     };
     auth.check(call.metadata, "monitor", call.getPeer()).then(begin).catch(fail);
   };
+  /** The right is that of `Monitor`, too: it shows rows of a node's maps. */
+  const explain = (request: ExplainPolicyRequest): Promise<ExplainPolicyResponse> => {
+    const { monitor: parts, positions: applied = () => undefined, clock } = modules;
+    if (parts === undefined) throw adminError(status.UNIMPLEMENTED, "this server has no agents");
+    return explainPolicy(request, { ...parts, sources, local: options, applied, clock });
+  };
   const stores = createStoreChecker();
   const figures = modules.monitor && createNodeFiguresReader({ ...modules.monitor, clock: modules.clock });
   const server = createGrpcServer(MAX_REQUEST_BYTES);
   const { status: ofStatus, listServices: ofServices, checkStore: ofCheck } = AdminService;
-  const { listIdentities: ofIdentities, listPolicies: ofPolicies } = AdminService;
+  const { listIdentities: ofIdentities, listPolicies: ofPolicies, explainPolicy: ofExplain } = AdminService;
   const { monitor: ofMonitor, dump: ofDump } = AdminService;
   server.addService(undecoded(FOR_CLI), {
     monitor,
@@ -217,6 +229,7 @@ export async function startAdminServer(
       return { policies: [...(modules.policies?.(request) ?? [])] };
     }),
     listIdentities: answer("read", ofIdentities.requestDeserialize, (request) => listIdentities(sources, request)),
+    explainPolicy: answer("monitor", ofExplain.requestDeserialize, explain),
     checkStore: answer("dial", ofCheck.requestDeserialize, async (request): Promise<CheckStoreResponse> => {
       return { endpoints: await stores.check(request) };
     }),

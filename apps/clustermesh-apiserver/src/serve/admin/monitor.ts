@@ -18,9 +18,9 @@ import {
   type MonitorResponse,
   MonitorState,
 } from "@isthmus/proto";
-import { BOUNDS } from "@isthmus/records";
 import { sleep } from "@isthmus/runtime";
 import type { AgentQueries, RunningQuery } from "../agents/agent-queries.js";
+import { cleanIdentity, cleanPolicyName, cleanRule } from "./clean-policy.js";
 
 /** A Linux node of this cluster. */
 export interface MonitorNode {
@@ -186,24 +186,13 @@ function cleaned(batch: EventBatch): EventBatch {
     event.service.namespace = printable(event.service.namespace, 253);
     event.service.name = printable(event.service.name, 253);
   }
-  for (const identity of batch.identities) {
-    identity.prefix = printable(identity.prefix, 64);
-    for (const label of identity.labels) {
-      label.key = printable(label.key, BOUNDS.labelKey);
-      label.value = printable(label.value, BOUNDS.identityLabelValue);
-    }
-  }
+  for (const identity of batch.identities) cleanIdentity(identity);
   return { ...batch, events };
 }
 
 function cleanPolicy(policy: FlowPolicy | undefined): void {
-  for (const rule of policy?.rules ?? []) rule.path = printable(rule.path, 256);
-  for (const name of [...(policy?.rules ?? []).map(({ policy: name }) => name), ...(policy?.isolating ?? [])]) {
-    if (name === undefined) continue;
-    name.kind = printable(name.kind, 64);
-    name.namespace = printable(name.namespace, 253);
-    name.name = printable(name.name, 253);
-  }
+  for (const rule of policy?.rules ?? []) cleanRule(rule);
+  for (const name of policy?.isolating ?? []) cleanPolicyName(name);
 }
 
 function hasAddressOrIsNone(end: { readonly address: Uint8Array } | undefined): boolean {

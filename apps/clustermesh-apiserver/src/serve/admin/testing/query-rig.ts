@@ -7,7 +7,7 @@ import {
   type ServiceError,
   type status,
 } from "@grpc/grpc-js";
-import { systemClock } from "@isthmus/model";
+import { parseClusterId, systemClock } from "@isthmus/model";
 import { silentLogger } from "@isthmus/observe";
 import { AdminClient, type AgentMessage, type QueryAnswer, type QueryMessage, StatusResponse } from "@isthmus/proto";
 import { waitFor as waitWithin } from "@isthmus/runtime";
@@ -79,7 +79,7 @@ export async function startQueryRig(t: TestContext, modules: Partial<AdminServer
   };
   const nodes: MonitorNode[] = ["w1", "w2", "w3"].map((node) => ({ node, connected: node !== "w3" }));
   const admin = await startAdminServer(
-    { address: "127.0.0.1:0", clusterId: 1 },
+    { address: "127.0.0.1:0", clusterId: parseClusterId(1), cluster: "east" },
     {
       ...{ auth, tls: files, log: silentLogger, clock: systemClock, sources: createFakeSources() },
       status: () => StatusResponse.create(),
