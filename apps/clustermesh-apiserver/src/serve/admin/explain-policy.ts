@@ -13,6 +13,7 @@ import { bytesKey, isV4, printable, type ServiceName } from "@isthmus/model";
 import { nameIdentity } from "@isthmus/node-policy";
 import { type Direction, lookUp, NO_RULE, parsePolicyKey, type RuleName } from "@isthmus/policy";
 import {
+  Endpoint,
   EventIdentity,
   type ExplainedEnd,
   type ExplainedPod,
@@ -27,7 +28,7 @@ import {
   type PolicyRule,
   Service,
 } from "@isthmus/proto";
-import { endpointKey, type HashedRecord, identityKey, serviceKey } from "@isthmus/records";
+import { asBuffer, endpointKey, type HashedRecord, identityKey, serviceKey } from "@isthmus/records";
 import { inSlices, inTurns, type Slices } from "@isthmus/runtime";
 import type { StreamSource, StreamSources } from "../../ports/stream-source.js";
 import { adminError } from "./admin-error.js";
@@ -126,7 +127,9 @@ function* findPod(
   { namespace, pod }: ExplainPolicyRequest,
 ): Slices<PodEndpoint | undefined> {
   let found: PodEndpoint | undefined;
-  yield* eachEndpoint(own, clusterId, (endpoint) => {
+  const name = Buffer.from(pod);
+  const mayBe = (value: Uint8Array) => asBuffer(value).includes(name);
+  yield* eachEndpoint(own, clusterId, mayBe, (endpoint) => {
     if (endpoint.pod !== pod || endpoint.namespace !== namespace) return;
     if (found === undefined || isV4(endpoint.address)) found = endpoint;
   });
@@ -166,10 +169,12 @@ function* decide(
   const identities = new Set([pod, ...others].map(({ identity }) => identity));
   const podAddress = bytesKey(pod.address);
   const otherAddress = bytesKey(flow.other);
+  const numbers = [...identities].map(identityBytes);
   const view = yield* openPolicyView(sources, {
     ...local,
     node: pod.node,
     clusters: new Set([...identities].map(identityCluster)),
+    mayWant: (value) => numbers.some((number) => asBuffer(value).includes(number)),
     wants({ clusterId, address, identity }) {
       const key = bytesKey(address);
       if (key === podAddress && clusterId === local.clusterId) return "subject";
@@ -191,6 +196,11 @@ function* decide(
     policies: decision(view, podAddress, number, flow),
     keys: new Set([endpointKey(pod.address), otherKey, ...[...identities].map(identityKey)]),
   };
+}
+
+/** As a record of an endpoint has the number of its identity. */
+function identityBytes(number: IdentityNumber): Buffer {
+  return Buffer.from(Endpoint.encode(Endpoint.fromPartial({ identity: number })).finish());
 }
 
 function decision(

@@ -42,6 +42,8 @@ export interface PolicyViewOptions extends LocalClusterName {
   readonly node: string;
   /** What an endpoint is in the view. Undefined: it is left out, and so is its identity unless another endpoint has it. */
   readonly wants: (endpoint: PodEndpoint) => "subject" | "peer" | undefined;
+  /** False: `wants` does not want the endpoint of this record, by its bytes; a record takes much longer to decode. Absent: never. */
+  readonly mayWant?: (value: Uint8Array) => boolean;
   /** Told apart, as if a policy named them. */
   readonly prefixes?: readonly Prefix[];
   /** False: the policies in force are left out, and no prefix is told apart for them. */
@@ -71,7 +73,7 @@ const APISERVER_SLICES = "slices/default/kubernetes/";
 /** `sources`: as in `StreamSources`, the local cluster first. */
 export function* openPolicyView(
   sources: readonly StreamSource[],
-  { clusterId: local, cluster, node, prefixes = [], policies = true, clusters, wants }: PolicyViewOptions,
+  { clusterId: local, cluster, node, prefixes = [], policies = true, clusters, wants, mayWant }: PolicyViewOptions,
 ): Slices<PolicyView> {
   const builder = createPolicyBuilder({
     ...{ clusterId: local, cluster, node },
@@ -96,7 +98,7 @@ export function* openPolicyView(
     const identities = new Set<IdentityNumber>();
     builder.name(id, source.cluster);
     if (clusters?.has(id) !== false)
-      yield* eachEndpoint(source, local, (endpoint, record) => {
+      yield* eachEndpoint(source, local, mayWant, (endpoint, record) => {
         const role = wants(endpoint);
         if (role === undefined || !take(id, record)) return;
         const { address, podUid: uid } = endpoint;
@@ -121,14 +123,15 @@ export function* openPolicyView(
   return { desired, engine, endpoints, identityAt: (address) => identityAt(desired, address) };
 }
 
-/** Calls `take` with each endpoint of the source that can be read, and its record. */
+/** Calls `take` with each endpoint of the source that can be read, and its record; `isLookedAt`: as `mayWant`. */
 export function* eachEndpoint(
   source: StreamSource,
   local: ClusterId,
+  isLookedAt: (value: Uint8Array) => boolean = () => true,
   take: (endpoint: PodEndpoint, record: HashedRecord) => void,
 ): Slices<void> {
   yield* inSlices([...source.index.records(Kind.KIND_ENDPOINT)], RECORDS_PER_SLICE, (record) => {
-    const endpoint = podEndpoint(source, local, record);
+    const endpoint = isLookedAt(record.value) ? podEndpoint(source, local, record) : undefined;
     if (endpoint !== undefined) take(endpoint, record);
   });
 }
