@@ -23,8 +23,8 @@ export type MeshCommandErrorCode =
   /** The cluster has no Linux node of that name. Fix: `kubectl get nodes` lists them. */
   | "NO_NODE"
   /**
-   * The cluster has no pod of that name, or one on the node's network, which has no events. Fix: `kubectl get pods` lists them;
-   * write NAMESPACE/POD.
+   * The cluster has no pod of that name, or one on the node's network, which has neither events nor policies; or the name is that of
+   * a Service, which policies do not see. Fix: `kubectl get pods` lists them; write NAMESPACE/POD.
    */
   | "NO_POD"
   /**

@@ -20,6 +20,7 @@ test("the help of every command has examples", async () => {
     ["status"],
     ["service-list"],
     ["policy-list"],
+    ["policy-explain"],
     ["identity-list"],
     ["monitor"],
     ["bpf-dump"],

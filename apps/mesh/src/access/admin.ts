@@ -13,6 +13,8 @@ import {
   type CheckStoreRequest,
   type CheckStoreResponse,
   type DumpRequest,
+  type ExplainPolicyRequest,
+  type ExplainPolicyResponse,
   type ListIdentitiesRequest,
   type ListIdentitiesResponse,
   type ListPoliciesRequest,
@@ -22,6 +24,7 @@ import {
   type MapRows,
   type MonitoredNode,
   type MonitorRequest,
+  MonitorState,
   type StatusRequest,
   type StatusResponse,
 } from "@isthmus/proto";
@@ -41,6 +44,8 @@ export interface AdminApi {
   listPolicies(request: ListPoliciesRequest): Promise<ListPoliciesResponse>;
   /** All identities of pods of a namespace, "" = of all, of this cluster and its peers; 5 s for each server. */
   listIdentities(request: ListIdentitiesRequest): Promise<ListIdentitiesResponse>;
+  /** Of the server that the agent of the pod's node is connected to, else of any that answers; 5 s for each. */
+  explainPolicy(request: ExplainPolicyRequest): Promise<ExplainPolicyResponse>;
   /** Lets the cluster dial endpoints of a store; 15 s for each server, as it waits for dead endpoints. */
   checkStore(request: CheckStoreRequest): Promise<CheckStoreResponse>;
   /**
@@ -169,6 +174,12 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
       ask((client, deadline, done) => client.listPolicies(request, metadata, { deadline }, done), DEADLINE_MS),
     listIdentities: (request) =>
       ask((client, deadline, done) => client.listIdentities(request, metadata, { deadline }, done), DEADLINE_MS),
+    explainPolicy: (request) =>
+      ask(
+        (client, deadline, done) => client.explainPolicy(request, metadata, { deadline }, done),
+        DEADLINE_MS,
+        ({ node }) => node === undefined || node.state === MonitorState.MONITOR_STATE_HEARD,
+      ),
     checkStore: (request) =>
       ask((client, deadline, done) => client.checkStore(request, metadata, { deadline }, done), CHECK_DEADLINE_MS),
     close() {

@@ -22,6 +22,22 @@ export function parseService(text: string, namespace: string | undefined): Refer
   return parseReference(text, namespace, "service", "Service");
 }
 
+/** A pod with the context of its cluster; undefined: that of the command. */
+export interface ContextPod extends Reference {
+  /** Name of a context of the kubeconfig. */
+  readonly context: string | undefined;
+}
+
+/** `NAMESPACE/POD` or `CONTEXT/NAMESPACE/POD`, whose context may have slashes. `option`: for sentences. Throws USAGE. */
+export function parseContextPod(text: string, option = "from"): ContextPod {
+  const parts = text.split("/");
+  if (parts.length < 2)
+    throw usageError(`Cannot use "${text}" for --${option}: write NAMESPACE/POD or CONTEXT/NAMESPACE/POD`);
+  const context = parts.length === 2 ? undefined : parts.slice(0, -2).join("/");
+  if (context === "") throw usageError(`Cannot use "${text}" for --${option}: its context is empty`);
+  return { context, ...parseReference(parts.slice(-2).join("/"), undefined, option, "pod") };
+}
+
 function parseReference(text: string, namespace: string | undefined, option: string, kind: string): Reference {
   const parts = text.split("/");
   const [first = "", second] = parts;

@@ -1,13 +1,6 @@
 /** What policy decided about an event's packet, for people and for `-o json` (pure). */
-import { lineText } from "@isthmus/model";
-import {
-  type FlowEvent,
-  type FlowPolicy,
-  FlowVerdict,
-  PolicyDirection,
-  type PolicyName,
-  type PolicyRule,
-} from "@isthmus/proto";
+import { type FlowEvent, type FlowPolicy, FlowVerdict, PolicyDirection } from "@isthmus/proto";
+import { policyNameJson, policyNameText, ruleJson, ruleText } from "../policy/names.js";
 
 const DIRECTIONS: ReadonlyMap<PolicyDirection, "ingress" | "egress"> = new Map([
   [PolicyDirection.POLICY_DIRECTION_INGRESS, "ingress"],
@@ -32,7 +25,7 @@ export function policyText(event: FlowEvent): string | undefined {
   if (policy.rules.length > 0)
     return `${isDenied(event) ? "denied" : "allowed"} by ${policy.rules.map(ruleText).join(" or ")}${answer}`;
   if (!isDenied(event) || policy.isolating.length === 0) return undefined;
-  const shown = policy.isolating.slice(0, MAX_POLICIES).map(nameText);
+  const shown = policy.isolating.slice(0, MAX_POLICIES).map(policyNameText);
   const more = policy.isolating.length - shown.length + policy.moreIsolating;
   const names = `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
   const direction = DIRECTIONS.get(policy.direction);
@@ -45,14 +38,6 @@ function isAnswer({ direction, ofSource }: FlowPolicy): boolean {
   return DIRECTIONS.has(direction) && direction !== natural;
 }
 
-function ruleText({ policy, path }: PolicyRule): string {
-  return `${policy === undefined ? "?" : nameText(policy)} ${lineText(path)}`;
-}
-
-function nameText({ kind, namespace, name }: PolicyName): string {
-  return lineText(`${kind} ${namespace === "" ? name : `${namespace}/${name}`}`);
-}
-
 /** Without what it does not have. */
 export function policyJson(event: FlowEvent, policy: FlowPolicy): object {
   const { direction, ofSource, rule, rules, isolating, moreIsolating } = policy;
@@ -60,14 +45,8 @@ export function policyJson(event: FlowEvent, policy: FlowPolicy): object {
     direction: DIRECTIONS.get(direction) ?? `unknown-${direction}`,
     pod: ofSource ? "source" : "destination",
     allowed: !isDenied(event),
-    ...(rule === 0 ? {} : { rule, rules: rules.map(({ policy: name, path }) => ({ ...nameJson(name), path })) }),
-    ...(isolating.length === 0 ? {} : { isolatedBy: isolating.map(nameJson) }),
+    ...(rule === 0 ? {} : { rule, rules: rules.map(ruleJson) }),
+    ...(isolating.length === 0 ? {} : { isolatedBy: isolating.map(policyNameJson) }),
     ...(moreIsolating === 0 ? {} : { moreIsolatedBy: moreIsolating }),
   };
-}
-
-function nameJson(name: PolicyName | undefined): object {
-  if (name === undefined) return {};
-  const { kind, namespace } = name;
-  return { kind, ...(namespace === "" ? {} : { namespace }), name: name.name };
 }

@@ -35,6 +35,8 @@ import {
   CheckStoreResponse,
   type DumpRequest,
   type DumpResponse,
+  type ExplainPolicyRequest,
+  ExplainPolicyResponse,
   ListIdentitiesResponse,
   ListPoliciesResponse,
   ListServicesResponse,
@@ -56,6 +58,7 @@ export interface Member {
     policies: ListPoliciesResponse;
     identities: ListIdentitiesResponse;
     checkStore: CheckStoreResponse;
+    explainPolicy: (request: ExplainPolicyRequest) => ExplainPolicyResponse;
     /** Written at the start of each stream of events, which then stays open. */
     monitor: (request: MonitorRequest) => readonly MonitorResponse[];
     /** Written to each reader of a map, whose stream then ends. */
@@ -79,6 +82,7 @@ export async function startTestCluster(name: string, id: number): Promise<Member
       policies: ListPoliciesResponse.fromPartial({}),
       identities: ListIdentitiesResponse.fromPartial({}),
       checkStore: CheckStoreResponse.fromPartial({}),
+      explainPolicy: () => ExplainPolicyResponse.fromPartial({}),
       monitor: (): readonly MonitorResponse[] => [],
       dump: (): readonly DumpResponse[] => [],
     };
@@ -152,12 +156,14 @@ async function serveAdmin(
   answers: Member["answers"],
 ): Promise<{ readonly server: Server; readonly port: number }> {
   const guarded =
-    <Q, A>(answer: () => A) =>
+    <Q, A>(answer: (request: Q) => A) =>
     (call: ServerUnaryCall<Q, A>, done: sendUnaryData<A>): void => {
       const token = String(call.metadata.get("authorization")[0] ?? "").replace(/^Bearer /, "");
       mayAsk(client, token).then(
         (allowed) =>
-          allowed ? done(null, answer()) : done({ code: grpc.PERMISSION_DENIED, details: "this account may not ask" }),
+          allowed
+            ? done(null, answer(call.request))
+            : done({ code: grpc.PERMISSION_DENIED, details: "this account may not ask" }),
         (thrown: unknown) => done({ code: grpc.INTERNAL, details: String(thrown) }),
       );
     };
@@ -177,6 +183,7 @@ async function serveAdmin(
     listPolicies: guarded(() => answers.policies),
     listIdentities: guarded(() => answers.identities),
     checkStore: guarded(() => answers.checkStore),
+    explainPolicy: guarded((request: ExplainPolicyRequest) => answers.explainPolicy(request)),
   });
   const credentials = ServerCredentials.createSsl(null, [
     { cert_chain: Buffer.from(pair.certificate), private_key: Buffer.from(pair.key) },
