@@ -77,6 +77,51 @@ export function packetPolicyTests(at: () => PacketPods): void {
       await removePolicy(solo, "servers");
     });
 
+    test("is explained for two clusters, by the policies and by the maps of both nodes", async () => {
+      const { lab, solo, other, node, abroad } = at();
+      const pod = (cluster: Cluster, name: string) => `${cluster.plan.name}/${NAMESPACE}/${name}`;
+      const explain = async (port: number): Promise<Explained> => {
+        const flow = ["--from", pod(solo, PROBER), "--to", `${pod(other, abroad.name)}:${port}`];
+        const { code, out, err } = await meshOf(lab)("policy", "explain", ...flow, "-o", "json");
+        assert.equal(err, "");
+        return { code, ...(JSON.parse(out) as Omit<Explained, "code">) };
+      };
+      /** What both ends say, once it is so in the maps, too. */
+      const explained = (port: number, verdict: string) =>
+        eventually(
+          `${verdict}, by maps, too`,
+          () => explain(port),
+          (seen) => seen.verdict === verdict && seen.mapsAgree === true,
+        );
+      const policy = { kind: "NetworkPolicy", namespace: NAMESPACE, name: "servers" };
+
+      const open = await explained(ECHO_PORT, "allowed");
+      assert.deepEqual(
+        [open.code, open.ends.map(({ direction, node: name }) => `${direction} ${name}`)],
+        [0, [`egress ${node.name}`, `ingress ${abroad.node.name}`]],
+      );
+
+      await applyPolicy(other, "servers", onlyClients("role"));
+      await outcome(solo, PROBER, abroad.echo, "unreachable");
+      const denied = await explained(ECHO_PORT, "denied");
+      const [egress, ingress] = denied.ends;
+      assert.deepEqual(
+        [denied.code, egress?.verdict, ingress?.verdict, ingress?.maps?.verdict],
+        [1, "allowed", "denied", "denied"],
+      );
+      assert.deepEqual([ingress?.rules, ingress?.selectedBy], [[], [{ ...policy, isolates: true }]]);
+
+      const { out: address } = await solo.kubectl("get", "pod", PROBER, "-o", "jsonpath={.status.podIP}");
+      const from = [{ ipBlock: { cidr: `${address}/32` } }];
+      await applyPolicy(other, "servers", { ...SERVERS, ingress: [{ from, ports: [{ port: ECHO_PORT }] }] });
+      await outcome(solo, PROBER, abroad.echo, "open");
+      const allowed = await explained(ECHO_PORT, "allowed");
+      const rule = { ...policy, path: "spec.ingress[0]" };
+      assert.deepEqual([allowed.code, allowed.ends[1]?.rules, allowed.ends[1]?.maps?.rules], [0, [rule], [rule]]);
+      assert.equal((await explained(HTTP_PORT, "denied")).code, 1);
+      await removePolicy(other, "servers");
+    });
+
     test("follows the labels of a namespace", async () => {
       const { solo, near, far, node } = at();
       const namespace = { metadata: { name: OTHER_NAMESPACE } };
@@ -177,6 +222,21 @@ interface DropLine {
 interface DropEnd {
   readonly pod?: string;
   readonly identity?: { readonly labels?: readonly string[] };
+}
+
+/** Of `mesh policy explain -o json`. */
+interface Explained {
+  readonly code: number | null;
+  readonly verdict: string;
+  readonly mapsAgree: boolean | null;
+  readonly ends: readonly {
+    readonly direction: string;
+    readonly node: string;
+    readonly verdict: string;
+    readonly rules: readonly object[];
+    readonly selectedBy: readonly object[];
+    readonly maps: { readonly verdict: string; readonly rules: readonly object[] } | null;
+  }[];
 }
 
 const READINESS = { tcpSocket: { port: HTTP_PORT } };

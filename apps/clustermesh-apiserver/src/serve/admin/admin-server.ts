@@ -49,6 +49,8 @@ const MAX_MONITORS = 8;
 /** Commands that read a node's maps at once, and how long one may take: its caller's right is reviewed at the start only. */
 const MAX_DUMPS = 8;
 const DUMP_MS = 300_000;
+/** Flows that are explained at once: each goes through all policies. */
+const MAX_EXPLAINS = 8;
 /** Nodes that a request may name. */
 const MAX_NODES = 1000;
 /** How often the right of a reader is reviewed again. */
@@ -201,12 +203,20 @@ export async function startAdminServer(
     };
     auth.check(call.metadata, "monitor", call.getPeer()).then(begin).catch(fail);
   };
+  let explains = 0;
   /** The right is that of `Monitor`, too: it shows rows of a node's maps. */
-  const explain = (request: ExplainPolicyRequest): Promise<ExplainPolicyResponse> => {
+  async function explain(request: ExplainPolicyRequest): Promise<ExplainPolicyResponse> {
     const { monitor: parts, positions: applied = () => undefined, clock } = modules;
     if (parts === undefined) throw adminError(status.UNIMPLEMENTED, "this server has no agents");
-    return explainPolicy(request, { ...parts, sources, local: options, applied, clock });
-  };
+    if (explains >= MAX_EXPLAINS)
+      throw adminError(status.RESOURCE_EXHAUSTED, `${MAX_EXPLAINS} flows are being explained already: try again`);
+    explains++;
+    try {
+      return await explainPolicy(request, { ...parts, sources, local: options, applied, clock });
+    } finally {
+      explains--;
+    }
+  }
   const stores = createStoreChecker();
   const figures = modules.monitor && createNodeFiguresReader({ ...modules.monitor, clock: modules.clock });
   const server = createGrpcServer(MAX_REQUEST_BYTES);

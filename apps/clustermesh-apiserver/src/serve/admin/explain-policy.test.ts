@@ -249,10 +249,7 @@ test("over the admin API it needs the right of those who read maps", LIMIT, asyn
   await waitFor("the stream", () => rig.queries.has("w1"));
   const client = new AdminClient(`127.0.0.1:${rig.adminPort}`, credentials.createSsl(Buffer.from(rig.tls.ca)));
   t.after(() => client.close());
-  const call = () =>
-    new Promise<ExplainPolicyResponse | ServiceError>((resolve) => {
-      client.explainPolicy(request({ other: "10.1.2.6" }), new Metadata(), (error, answer) => resolve(error ?? answer));
-    });
+  const call = () => explainOver(client);
   const answered = call();
   await waitFor("the query", () => agent.received.length > 0);
   agent.answer({ last: true, part: { $case: "policy", value: PolicyEntries.fromPartial({ endpoint: 9 }) } });
@@ -264,3 +261,26 @@ test("over the admin API it needs the right of those who read maps", LIMIT, asyn
   const refused = await call();
   assert.ok("code" in refused && refused.code === status.PERMISSION_DENIED);
 });
+
+test("so many flows are explained at once, and one more is refused", LIMIT, async (t) => {
+  const rig = await startQueryRig(t, {
+    sources: { all: policySources(), complete: true, onChange: () => () => undefined },
+  });
+  const agent = await rig.agent("w1");
+  await waitFor("the stream", () => rig.queries.has("w1"));
+  const client = new AdminClient(`127.0.0.1:${rig.adminPort}`, credentials.createSsl(Buffer.from(rig.tls.ca)));
+  t.after(() => client.close());
+  const running = Array.from({ length: 8 }, () => explainOver(client));
+  await waitFor("all queries", () => agent.received.length === 8);
+  const refused = await explainOver(client);
+  assert.ok("code" in refused && refused.code === status.RESOURCE_EXHAUSTED);
+  for (const { id } of agent.received) agent.answer({ id, last: true, problem: "busy" });
+  for (const answer of await Promise.all(running)) assert.ok("node" in answer && answer.node?.message === "busy");
+  agent.close();
+});
+
+function explainOver(client: AdminClient): Promise<ExplainPolicyResponse | ServiceError> {
+  return new Promise((resolve) => {
+    client.explainPolicy(request({ other: "10.1.2.6" }), new Metadata(), (error, answer) => resolve(error ?? answer));
+  });
+}
