@@ -8,6 +8,8 @@ export {
   podIdentityLabels,
   SERVICE_ACCOUNT_LABEL,
 } from "@isthmus/identity";
+export { diffPolicies, type PolicyDiff, type PolicyDiffInput } from "./diff/diff-policies.js";
+export type { DecidedPorts, Decision, FlipTotals, VerdictFlip } from "./diff/flip-list.js";
 export * from "./model/address-block.js";
 export * from "./model/policy.js";
 export * from "./model/selector.js";

@@ -1,4 +1,5 @@
 /** What a policy set says of one direction of an identity: all ports alike, or a class. Merged: nothing has precedence later. */
+import { LAST_PORT } from "../model/policy.js";
 import { type ClassRow, classKey, classRows } from "./class-rows.js";
 import {
   comparePortRules,
@@ -40,6 +41,22 @@ export function mergePortRules(rules: readonly PortRule[], otherwise: Outcome): 
   for (const [protocol, segments] of protocols)
     if (segments.every((segment) => sameOutcome(segment, base))) protocols.delete(protocol);
   return protocols.size === 0 ? allPorts(base) : ofClass(base, protocols);
+}
+
+/** Protocols of which the verdict says something else than of the others. */
+export function protocolsOf(verdict: PeerVerdict): readonly number[] {
+  return verdict.ports === "class" ? [...verdict.class.protocols.keys()] : [];
+}
+
+/** All ports of a protocol in order. */
+export function segmentsIn(verdict: PeerVerdict, protocol: number): readonly Segment[] {
+  const its = verdict.ports === "class" ? verdict.class.protocols.get(protocol) : undefined;
+  return its ?? [{ first: 0, last: LAST_PORT, ...otherProtocols(verdict) }];
+}
+
+/** Of protocols that are not among `protocolsOf`. */
+export function otherProtocols(verdict: PeerVerdict): Outcome {
+  return verdict.ports === "class" ? verdict.class.base : verdict.outcome;
 }
 
 /** The verdict for all protocols and ports. */

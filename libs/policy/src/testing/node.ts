@@ -41,7 +41,7 @@ export function accepted(parsed: ParsedPolicy): Policy {
 export type IdentityOf = (address: string) => IdentityNumber;
 
 /** What the node knows: sets the identities of all pods and of all prefixes that the engine's policies need. */
-export function learnIdentities(engine: PolicyEngine, mesh: TestMesh): IdentityOf {
+export function learnIdentities(engine: Pick<PolicyEngine, "prefixes" | "setIdentity">, mesh: TestMesh): IdentityOf {
   const prefixes = [...engine.prefixes.keys()];
   const identities = new Map<string, { readonly number: IdentityNumber; readonly identity: Identity }>();
   const numberOf = (key: string, identity: Identity, cluster: number): IdentityNumber => {
