@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import {
   ADMIN_AUDIENCE,
@@ -33,9 +34,11 @@ import { formatAddress, parseAddress } from "@isthmus/model";
 import { createLogger } from "@isthmus/observe";
 import {
   AdminClient,
+  type DiffPoliciesResponse,
   Endpoint,
   type ListPoliciesResponse,
   Node,
+  PolicyDirection,
   type Report,
   type StatusResponse,
 } from "@isthmus/proto";
@@ -324,6 +327,36 @@ test("pods with the same labels get one MeshIdentity, and agents its record", as
   });
   for (const pod of ["web-1", "web-2"]) await deletePod(pod);
   await until("it is released", async () => (await identities())[0]?.spec.releasedAt !== undefined, 60_000);
+});
+
+test("what a change of policies would flip is answered, and nothing is changed by it", async () => {
+  await makeNode();
+  await makePod("diffed", { app: "diffed" });
+  const status = { phase: "Running", podIP: "10.11.1.77", podIPs: [{ ip: "10.11.1.77" }] };
+  await admin.mergePatch(PODS, "diffed", { status }, { namespace, subresource: "status" });
+  const policy = (podSelector: object) => ({
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: { namespace, name: "diffed" },
+    spec: { podSelector },
+  });
+  const diff = (podSelector: object) => {
+    const objects = [gzipSync(JSON.stringify(policy(podSelector)))];
+    return ask<DiffPoliciesResponse>((cli, ...how) => void cli.diffPolicies({ objects, deleted: [] }, ...how));
+  };
+  const selector = { matchLabels: { app: "diffed" } };
+  await until("the pod is known", async () => (await diff(selector)).policies[0]?.pods === 1);
+  const { flips, denied, allowed } = await diff(selector);
+  assert.deepEqual(
+    flips.map(({ direction, allowed, subjects, ports }) => [direction, allowed, subjects?.pods, ports.length]),
+    [[PolicyDirection.POLICY_DIRECTION_INGRESS, false, [`east/${namespace}/diffed`], 1]],
+  );
+  assert.ok((denied?.ingressPairs ?? 0n) > 1n);
+  assert.deepEqual(allowed, { ingressPairs: 0n, egressPairs: 0n, moreFlips: 0 });
+  const refused = await diff({ matchLabels: { "io.kubernetes.pod.namespace": "shop" } });
+  assert.match(refused.policies[0]?.findings[0] ?? "", /^Field "spec\.podSelector\.matchLabels.* is no label of pods/);
+  assert.equal(await admin.get(NETWORK_POLICIES, "diffed", { namespace }), undefined);
+  await deletePod("diffed");
 });
 
 test("the address that a node's agent reports is in the pod's record before its status has one, and stays over a restart", async (t) => {

@@ -1,5 +1,6 @@
 /** The two servers: the stream to agents, and the admin API. */
 import type { Mesh } from "../membership/mesh.js";
+import { diffObjects } from "../policy-diff/diff-objects.js";
 import type { Parts } from "../process/parts.js";
 import { startAdminServer } from "../serve/admin/admin-server.js";
 import { type AgentQueries, createAgentQueries } from "../serve/agents/agent-queries.js";
@@ -88,6 +89,8 @@ export async function serveAdmin(
       }),
       applied: applied.services,
       positions: agents.applied,
+      diffPolicies: (request) =>
+        diffObjects(request, { sources, policies: feeds.policies.policies, local: { clusterId: id, cluster } }),
       policies: (request) => policyReports(feeds.policies.policies.known(), applied.policies(), request),
       monitor: {
         queries,

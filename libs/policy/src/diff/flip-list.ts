@@ -49,6 +49,7 @@ export interface FlipTotals {
 export interface FlipList {
   /** `ports`: all with the same result. Nothing happens without any. */
   add(ends: FlipEnds, ports: readonly DecidedPorts[]): void;
+  /** Of all that were added. */
   totals(): FlipTotals;
 }
 

@@ -11,9 +11,11 @@ export interface PortFlip {
   readonly except: readonly number[];
   /** 0 to 65535; of ICMP type << 8 | code. */
   readonly first: number;
+  /** At least `first`. */
   readonly last: number;
   /** Allows what `after` denies, or denies what it allows. */
   readonly before: Outcome;
+  /** The other way round. */
   readonly after: Outcome;
 }
 

@@ -1,7 +1,7 @@
 /** What agents get of a policy: its object and all that it is parsed with, so that they read it as this process did (pure). */
-import type { ParsedPolicy } from "@isthmus/policy";
+import type { Finding, ParsedPolicy, PolicyScope } from "@isthmus/policy";
 import type { CidrGroup } from "@isthmus/proto";
-import { MAX_POLICY_BYTES } from "./policy-facts.js";
+import { MAX_POLICY_BYTES, type PolicyFacts } from "./policy-facts.js";
 import type { PolicyResource } from "./policy-resources.js";
 
 /** The content of a policy at one generation. */
@@ -14,6 +14,36 @@ export interface AcceptedPolicy {
   readonly cidrGroups: readonly CidrGroup[];
   /** A selector of a Cilium policy that asks for no cluster means all of them. */
   readonly meshScope: boolean;
+}
+
+/** What policies are parsed with beside their objects. */
+export interface PolicyContext {
+  /** Ranges of each CiliumCIDRGroup, by its name. */
+  readonly groups: ReadonlyMap<string, readonly string[]>;
+  /** Of Cilium's kinds. */
+  readonly scope: PolicyScope;
+}
+
+/** The present generation of a policy with all that it is parsed with; or why it cannot be kept. */
+export function policyContent(facts: PolicyFacts, { groups, scope }: PolicyContext): AcceptedPolicy | Finding {
+  const { of, generation, object } = facts;
+  if (typeof object !== "string") return object;
+  const cidrGroups = facts.groups.flatMap((name) => {
+    const cidrs = groups.get(name);
+    return cidrs === undefined ? [] : [{ name, cidrs: [...cidrs] }];
+  });
+  return { generation, object, cidrGroups, meshScope: of.isCustom && scope === "mesh" };
+}
+
+/** Why the content is not accepted; none: it is. `cluster`: name of the local one. */
+export function contentFindings(
+  of: PolicyResource,
+  content: AcceptedPolicy | Finding,
+  cluster: string,
+): readonly Finding[] {
+  if (!("object" in content)) return [content];
+  const parsed = parsePolicy(of, content, cluster);
+  return parsed.ok ? [] : parsed.findings;
 }
 
 /** The usable part of a saved line. */

@@ -2,6 +2,7 @@
 import { NAMESPACES } from "@isthmus/kube";
 import { createEmitter } from "@isthmus/runtime";
 import type { Feed, FeedRecords } from "../feed/feed.js";
+import type { PolicyContext } from "./accepted-policy.js";
 import { createCidrGroupFeed } from "./cidr-groups.js";
 import { type PolicyFacts, policyFacts } from "./policy-facts.js";
 import {
@@ -18,6 +19,8 @@ export interface LocalPolicies {
   get(key: string): KnownPolicy | undefined;
   /** In no order. */
   known(): Iterable<KnownPolicy>;
+  /** What they are parsed with now. */
+  context(): PolicyContext;
   /** Calls the listener with the keys of policies that changed, deleted ones included. Returns a function that removes it. */
   onChange(listener: (keys: readonly string[]) => void): () => void;
 }
@@ -66,6 +69,6 @@ export function createPolicyFeeds(modules: PolicyTableModules): PolicyFeeds {
       feed(CILIUM_CLUSTERWIDE_NETWORK_POLICY),
       createCidrGroupFeed(table),
     ],
-    policies: { get: table.get, known: table.all, onChange: changes.subscribe },
+    policies: { get: table.get, known: table.all, context: table.context, onChange: changes.subscribe },
   };
 }

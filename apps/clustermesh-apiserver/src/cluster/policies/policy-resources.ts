@@ -45,3 +45,9 @@ export const CILIUM_CLUSTERWIDE_NETWORK_POLICY: PolicyResource = {
   isCustom: true,
   parse: parseCiliumClusterwideNetworkPolicy,
 };
+
+export const POLICY_RESOURCES: readonly PolicyResource[] = [
+  NETWORK_POLICY,
+  CILIUM_NETWORK_POLICY,
+  CILIUM_CLUSTERWIDE_NETWORK_POLICY,
+];

@@ -12,10 +12,9 @@ import type { Finding, PolicyScope } from "@isthmus/policy";
 import { type HashedRecord, POLICY_KIND, policyRecordKey } from "@isthmus/records";
 import type { SavedLastGood } from "../feed/last-good.js";
 import { createRecordDiff, type RecordChange } from "../feed/record-diff.js";
-import { type AcceptedPolicy, parsePolicy } from "./accepted-policy.js";
+import { type AcceptedPolicy, contentFindings, type PolicyContext, policyContent } from "./accepted-policy.js";
 import type { CidrGroupJoin } from "./cidr-groups.js";
 import type { PolicyFacts } from "./policy-facts.js";
-import type { PolicyResource } from "./policy-resources.js";
 
 /** Policies of all kinds in one cluster; more are not accepted, the youngest first. */
 export const MAX_POLICIES = 10_000;
@@ -58,6 +57,8 @@ export interface PolicyTable extends CidrGroupJoin {
   get(key: string): KnownPolicy | undefined;
   /** As of the last flush, in no order. */
   all(): Iterable<KnownPolicy>;
+  /** What their next flush parses them with. */
+  context(): PolicyContext;
   /** The first one follows the lists of all resources: what was saved of objects that are gone by then is forgotten. */
   flush(): PolicyTableFlush;
 }
@@ -86,10 +87,10 @@ export function createPolicyTable({ cluster, lastGood, maxPolicies = MAX_POLICIE
   function judge(key: string, entry: Entry): KnownPolicy {
     const { facts } = entry;
     const { of, uid } = facts;
-    const present = contentOf(facts);
+    const present = policyContent(facts, { groups, scope });
     const isParsed = isDeepStrictEqual(entry.parsed?.content, present);
-    if (!isParsed) entry.parsed = { content: present, findings: findingsOf(of, present) };
-    const findings = surplus.has(key) ? [TOO_MANY(maxPolicies)] : (entry.parsed?.findings ?? []);
+    if (!isParsed) entry.parsed = { content: present, findings: contentFindings(of, present, cluster) };
+    const findings = surplus.has(key) ? [tooMany(maxPolicies)] : (entry.parsed?.findings ?? []);
     if (findings.length === 0 && "object" in present) {
       lastGood.set(uid, present, false);
       return { facts, accepted: present, findings };
@@ -99,27 +100,11 @@ export function createPolicyTable({ cluster, lastGood, maxPolicies = MAX_POLICIE
     return { facts, accepted, findings };
   }
 
-  /** The present generation with all that it is parsed with. */
-  function contentOf({ of, generation, object, groups: names }: PolicyFacts): AcceptedPolicy | Finding {
-    if (typeof object !== "string") return object;
-    const cidrGroups = names.flatMap((name) => {
-      const cidrs = groups.get(name);
-      return cidrs === undefined ? [] : [{ name, cidrs: [...cidrs] }];
-    });
-    return { generation, object, cidrGroups, meshScope: of.isCustom && scope === "mesh" };
-  }
-
-  function findingsOf(of: PolicyResource, content: AcceptedPolicy | Finding): readonly Finding[] {
-    if (!("object" in content)) return [content];
-    const parsed = parsePolicy(of, content, cluster);
-    return parsed.ok ? [] : parsed.findings;
-  }
-
   /** What was saved is parsed again: this version may read it more strictly than the one that saved it. */
   function lastAccepted({ of, uid }: PolicyFacts): AcceptedPolicy | undefined {
     const saved = lastGood.get(uid);
     if (saved === undefined || !isWhole(saved)) return undefined;
-    return findingsOf(of, saved).length === 0 ? saved : undefined;
+    return contentFindings(of, saved, cluster).length === 0 ? saved : undefined;
   }
 
   function flushOne(key: string, notes: ReportedEvent[]): void {
@@ -188,6 +173,7 @@ export function createPolicyTable({ cluster, lastGood, maxPolicies = MAX_POLICIE
     *all() {
       for (const { known } of entries.values()) if (known !== undefined) yield known;
     },
+    context: () => ({ groups, scope }),
     flush() {
       const notes: ReportedEvent[] = [];
       if (isFirst) forgetUnknown();
@@ -200,10 +186,11 @@ export function createPolicyTable({ cluster, lastGood, maxPolicies = MAX_POLICIE
   };
 }
 
-const TOO_MANY = (most: number): Finding => ({
-  path: "",
-  sentence: `The cluster has more than ${most} policies, and this is one of the youngest: delete some, or merge them`,
-});
+/** About a policy that is not among the oldest `most`. */
+export function tooMany(most: number): Finding {
+  const sentence = `The cluster has more than ${most} policies, and this is one of the youngest: delete some, or merge them`;
+  return { path: "", sentence };
+}
 
 function nameOf({ of, namespace, name }: PolicyFacts) {
   return { resource: of.resource.plural, namespace, name };

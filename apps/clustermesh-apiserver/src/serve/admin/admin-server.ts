@@ -11,6 +11,8 @@ import type { Logger, Metrics } from "@isthmus/observe";
 import {
   AdminService,
   type CheckStoreResponse,
+  type DiffPoliciesRequest,
+  type DiffPoliciesResponse,
   type DumpResponse,
   type ExplainPolicyRequest,
   type ExplainPolicyResponse,
@@ -38,6 +40,7 @@ import { explainPolicy } from "./explain-policy.js";
 import { listIdentities } from "./identity-reports.js";
 import { type MonitorModules, startMonitor } from "./monitor.js";
 import { createNodeFiguresReader } from "./node-figures.js";
+import { createOneAtATime } from "./one-at-a-time.js";
 import { createRefusedCalls } from "./refused-calls.js";
 import type { AppliedPositions } from "./unapplied-records.js";
 
@@ -51,6 +54,8 @@ const MAX_DUMPS = 8;
 const DUMP_MS = 300_000;
 /** Flows that are explained at once: each goes through all policies. */
 const MAX_EXPLAINS = 8;
+/** Comparisons of policies that wait for the one that runs. */
+const MAX_WAITING_DIFFS = 4;
 /** Nodes that a request may name. */
 const MAX_NODES = 1000;
 /** How often the right of a reader is reviewed again. */
@@ -82,6 +87,8 @@ export interface AdminServerModules {
   readonly monitor?: Pick<MonitorModules, "queries" | "nodes">;
   /** Policies of this cluster. Absent: there are none. */
   readonly policies?: (request: ListPoliciesRequest) => readonly PolicyReport[];
+  /** Throws an `adminError` for a request that it cannot compare. Absent: `DiffPolicies` is refused. */
+  readonly diffPolicies?: (request: DiffPoliciesRequest) => Promise<DiffPoliciesResponse>;
   /** Services of this cluster that have no frontend to be merged. */
   readonly withoutClusterIp?: (request: ListServicesRequest) => readonly FrontendReport[];
 }
@@ -217,11 +224,13 @@ export async function startAdminServer(
       explains--;
     }
   }
+  const diffs = createOneAtATime(MAX_WAITING_DIFFS, "comparisons of policies");
   const stores = createStoreChecker();
   const figures = modules.monitor && createNodeFiguresReader({ ...modules.monitor, clock: modules.clock });
   const server = createGrpcServer(MAX_REQUEST_BYTES);
   const { status: ofStatus, listServices: ofServices, checkStore: ofCheck } = AdminService;
-  const { listIdentities: ofIdentities, listPolicies: ofPolicies, explainPolicy: ofExplain } = AdminService;
+  const { listIdentities: ofIdentities, listPolicies: ofPolicies } = AdminService;
+  const { explainPolicy: ofExplain, diffPolicies: ofDiff } = AdminService;
   const { monitor: ofMonitor, dump: ofDump } = AdminService;
   server.addService(undecoded(FOR_CLI), {
     monitor,
@@ -237,6 +246,11 @@ export async function startAdminServer(
     }),
     listPolicies: answer("read", ofPolicies.requestDeserialize, async (request): Promise<ListPoliciesResponse> => {
       return { policies: [...(modules.policies?.(request) ?? [])] };
+    }),
+    diffPolicies: answer("read", ofDiff.requestDeserialize, (request): Promise<DiffPoliciesResponse> => {
+      const { diffPolicies: diff } = modules;
+      if (diff === undefined) throw adminError(status.UNIMPLEMENTED, "this server has no policies");
+      return diffs.run(() => diff(request));
     }),
     listIdentities: answer("read", ofIdentities.requestDeserialize, (request) => listIdentities(sources, request)),
     explainPolicy: answer("monitor", ofExplain.requestDeserialize, explain),

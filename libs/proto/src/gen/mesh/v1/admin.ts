@@ -75,6 +75,16 @@ export enum AgentPresence {
   UNRECOGNIZED = -1,
 }
 
+export enum PolicyAction {
+  POLICY_ACTION_UNSPECIFIED = 0,
+  POLICY_ACTION_CREATE = 1,
+  POLICY_ACTION_CHANGE = 2,
+  /** POLICY_ACTION_KEEP - what is in force means the same */
+  POLICY_ACTION_KEEP = 3,
+  POLICY_ACTION_DELETE = 4,
+  UNRECOGNIZED = -1,
+}
+
 export enum FrontendState {
   /** FRONTEND_STATE_UNSPECIFIED - by a server of an older version: see status */
   FRONTEND_STATE_UNSPECIFIED = 0,
@@ -442,6 +452,97 @@ export interface UnappliedRecords {
   keys: string[];
   /** that are not in keys */
   more: number;
+}
+
+/** The change. Policies of this cluster that it does not name stay as they are. */
+export interface DiffPoliciesRequest {
+  /** JSON of policies and CiliumCIDRGroups, each new or in place of the one of its kind and name */
+  objects: Buffer[];
+  /** policies */
+  deleted: PolicyName[];
+}
+
+export interface DiffPoliciesResponse {
+  /** those of the request, and those that refer to a CiliumCIDRGroup of it */
+  policies: PolicyDifference[];
+  /** to denied first; none as long as a policy has findings */
+  flips: PolicyFlip[];
+  denied: FlipTotals | undefined;
+  allowed: FlipTotals | undefined;
+}
+
+export interface PolicyDifference {
+  policy: PolicyName | undefined;
+  action: PolicyAction;
+  /** why it would not be accepted, or cannot be compared; empty: it can */
+  findings: string[];
+  /** of this cluster, that it would select, or selects until it is deleted; not with KEEP */
+  pods: number;
+}
+
+export interface FlipTotals {
+  /** of an identity of the subjects and one at the other end */
+  ingressPairs: bigint;
+  egressPairs: bigint;
+  /** that are not in flips */
+  moreFlips: number;
+}
+
+/** Pairs of identities of which the same ports flip, for the same reasons. Verdicts are those of the subjects, pods of this cluster. */
+export interface PolicyFlip {
+  /** as the subjects see it */
+  direction: PolicyDirection;
+  /** after the change; false: denied */
+  allowed: boolean;
+  subjects: FlipEnds | undefined;
+  peers: FlipEnds | undefined;
+  ports: FlipPorts[];
+  /** that are not in ports */
+  morePorts: number;
+}
+
+export interface FlipEnds {
+  identities: FlipIdentity[];
+  /** that are not in identities */
+  moreIdentities: number;
+  /** examples: cluster/namespace/pod */
+  pods: string[];
+  /** that are not in pods */
+  morePods: number;
+  /** no rule tells them apart: identities to come are among them */
+  others: boolean;
+}
+
+export interface FlipIdentity {
+  /** 0: only nodes have numbers for it */
+  number: number;
+  labels: Label[];
+  /** that are not in labels */
+  moreLabels: number;
+  /** the longest that policies name and that has its addresses; empty: none */
+  prefix: string;
+  /** without labels: whose unmanaged pods they are */
+  cluster: string;
+}
+
+export interface FlipPorts {
+  /** IANA number; 0: all but those of except */
+  protocol: number;
+  except: number[];
+  /** 0 to 65535; of ICMP type << 8 | code */
+  first: number;
+  last: number;
+  before: FlipReason | undefined;
+  after: FlipReason | undefined;
+}
+
+export interface FlipReason {
+  /** that decide: one, nearly always */
+  rules: PolicyRule[];
+  /** without rules: policies that deny what no rule allows; none: nothing isolates the pods */
+  isolating: PolicyName[];
+  /** that are not in isolating */
+  moreIsolating: number;
 }
 
 export interface ListServicesRequest {
@@ -3627,6 +3728,887 @@ export const UnappliedRecords: MessageFns<UnappliedRecords> = {
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     message.keys = object.keys?.map((e) => e) || [];
     message.more = object.more ?? 0;
+    return message;
+  },
+};
+
+function createBaseDiffPoliciesRequest(): DiffPoliciesRequest {
+  return { objects: [], deleted: [] };
+}
+
+export const DiffPoliciesRequest: MessageFns<DiffPoliciesRequest> = {
+  encode(message: DiffPoliciesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.objects) {
+      writer.uint32(10).bytes(v!);
+    }
+    for (const v of message.deleted) {
+      PolicyName.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiffPoliciesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiffPoliciesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.objects.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.deleted.push(PolicyName.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DiffPoliciesRequest>): DiffPoliciesRequest {
+    return DiffPoliciesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiffPoliciesRequest>): DiffPoliciesRequest {
+    const message = createBaseDiffPoliciesRequest();
+    message.objects = object.objects?.map((e) => e) || [];
+    message.deleted = object.deleted?.map((e) => PolicyName.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDiffPoliciesResponse(): DiffPoliciesResponse {
+  return { policies: [], flips: [], denied: undefined, allowed: undefined };
+}
+
+export const DiffPoliciesResponse: MessageFns<DiffPoliciesResponse> = {
+  encode(message: DiffPoliciesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.policies) {
+      PolicyDifference.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.flips) {
+      PolicyFlip.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.denied !== undefined) {
+      FlipTotals.encode(message.denied, writer.uint32(26).fork()).join();
+    }
+    if (message.allowed !== undefined) {
+      FlipTotals.encode(message.allowed, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiffPoliciesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiffPoliciesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policies.push(PolicyDifference.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.flips.push(PolicyFlip.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.denied = FlipTotals.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.allowed = FlipTotals.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DiffPoliciesResponse>): DiffPoliciesResponse {
+    return DiffPoliciesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiffPoliciesResponse>): DiffPoliciesResponse {
+    const message = createBaseDiffPoliciesResponse();
+    message.policies = object.policies?.map((e) => PolicyDifference.fromPartial(e)) || [];
+    message.flips = object.flips?.map((e) => PolicyFlip.fromPartial(e)) || [];
+    message.denied = (object.denied !== undefined && object.denied !== null)
+      ? FlipTotals.fromPartial(object.denied)
+      : undefined;
+    message.allowed = (object.allowed !== undefined && object.allowed !== null)
+      ? FlipTotals.fromPartial(object.allowed)
+      : undefined;
+    return message;
+  },
+};
+
+function createBasePolicyDifference(): PolicyDifference {
+  return { policy: undefined, action: 0, findings: [], pods: 0 };
+}
+
+export const PolicyDifference: MessageFns<PolicyDifference> = {
+  encode(message: PolicyDifference, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      PolicyName.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    if (message.action !== 0) {
+      writer.uint32(16).int32(message.action);
+    }
+    for (const v of message.findings) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.pods !== 0) {
+      writer.uint32(32).uint32(message.pods);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyDifference {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyDifference();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = PolicyName.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.action = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.findings.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.pods = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PolicyDifference>): PolicyDifference {
+    return PolicyDifference.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyDifference>): PolicyDifference {
+    const message = createBasePolicyDifference();
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? PolicyName.fromPartial(object.policy)
+      : undefined;
+    message.action = object.action ?? 0;
+    message.findings = object.findings?.map((e) => e) || [];
+    message.pods = object.pods ?? 0;
+    return message;
+  },
+};
+
+function createBaseFlipTotals(): FlipTotals {
+  return { ingressPairs: 0n, egressPairs: 0n, moreFlips: 0 };
+}
+
+export const FlipTotals: MessageFns<FlipTotals> = {
+  encode(message: FlipTotals, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ingressPairs !== 0n) {
+      if (BigInt.asUintN(64, message.ingressPairs) !== message.ingressPairs) {
+        throw new globalThis.Error("value provided for field message.ingressPairs of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.ingressPairs);
+    }
+    if (message.egressPairs !== 0n) {
+      if (BigInt.asUintN(64, message.egressPairs) !== message.egressPairs) {
+        throw new globalThis.Error("value provided for field message.egressPairs of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.egressPairs);
+    }
+    if (message.moreFlips !== 0) {
+      writer.uint32(24).uint32(message.moreFlips);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlipTotals {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlipTotals();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ingressPairs = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.egressPairs = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.moreFlips = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FlipTotals>): FlipTotals {
+    return FlipTotals.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlipTotals>): FlipTotals {
+    const message = createBaseFlipTotals();
+    message.ingressPairs = (object.ingressPairs !== undefined && object.ingressPairs !== null)
+      ? BigInt(object.ingressPairs)
+      : 0n;
+    message.egressPairs = (object.egressPairs !== undefined && object.egressPairs !== null)
+      ? BigInt(object.egressPairs)
+      : 0n;
+    message.moreFlips = object.moreFlips ?? 0;
+    return message;
+  },
+};
+
+function createBasePolicyFlip(): PolicyFlip {
+  return { direction: 0, allowed: false, subjects: undefined, peers: undefined, ports: [], morePorts: 0 };
+}
+
+export const PolicyFlip: MessageFns<PolicyFlip> = {
+  encode(message: PolicyFlip, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.direction !== 0) {
+      writer.uint32(8).int32(message.direction);
+    }
+    if (message.allowed !== false) {
+      writer.uint32(16).bool(message.allowed);
+    }
+    if (message.subjects !== undefined) {
+      FlipEnds.encode(message.subjects, writer.uint32(26).fork()).join();
+    }
+    if (message.peers !== undefined) {
+      FlipEnds.encode(message.peers, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.ports) {
+      FlipPorts.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.morePorts !== 0) {
+      writer.uint32(48).uint32(message.morePorts);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyFlip {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyFlip();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.direction = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.allowed = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.subjects = FlipEnds.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.peers = FlipEnds.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.ports.push(FlipPorts.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.morePorts = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PolicyFlip>): PolicyFlip {
+    return PolicyFlip.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyFlip>): PolicyFlip {
+    const message = createBasePolicyFlip();
+    message.direction = object.direction ?? 0;
+    message.allowed = object.allowed ?? false;
+    message.subjects = (object.subjects !== undefined && object.subjects !== null)
+      ? FlipEnds.fromPartial(object.subjects)
+      : undefined;
+    message.peers = (object.peers !== undefined && object.peers !== null)
+      ? FlipEnds.fromPartial(object.peers)
+      : undefined;
+    message.ports = object.ports?.map((e) => FlipPorts.fromPartial(e)) || [];
+    message.morePorts = object.morePorts ?? 0;
+    return message;
+  },
+};
+
+function createBaseFlipEnds(): FlipEnds {
+  return { identities: [], moreIdentities: 0, pods: [], morePods: 0, others: false };
+}
+
+export const FlipEnds: MessageFns<FlipEnds> = {
+  encode(message: FlipEnds, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.identities) {
+      FlipIdentity.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.moreIdentities !== 0) {
+      writer.uint32(16).uint32(message.moreIdentities);
+    }
+    for (const v of message.pods) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.morePods !== 0) {
+      writer.uint32(32).uint32(message.morePods);
+    }
+    if (message.others !== false) {
+      writer.uint32(40).bool(message.others);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlipEnds {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlipEnds();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identities.push(FlipIdentity.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.moreIdentities = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pods.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.morePods = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.others = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FlipEnds>): FlipEnds {
+    return FlipEnds.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlipEnds>): FlipEnds {
+    const message = createBaseFlipEnds();
+    message.identities = object.identities?.map((e) => FlipIdentity.fromPartial(e)) || [];
+    message.moreIdentities = object.moreIdentities ?? 0;
+    message.pods = object.pods?.map((e) => e) || [];
+    message.morePods = object.morePods ?? 0;
+    message.others = object.others ?? false;
+    return message;
+  },
+};
+
+function createBaseFlipIdentity(): FlipIdentity {
+  return { number: 0, labels: [], moreLabels: 0, prefix: "", cluster: "" };
+}
+
+export const FlipIdentity: MessageFns<FlipIdentity> = {
+  encode(message: FlipIdentity, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    for (const v of message.labels) {
+      Label.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.moreLabels !== 0) {
+      writer.uint32(24).uint32(message.moreLabels);
+    }
+    if (message.prefix !== "") {
+      writer.uint32(34).string(message.prefix);
+    }
+    if (message.cluster !== "") {
+      writer.uint32(42).string(message.cluster);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlipIdentity {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlipIdentity();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.labels.push(Label.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.moreLabels = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.cluster = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FlipIdentity>): FlipIdentity {
+    return FlipIdentity.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlipIdentity>): FlipIdentity {
+    const message = createBaseFlipIdentity();
+    message.number = object.number ?? 0;
+    message.labels = object.labels?.map((e) => Label.fromPartial(e)) || [];
+    message.moreLabels = object.moreLabels ?? 0;
+    message.prefix = object.prefix ?? "";
+    message.cluster = object.cluster ?? "";
+    return message;
+  },
+};
+
+function createBaseFlipPorts(): FlipPorts {
+  return { protocol: 0, except: [], first: 0, last: 0, before: undefined, after: undefined };
+}
+
+export const FlipPorts: MessageFns<FlipPorts> = {
+  encode(message: FlipPorts, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.protocol !== 0) {
+      writer.uint32(8).uint32(message.protocol);
+    }
+    if (message.except.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.except) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.first !== 0) {
+      writer.uint32(24).uint32(message.first);
+    }
+    if (message.last !== 0) {
+      writer.uint32(32).uint32(message.last);
+    }
+    if (message.before !== undefined) {
+      FlipReason.encode(message.before, writer.uint32(42).fork()).join();
+    }
+    if (message.after !== undefined) {
+      FlipReason.encode(message.after, writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlipPorts {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlipPorts();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.protocol = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.except.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.except.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.first = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.last = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.before = FlipReason.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.after = FlipReason.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FlipPorts>): FlipPorts {
+    return FlipPorts.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlipPorts>): FlipPorts {
+    const message = createBaseFlipPorts();
+    message.protocol = object.protocol ?? 0;
+    message.except = object.except?.map((e) => e) || [];
+    message.first = object.first ?? 0;
+    message.last = object.last ?? 0;
+    message.before = (object.before !== undefined && object.before !== null)
+      ? FlipReason.fromPartial(object.before)
+      : undefined;
+    message.after = (object.after !== undefined && object.after !== null)
+      ? FlipReason.fromPartial(object.after)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFlipReason(): FlipReason {
+  return { rules: [], isolating: [], moreIsolating: 0 };
+}
+
+export const FlipReason: MessageFns<FlipReason> = {
+  encode(message: FlipReason, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.rules) {
+      PolicyRule.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.isolating) {
+      PolicyName.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.moreIsolating !== 0) {
+      writer.uint32(24).uint32(message.moreIsolating);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FlipReason {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlipReason();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rules.push(PolicyRule.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.isolating.push(PolicyName.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.moreIsolating = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FlipReason>): FlipReason {
+    return FlipReason.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FlipReason>): FlipReason {
+    const message = createBaseFlipReason();
+    message.rules = object.rules?.map((e) => PolicyRule.fromPartial(e)) || [];
+    message.isolating = object.isolating?.map((e) => PolicyName.fromPartial(e)) || [];
+    message.moreIsolating = object.moreIsolating ?? 0;
     return message;
   },
 };
@@ -7725,6 +8707,17 @@ export const AdminService = {
       Buffer.from(ListPoliciesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListPoliciesResponse => ListPoliciesResponse.decode(value),
   },
+  /** Whose verdicts a change of policies would flip. Changes nothing. */
+  diffPolicies: {
+    path: "/mesh.v1.Admin/DiffPolicies" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DiffPoliciesRequest): Buffer => Buffer.from(DiffPoliciesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DiffPoliciesRequest => DiffPoliciesRequest.decode(value),
+    responseSerialize: (value: DiffPoliciesResponse): Buffer =>
+      Buffer.from(DiffPoliciesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DiffPoliciesResponse => DiffPoliciesResponse.decode(value),
+  },
   listIdentities: {
     path: "/mesh.v1.Admin/ListIdentities" as const,
     requestStream: false as const,
@@ -7796,6 +8789,8 @@ export interface AdminServer extends UntypedServiceImplementation {
   status: handleUnaryCall<StatusRequest, StatusResponse>;
   listServices: handleUnaryCall<ListServicesRequest, ListServicesResponse>;
   listPolicies: handleUnaryCall<ListPoliciesRequest, ListPoliciesResponse>;
+  /** Whose verdicts a change of policies would flip. Changes nothing. */
+  diffPolicies: handleUnaryCall<DiffPoliciesRequest, DiffPoliciesResponse>;
   listIdentities: handleUnaryCall<ListIdentitiesRequest, ListIdentitiesResponse>;
   /** What the policies of this cluster say of a flow of one of its pods, and what the maps of the pod's node say. */
   explainPolicy: handleUnaryCall<ExplainPolicyRequest, ExplainPolicyResponse>;
@@ -7857,6 +8852,22 @@ export interface AdminClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListPoliciesResponse) => void,
+  ): ClientUnaryCall;
+  /** Whose verdicts a change of policies would flip. Changes nothing. */
+  diffPolicies(
+    request: DiffPoliciesRequest,
+    callback: (error: ServiceError | null, response: DiffPoliciesResponse) => void,
+  ): ClientUnaryCall;
+  diffPolicies(
+    request: DiffPoliciesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DiffPoliciesResponse) => void,
+  ): ClientUnaryCall;
+  diffPolicies(
+    request: DiffPoliciesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DiffPoliciesResponse) => void,
   ): ClientUnaryCall;
   listIdentities(
     request: ListIdentitiesRequest,
