@@ -18,12 +18,12 @@ export async function runMesh(argv: readonly string[], io: Io): Promise<number> 
     if (wantsJson(argv)) io.out(json(errorOf(error)));
     io.err(`${lineText(error.message)}\n`);
     if (io.env["MESH_DEBUG"] !== undefined) io.err(`${(error.cause as Error | undefined)?.stack ?? error.stack}\n`);
-    return exitCodeOf(error);
+    return exitCodeOf(error, find(argv)?.errorExit);
   }
 }
 
 async function dispatch(argv: readonly string[], io: Io): Promise<number> {
-  const command = COMMANDS.find(({ path }) => path.every((word, i) => argv[i] === word));
+  const command = find(argv);
   if (command === undefined) return general(argv, io);
   const rest = argv.slice(command.path.length);
   if (command.raw !== true && rest.slice(0, until(rest, "--")).some((word) => word === "--help" || word === "-h")) {
@@ -31,6 +31,10 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
     return 0;
   }
   return runCommand(command, parseInput(command, rest), io);
+}
+
+function find(argv: readonly string[]): Command | undefined {
+  return COMMANDS.find(({ path }) => path.every((word, i) => argv[i] === word));
 }
 
 /** Runs a command within its time-out; output after that is dropped. */

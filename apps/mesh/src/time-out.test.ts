@@ -56,6 +56,7 @@ test("status ends when a Kubernetes API accepts the connection and never answers
     "service list": 3,
     "policy list": 3,
     "policy explain --from shop/a --to shop/b:80": 3,
+    "policy diff --delete netpol/web": 3,
     "identity list": 3,
     "connect east west": 3,
   };

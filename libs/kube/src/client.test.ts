@@ -133,8 +133,9 @@ test("a token file of the kubeconfig is read for every request", async () => {
 });
 
 test("contexts are listed; an unusable kubeconfig is a KUBE_CONFIG error", () => {
-  const { names, current } = openKubeconfig(server.kubeconfig);
+  const { names, current, namespace } = openKubeconfig(server.kubeconfig);
   assert.deepEqual({ names, current }, { names: ["test"], current: "test" });
+  assert.equal(namespace("test"), "default");
   assert.throws(() => loadKubeAccess({ kubeconfig: "/nowhere" }), { code: "KUBE_CONFIG" });
   assert.throws(() => loadKubeAccess({ kubeconfig: server.kubeconfig, context: "other" }), { code: "KUBE_CONFIG" });
 });

@@ -39,6 +39,8 @@ export interface Kubeconfig {
   readonly names: readonly string[];
   /** The file's `current-context`; absent when it names none. */
   readonly current?: string;
+  /** The namespace of this context; "default" when it names none. */
+  namespace(context: string): string;
   /** Access by this context, or by the current one. Throws `KUBE_CONFIG` with the file and what is missing. */
   access(context?: string): KubeAccess;
 }
@@ -65,6 +67,7 @@ export function openKubeconfig(file: string): Kubeconfig {
             .getContexts()
             .map(({ name }) => name),
     ...(current === undefined || current === "" ? {} : { current }),
+    namespace: (context) => parsedConfig().getContextObject(context)?.namespace || "default",
     access(context) {
       const { clusters, contexts, users, currentContext } = parsedConfig();
       const config = new KubeConfig();

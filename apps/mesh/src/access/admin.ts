@@ -12,6 +12,8 @@ import {
   AdminClient,
   type CheckStoreRequest,
   type CheckStoreResponse,
+  type DiffPoliciesRequest,
+  type DiffPoliciesResponse,
   type DumpRequest,
   type ExplainPolicyRequest,
   type ExplainPolicyResponse,
@@ -42,6 +44,8 @@ export interface AdminApi {
   listServices(request: ListServicesRequest): Promise<ListServicesResponse>;
   /** All policies of a namespace, "" = of the cluster; 5 s for each server. */
   listPolicies(request: ListPoliciesRequest): Promise<ListPoliciesResponse>;
+  /** Whose verdicts a change of policies would flip; 30 s for each server, as it may wait for others. */
+  diffPolicies(request: DiffPoliciesRequest): Promise<DiffPoliciesResponse>;
   /** All identities of pods of a namespace, "" = of all, of this cluster and its peers; 5 s for each server. */
   listIdentities(request: ListIdentitiesRequest): Promise<ListIdentitiesResponse>;
   /** Of the server that the agent of the pod's node is connected to, else of any that answers; 5 s for each. */
@@ -66,6 +70,7 @@ export interface AdminApi {
 
 const TOKEN_SECONDS = 600;
 const CHECK_DEADLINE_MS = 15_000;
+const DIFF_DEADLINE_MS = 30_000;
 
 /**
  * Throws ADMIN when the ConfigMap lacks the address or the CA, or when the token is refused. Does not connect yet.
@@ -172,6 +177,8 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
       ask((client, deadline, done) => client.listServices(request, metadata, { deadline }, done), DEADLINE_MS),
     listPolicies: (request) =>
       ask((client, deadline, done) => client.listPolicies(request, metadata, { deadline }, done), DEADLINE_MS),
+    diffPolicies: (request) =>
+      ask((client, deadline, done) => client.diffPolicies(request, metadata, { deadline }, done), DIFF_DEADLINE_MS),
     listIdentities: (request) =>
       ask((client, deadline, done) => client.listIdentities(request, metadata, { deadline }, done), DEADLINE_MS),
     explainPolicy: (request) =>

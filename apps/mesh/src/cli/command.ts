@@ -1,5 +1,6 @@
 /** A command as data: help, parsing and dispatch are derived from it. */
 import type { Io } from "../output/io.js";
+import type { ExitCode } from "./exit.js";
 
 export interface Option {
   /** Long name without dashes. */
@@ -40,6 +41,8 @@ export interface Command {
   load?(): Promise<unknown>;
   /** Takes its arguments unparsed, `--help` included. */
   readonly raw?: boolean;
+  /** Of errors that have no exit code of their own; 1 when absent. */
+  readonly errorExit?: ExitCode;
   /** Returns one of `ExitCode`, or the exit code of the program that a raw command ran. */
   run(input: Input, io: Io): Promise<number>;
 }

@@ -5,9 +5,11 @@ import { MeshError } from "@isthmus/model";
 export type ExitCode =
   /** Done as asked, and nothing is wrong. */
   | 0
-  /** A finding, or an error: stderr says which, and `-o json` has it as `findings` or `error`. */
+  /**
+   * A finding, or an error: stderr says which, and `-o json` has it as `findings` or `error`. Of `mesh policy diff`: a difference.
+   */
   | 1
-  /** The command line, the kubeconfig or the store file cannot be used. */
+  /** The command line, the kubeconfig, the store file or a manifest cannot be used. Of `mesh policy diff`: any error. */
   | 2
   /** Time is up: see --timeout. */
   | 3
@@ -21,9 +23,9 @@ export function usageError(sentence: string): MeshError<{ code: "USAGE" }> {
   return new MeshError({ code: "USAGE" }, sentence);
 }
 
-/** 1 for every code that is not named here. */
-export function exitCodeOf(error: MeshError): ExitCode {
+/** `otherwise`: of every code that is not named here. */
+export function exitCodeOf(error: MeshError, otherwise: ExitCode = 1): ExitCode {
   if (error.code === "USAGE" || error.code === "KUBE_CONFIG" || error.code === "STORE_FILE") return 2;
   if (error.code === "INTERRUPTED") return (error.data as { exit?: unknown }).exit === 143 ? 143 : 130;
-  return error.code === "TIMEOUT" ? 3 : 1;
+  return error.code === "TIMEOUT" ? 3 : otherwise;
 }

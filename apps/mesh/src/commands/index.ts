@@ -8,6 +8,7 @@ import { status } from "./cluster/status.js";
 import { identityList } from "./identity/list.js";
 import { lab } from "./lab/lab.js";
 import { monitor } from "./monitor/monitor.js";
+import { policyDiff } from "./policy/diff.js";
 import { policyExplain } from "./policy/explain.js";
 import { policyList } from "./policy/list.js";
 import { serviceList } from "./service/list.js";
@@ -18,6 +19,7 @@ export const COMMANDS: readonly Command[] = [
   serviceList,
   policyList,
   policyExplain,
+  policyDiff,
   identityList,
   monitor,
   bpfDump,

@@ -3,15 +3,19 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { MESH_CLUSTERS, MESH_PEERS, type MeshCluster, type MeshPeer } from "@isthmus/kube";
 import { createStore, provisionStore, type Store } from "@isthmus/kvstore";
 import { type EtcdServer, startEtcd } from "@isthmus/kvstore/testing";
 import {
   CheckStoreResponse,
   ClusterClaim,
+  type DiffPoliciesRequest,
+  DiffPoliciesResponse,
   ListIdentitiesResponse,
   ListPoliciesResponse,
   ListServicesResponse,
+  PolicyAction,
 } from "@isthmus/proto";
 import { type Member, startTestCluster, writeContexts } from "../testing/member.js";
 import { type Ran, runForTest } from "../testing/memory-io.js";
@@ -230,6 +234,60 @@ test("policies are listed with exit code 1 when one is not accepted, and an empt
   const nope = await mesh("policy", "list", "-n", "nope");
   assert.equal(nope.code, 1);
   assert.match(nope.err, /Cannot list policies of namespace "nope"/);
+});
+
+test("a change of policies is compared: exit code 0 without a difference, 1 with one, 2 for what is not accepted and for errors", async () => {
+  const [first] = members();
+  const requests: DiffPoliciesRequest[] = [];
+  const answers = (answer: Parameters<typeof DiffPoliciesResponse.fromPartial>[0]) => {
+    first.answers.diffPolicies = (request) => {
+      requests.push(request);
+      return DiffPoliciesResponse.fromPartial(answer);
+    };
+  };
+  const file = join(folder, "web.yaml");
+  writeFileSync(
+    file,
+    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: web}\nspec: {podSelector: {}}\n",
+  );
+  const policy = { kind: "NetworkPolicy", namespace: "default", name: "web" };
+  answers({ policies: [{ policy, action: PolicyAction.POLICY_ACTION_CREATE }] });
+  const none = await mesh("policy", "diff", "-f", file, "--delete", "ccnp/wall");
+  assert.deepEqual([none.code, none.err], [0, ""]);
+  assert.match(none.out, /^NetworkPolicy default\/web would be created; it selects no pod\n\nNo difference/);
+  const [request] = requests;
+  const [object] = request?.objects ?? [];
+  assert.deepEqual(JSON.parse(gunzipSync(object ?? "").toString()), {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: { name: "web", namespace: "default" },
+    spec: { podSelector: {} },
+  });
+  assert.deepEqual(request?.deleted, [{ kind: "CiliumClusterwideNetworkPolicy", namespace: "", name: "wall" }]);
+
+  answers({ policies: [{ policy, action: PolicyAction.POLICY_ACTION_CREATE, pods: 1 }], denied: { ingressPairs: 3n } });
+  const some = await mesh("policy", "diff", "-f", file, "-o", "json");
+  assert.equal(some.code, 1);
+  assert.equal((JSON.parse(some.out) as { denied: { ingressPairs: number } }).denied.ingressPairs, 3);
+
+  answers({ policies: [{ policy, action: PolicyAction.POLICY_ACTION_CREATE, findings: ["Field x"] }] });
+  const refused = await mesh("policy", "diff", "-f", file);
+  assert.deepEqual(
+    [refused.code, refused.out, refused.err],
+    [
+      2,
+      "NetworkPolicy default/web would not be accepted: Field x\n",
+      "Nothing was compared: 1 change would not be accepted\n",
+    ],
+  );
+  first.answers.diffPolicies = () => {
+    throw new Error("no answer");
+  };
+  const failed = await mesh("policy", "diff", "-f", file);
+  assert.equal(failed.code, 2);
+  assert.match(failed.err, /Cannot ask the admin API of cluster "east"/);
+  const elsewhere = await mesh("policy", "diff", "-f", file, "--context", "nowhere");
+  assert.equal(elsewhere.code, 2);
 });
 
 test("identities are listed, and those that are left out are counted", async () => {

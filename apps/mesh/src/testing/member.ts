@@ -33,6 +33,8 @@ import { createAuthority, createKey, createRequest, issue } from "@isthmus/pki";
 import {
   AdminService,
   CheckStoreResponse,
+  type DiffPoliciesRequest,
+  DiffPoliciesResponse,
   type DumpRequest,
   type DumpResponse,
   type ExplainPolicyRequest,
@@ -56,6 +58,7 @@ export interface Member {
     status: StatusResponse;
     services: ListServicesResponse;
     policies: ListPoliciesResponse;
+    diffPolicies: (request: DiffPoliciesRequest) => DiffPoliciesResponse;
     identities: ListIdentitiesResponse;
     checkStore: CheckStoreResponse;
     explainPolicy: (request: ExplainPolicyRequest) => ExplainPolicyResponse;
@@ -80,6 +83,7 @@ export async function startTestCluster(name: string, id: number): Promise<Member
       status: StatusResponse.fromPartial({ cluster: name, clusterId: id }),
       services: ListServicesResponse.fromPartial({}),
       policies: ListPoliciesResponse.fromPartial({}),
+      diffPolicies: () => DiffPoliciesResponse.fromPartial({}),
       identities: ListIdentitiesResponse.fromPartial({}),
       checkStore: CheckStoreResponse.fromPartial({}),
       explainPolicy: () => ExplainPolicyResponse.fromPartial({}),
@@ -159,13 +163,12 @@ async function serveAdmin(
     <Q, A>(answer: (request: Q) => A) =>
     (call: ServerUnaryCall<Q, A>, done: sendUnaryData<A>): void => {
       const token = String(call.metadata.get("authorization")[0] ?? "").replace(/^Bearer /, "");
-      mayAsk(client, token).then(
-        (allowed) =>
-          allowed
-            ? done(null, answer(call.request))
-            : done({ code: grpc.PERMISSION_DENIED, details: "this account may not ask" }),
-        (thrown: unknown) => done({ code: grpc.INTERNAL, details: String(thrown) }),
-      );
+      mayAsk(client, token)
+        .then((allowed) => {
+          if (allowed) done(null, answer(call.request));
+          else done({ code: grpc.PERMISSION_DENIED, details: "this account may not ask" });
+        })
+        .catch((thrown: unknown) => done({ code: grpc.INTERNAL, details: String(thrown) }));
     };
   const monitor = (call: ServerWritableStream<MonitorRequest, MonitorResponse>): void => {
     for (const response of answers.monitor(call.request)) call.write(response);
@@ -181,6 +184,7 @@ async function serveAdmin(
     status: guarded(() => answers.status),
     listServices: guarded(() => answers.services),
     listPolicies: guarded(() => answers.policies),
+    diffPolicies: guarded((request: DiffPoliciesRequest) => answers.diffPolicies(request)),
     listIdentities: guarded(() => answers.identities),
     checkStore: guarded(() => answers.checkStore),
     explainPolicy: guarded((request: ExplainPolicyRequest) => answers.explainPolicy(request)),
