@@ -106,6 +106,13 @@ test("a Service, an unknown pod and a line without a flow are refused with what 
     service.err,
     /it is a Service, and policies see pods, not Services; name one of its pods: mesh service explain shop\/cart/,
   );
+  east.answers.explainPolicy = answer({ egress: egress({ other: { service: "shop/cart" } }), ingress: ingress() });
+  const clusterIp = await explain("--from", "shop/client", "--to", "10.96.0.7:80");
+  assert.equal(clusterIp.code, 1);
+  assert.match(
+    clusterIp.err,
+    /10\.96\.0\.7: it is the ClusterIP of Service shop\/cart, and policies see pods, not Services; name one/,
+  );
   const nobody = await explain("--from", "elsewhere/shop/nobody", "--to", "shop/web:80");
   assert.match(nobody.err, /east knows no such pod.*kubectl --context elsewhere -n shop get pod nobody -o wide/);
   const usage = await explain("--from", "shop/client");

@@ -46,7 +46,6 @@ function viewJson(view: EndView): object {
     other: {
       identity: identityJson(other?.identity),
       ...(other?.pod ? { cluster: other.cluster, namespace: other.namespace, pod: other.pod } : {}),
-      ...(other?.service ? { service: other.service } : {}),
     },
     verdict: verdictAt(view),
     rules: policies === undefined ? null : rulesJson(policies.rules),

@@ -51,7 +51,7 @@ function noPod({ destination, source }: Explanation): string {
 
 function viewLines(view: EndView): readonly string[] {
   const { direction, pod, answer } = view;
-  const { pod: facts, other } = answer;
+  const { pod: facts } = answer;
   const node = facts?.node ?? "";
   return [
     `${direction} of ${podText(pod)}, by cluster ${answer.cluster}: ${decisionText(view)}`,
@@ -59,13 +59,7 @@ function viewLines(view: EndView): readonly string[] {
     ...field("other end", [otherText(answer)]),
     ...field("policies", selectingTexts(view)),
     ...mapsLines(view, node),
-    ...(other?.service ? field("note", [serviceNote(other.service)]) : []),
   ];
-}
-
-/** A ClusterIP is gone before a packet is sent. */
-function serviceNote(service: string): string {
-  return `the other end is the ClusterIP of Service ${service}: policies see the pods behind it`;
 }
 
 /** Each further line below the first. */

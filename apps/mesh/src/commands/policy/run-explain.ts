@@ -1,4 +1,4 @@
-import { addressFromBytes, bytesKey, MeshError } from "@isthmus/model";
+import { addressFromBytes, bytesKey, formatAddress, MeshError } from "@isthmus/model";
 import { type ExplainPolicyRequest, type ExplainPolicyResponse, PolicyDirection } from "@isthmus/proto";
 import { type AdminApi, openAdmin } from "../../access/admin.js";
 import { withContexts } from "../../access/context.js";
@@ -60,6 +60,7 @@ export async function run(input: Input, io: Io): Promise<number> {
       return { source: one, destination: other, ...flow, views, missing: undefined };
     }
     const first = await egress;
+    requireNoService(first, other);
     const owner = ownerOf(first, other);
     if (owner === undefined) return { source: one, destination: other, ...flow, views: [first], missing: undefined };
     const ask = owner.cluster === one.cluster ? askSource : clusters.askCluster(owner.cluster);
@@ -130,10 +131,23 @@ async function findPod(
   throw new MeshError(
     { code: "NO_POD", namespace, pod: name },
     isService
-      ? `${what}: it is a Service, and policies see pods, not Services; name one of its pods: mesh service explain ${namespace}/${name} shows them`
+      ? `${what}: it is a Service, and ${NOT_SERVICES}: mesh service explain ${namespace}/${name} shows them`
       : `${what}: ${cluster} knows no such pod with an address and an identity of its own; it does not exist, has just begun, has ended, or is on its node's network; see: ${kubectl(context)} -n ${namespace} get pod ${name} -o wide`,
   );
 }
+
+/** Throws NO_POD for the ClusterIP of a Service: another address is in the packet before a policy is asked. */
+function requireNoService({ answer: { other } }: EndView, { address }: FlowEnd): void {
+  const service = other?.service ?? "";
+  if (service === "") return;
+  const [namespace = "", name = ""] = service.split("/");
+  throw new MeshError(
+    { code: "NO_POD", namespace, pod: name },
+    `Cannot explain policy towards ${formatAddress(address)}: it is the ClusterIP of Service ${service}, and ${NOT_SERVICES}: mesh service explain ${service} shows them`,
+  );
+}
+
+const NOT_SERVICES = "policies see pods, not Services; name one of its pods";
 
 /** One end's view of the flow. */
 async function view(
