@@ -3,9 +3,13 @@
  * new pod waits for.
  */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { type KubeObject, NAMESPACES, NETWORK_POLICIES, PODS } from "@isthmus/kube";
 import { controlProcess } from "@isthmus/lab";
+import { TCP } from "@isthmus/model";
 import { type Cluster, PROBER } from "../cluster.js";
 import { eventually } from "../eventually.js";
 import { ECHO_PORT, echoServer, HTTP_PORT, NAMESPACE, prober } from "../objects.js";
@@ -50,6 +54,56 @@ export function packetPolicyTests(at: () => PacketPods): void {
       await removePolicy(solo, "servers");
       await removePolicy(other, "servers");
       await reaches(at(), servers, { [PROBER]: ["near", "far", "abroad"], [GUEST]: ["near", "far", "abroad"] });
+    });
+
+    test("is compared by mesh policy diff before it is made, and real connections flip as it says", async () => {
+      const { lab, solo, near } = at();
+      const mesh = meshOf(lab);
+      const metadata = { name: "servers", namespace: NAMESPACE };
+      const policy = {
+        ...{ apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata },
+        spec: onlyClients("role"),
+      };
+      const file = join(mkdtempSync(join(tmpdir(), "isthmus-diff-")), "policy.json");
+      writeFileSync(file, JSON.stringify(policy));
+      const diff = async (...change: readonly string[]) => {
+        const { code, out, err } = await mesh("policy", "diff", "--context", solo.plan.name, ...change, "-o", "json");
+        return { code, err, ...(JSON.parse(out) as Difference) };
+      };
+      /** Those of pod `near` at its echo port that turn to this verdict. */
+      const flipped = ({ flips }: Difference, verdict: string) =>
+        flips.filter(
+          (flip) =>
+            flip.verdict === verdict &&
+            flip.subjects.pods.includes(`${solo.plan.name}/${NAMESPACE}/${near.name}`) &&
+            flip.ports.some(isEchoPort),
+        );
+      try {
+        await outcome(solo, GUEST, near.echo, "open");
+        const made = await diff("-f", file);
+        assert.equal(made.code, 1, made.err);
+        const denied = flipped(made, "denied");
+        const roles = denied.flatMap(({ peers }) => peers.identities.map(({ labels }) => labels["role"]));
+        assert.ok(denied.length > 0 && !roles.includes("client"), JSON.stringify(made.flips));
+        await outcome(solo, GUEST, near.echo, "open");
+
+        await applyPolicy(solo, "servers", onlyClients("role"));
+        await outcome(solo, GUEST, near.echo, "unreachable");
+        await outcome(solo, PROBER, near.echo, "open");
+        await eventually(
+          "no difference",
+          () => diff("-f", file),
+          ({ code }) => code === 0,
+        );
+
+        const deleted = await diff("--delete", `netpol/${NAMESPACE}/servers`);
+        assert.equal(deleted.code, 1, deleted.err);
+        assert.ok(flipped(deleted, "allowed").length > 0, JSON.stringify(deleted.flips));
+        await removePolicy(solo, "servers");
+        await outcome(solo, GUEST, near.echo, "open");
+      } finally {
+        rmSync(dirname(file), { recursive: true });
+      }
     });
 
     test("denies a port that it does not name, with an ICMP error and not with silence, and mesh monitor names it", async () => {
@@ -237,6 +291,29 @@ interface Explained {
     readonly selectedBy: readonly object[];
     readonly maps: { readonly verdict: string; readonly rules: readonly object[] } | null;
   }[];
+}
+
+/** What `mesh policy diff -o json` prints. */
+interface Difference {
+  readonly flips: readonly {
+    readonly verdict: string;
+    readonly subjects: { readonly pods: readonly string[] };
+    readonly peers: { readonly identities: readonly { readonly labels: Readonly<Record<string, string>> }[] };
+    readonly ports: readonly FlippedPorts[];
+  }[];
+}
+
+/** Of a protocol, or of all others. */
+interface FlippedPorts {
+  readonly protocol?: number;
+  readonly allProtocolsBut?: readonly number[];
+  readonly first: number;
+  readonly last: number;
+}
+
+function isEchoPort({ protocol, allProtocolsBut, first, last }: FlippedPorts): boolean {
+  const isTcp = protocol === TCP || allProtocolsBut?.includes(TCP) === false;
+  return isTcp && first <= ECHO_PORT && ECHO_PORT <= last;
 }
 
 const READINESS = { tcpSocket: { port: HTTP_PORT } };
