@@ -4,8 +4,9 @@
  * Ports are matched by (name, protocol), never by number: first in the cluster's Service, then in each slice.
  */
 import { protocolName, type ServiceName } from "@isthmus/model";
-import { Family, type Port } from "@isthmus/proto";
-import type { ClusterView, MergedBackend, SliceView } from "./types.js";
+import { BackendExclusion, Family, type Port } from "@isthmus/proto";
+import { type Exclusions, exclude, excludeOthers, sliceBackends } from "./exclusions.js";
+import type { ClusterView, Exclusion, MergedBackend, SliceView } from "./types.js";
 
 /** The port that clients dial, identified by name and protocol because numbers may differ between clusters. */
 export interface PortId {
@@ -25,11 +26,18 @@ export interface ClusterShare {
 }
 
 /** Each reason also says what to do, because users may see nothing else. */
-const NOT_GLOBAL_HERE =
-  'Service is not global here: to use it, set "service.cilium.io/global" to "true" in this cluster';
-const NOT_GLOBAL_THERE =
-  'No global Service with a ClusterIP there: make it, or set "service.cilium.io/global" to "true"';
-const NOT_SHARED = 'Service is not shared there: "service.cilium.io/shared" is "false"';
+const NOT_GLOBAL_HERE: Exclusion = {
+  cause: BackendExclusion.BACKEND_EXCLUSION_NOT_GLOBAL_HERE,
+  reason: 'Service is not global here: to use it, set "service.cilium.io/global" to "true" in this cluster',
+};
+const NOT_GLOBAL_THERE: Exclusion = {
+  cause: BackendExclusion.BACKEND_EXCLUSION_NOT_GLOBAL_THERE,
+  reason: 'No global Service with a ClusterIP there: make it, or set "service.cilium.io/global" to "true"',
+};
+const NOT_SHARED: Exclusion = {
+  cause: BackendExclusion.BACKEND_EXCLUSION_NOT_SHARED,
+  reason: 'Service is not shared there: "service.cilium.io/shared" is "false"',
+};
 
 /**
  * For example a workload that is scaled to 0. A Service that its cluster cannot export looks the same in its records.
@@ -41,31 +49,64 @@ function noPort(wanted: PortId): string {
   return `Service has no port ${describe(wanted)} there: give the ports the same names and protocols in both clusters`;
 }
 
+function noPortInSlice(wanted: PortId): Exclusion {
+  const { BACKEND_EXCLUSION_PORT: cause } = BackendExclusion;
+  return { cause, reason: `Its EndpointSlice has no port ${describe(wanted)}: its pods name their ports otherwise` };
+}
+
+function otherFamily(family: Family): Exclusion {
+  const [has, wanted] = family === Family.FAMILY_IPV4 ? ["IPv6", "IPv4"] : ["IPv4", "IPv6"];
+  return {
+    cause: BackendExclusion.BACKEND_EXCLUSION_FAMILY,
+    reason: `Its address is ${has}, and the frontend's is ${wanted}`,
+  };
+}
+
 function noBackends(wanted: PortId): string {
   return `No backends for port ${describe(wanted)} come from there: see "mesh service list" there, and "mesh status" here`;
 }
 
 /** Why a remote cluster contributes to no frontend of a Service; undefined when it may contribute. */
-export function exclusionReason(view: ClusterView, service: ServiceName, global: boolean): string | undefined {
+export function clusterExclusion(view: ClusterView, service: ServiceName, global: boolean): Exclusion | undefined {
   const record = view.services.get(service);
   if (!global) return record === undefined ? undefined : NOT_GLOBAL_HERE;
   if (record === undefined) return NOT_GLOBAL_THERE;
   return record.shared ? undefined : NOT_SHARED;
 }
 
-/** Backends of `view` for one port and address family, including those that are not ready. */
-export function clusterShare(view: ClusterView, service: ServiceName, wanted: PortId, v4: boolean): ClusterShare {
+/** All backends of `view` for one port, those of slices without it too. */
+export function* clusterBackends(view: ClusterView, service: ServiceName, wanted: PortId): Generator<MergedBackend> {
+  for (const slice of view.slices.get(service)?.values() ?? [])
+    yield* sliceBackends(slice, findPort(slice.ports, wanted));
+}
+
+/**
+ * Backends of `view` for one port and address family, including those that are not ready. `exclusions` gets the others of its
+ * slices.
+ */
+export function clusterShare(
+  view: ClusterView,
+  service: ServiceName,
+  wanted: PortId,
+  v4: boolean,
+  exclusions?: Exclusions,
+): ClusterShare {
   if (findPort(view.services.get(service)?.ports ?? [], wanted) === -1) {
-    return { backends: [], reason: noPort(wanted) };
+    const reason = noPort(wanted);
+    const { BACKEND_EXCLUSION_PORT: cause } = BackendExclusion;
+    exclude(exclusions, clusterBackends(view, service, wanted), { cause, reason });
+    return { backends: [], reason };
   }
   const bySlice = view.slices.get(service);
   const slices = [...(bySlice?.values() ?? [])];
   const family = v4 ? Family.FAMILY_IPV4 : Family.FAMILY_IPV6;
-  const parts = backendLists(slices, wanted, family);
+  const parts = backendLists(slices, wanted, family, exclusions);
   if (!view.local && bySlice !== undefined && total(parts) > MAX_REMOTE_SHARE) {
     const inOrder = [...bySlice].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, slice]) => slice);
     const backends = join(firstLists(backendLists(inOrder, wanted, family), MAX_REMOTE_SHARE));
     const note = `Cluster "${view.cluster}" has ${total(parts)} backends, of which ${backends.length} are used: split the Service`;
+    const { BACKEND_EXCLUSION_TOO_MANY: cause } = BackendExclusion;
+    if (exclusions !== undefined) excludeOthers(exclusions, join(parts), backends, () => ({ cause, reason: note }));
     return { backends, reason: undefined, note };
   }
   const backends = join(parts);
@@ -86,11 +127,20 @@ function isEmpty({ ports, backends }: SliceView): boolean {
 export const MAX_REMOTE_SHARE = 32_768;
 
 /** Lists the backends of each slice that has the port. */
-function backendLists(slices: Iterable<SliceView>, wanted: PortId, family: Family): (readonly MergedBackend[])[] {
+function backendLists(
+  slices: Iterable<SliceView>,
+  wanted: PortId,
+  family: Family,
+  exclusions?: Exclusions,
+): (readonly MergedBackend[])[] {
   const lists: (readonly MergedBackend[])[] = [];
   for (const slice of slices) {
     const port = slice.family === family ? findPort(slice.ports, wanted) : -1;
     if (port !== -1) lists.push(slice.backends(port));
+    else if (exclusions !== undefined) {
+      const exclusion = slice.family === family ? noPortInSlice(wanted) : otherFamily(family);
+      exclude(exclusions, sliceBackends(slice, findPort(slice.ports, wanted)), exclusion);
+    }
   }
   return lists;
 }

@@ -2,6 +2,7 @@ export * from "./address-words.js";
 export * from "./affinity-tiers.js";
 export * from "./backend-hash.js";
 export * from "./cluster-state.js";
+export { type Exclusions, excludeOthers } from "./exclusions.js";
 export * from "./merge-service.js";
 export * from "./service-key.js";
 export * from "./service-merger.js";

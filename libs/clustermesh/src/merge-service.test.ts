@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatAddress } from "@isthmus/model";
-import { Affinity, Family } from "@isthmus/proto";
+import { Affinity, BackendExclusion, Family } from "@isthmus/proto";
 import { wordsAddress } from "./address-words.js";
+import { explainService } from "./merge-service.js";
 import {
   type Change,
+  CART,
   cart,
   config,
   globalWith,
+  mesh,
   NOT_READY,
   READY,
   reasons,
@@ -198,4 +201,45 @@ test("backends of a remote cluster in a frontend are limited independently of th
   ]);
   const local = merged(flood("east"))?.tiers.flatMap((tier) => tier.backends);
   assert.equal(local?.length, 40_000);
+});
+
+/** Why each backend is left out of the first frontend, by `show`; and the same frontend without that. */
+function explained(changes: readonly Change[], clusters?: readonly string[]) {
+  const { views, configs } = mesh(changes, clusters);
+  const [first] = explainService(CART, views, configs);
+  assert.ok(first?.excludedBackends !== undefined);
+  const { excludedBackends, ...rest } = first;
+  assert.deepEqual(rest, cart(changes, clusters)[0], "explaining changes nothing of the merge");
+  const all = Object.fromEntries(
+    excludedBackends.map(({ backend, cause, reason }) => [show(backend), { cause, reason }]),
+  );
+  const cause = (address: string) => all[Object.keys(all).find((text) => text.includes(address)) ?? ""]?.cause;
+  return { all, cause, tiers: tiers(first).flat() };
+}
+
+test("each backend that is left out has the reason of what left it out", () => {
+  const port = slice("west", { slice: "cart-b", ports: ["web:8080"], backends: { "10.12.0.2": READY } });
+  const six = slice("east", { slice: "cart-6", family: Family.FAMILY_IPV6, backends: { "fd00::1": READY } });
+  const again = slice("west", { slice: "cart-c", backends: { "10.12.0.1": NOT_READY } });
+  const { all, cause, tiers: used } = explained([...EAST, six, ...WEST, port, again, globalWith()]);
+  assert.deepEqual(used, ["east 10.11.0.1:8080 ready", "west 10.12.0.1:8080 ready"]);
+  assert.equal(cause("10.12.0.2"), BackendExclusion.BACKEND_EXCLUSION_PORT);
+  assert.equal(cause("west 10.12.0.1:8080 not ready"), BackendExclusion.BACKEND_EXCLUSION_DUPLICATE);
+  assert.equal(Object.keys(all).length, 3);
+  const family = Object.values(all).find(({ cause }) => cause === BackendExclusion.BACKEND_EXCLUSION_FAMILY);
+  assert.match(family?.reason ?? "", /address is IPv6, and the frontend's is IPv4/);
+});
+
+test("the backends of a cluster that may not contribute have the reason of their cluster", () => {
+  const [, slices] = WEST;
+  assert.ok(slices !== undefined);
+  for (const [changes, wanted] of [
+    [[...WEST], BackendExclusion.BACKEND_EXCLUSION_NOT_GLOBAL_HERE],
+    [[slices, globalWith()], BackendExclusion.BACKEND_EXCLUSION_NOT_GLOBAL_THERE],
+    [[service("west", { shared: false }), slices, globalWith()], BackendExclusion.BACKEND_EXCLUSION_NOT_SHARED],
+    [[service("west", { ports: ["web:80"] }), slices, globalWith()], BackendExclusion.BACKEND_EXCLUSION_PORT],
+  ] as const) {
+    const { cause, tiers: used } = explained([...EAST, ...changes]);
+    assert.deepEqual([used, cause("10.12.0.1")], [["east 10.11.0.1:8080 ready"], wanted]);
+  }
 });

@@ -18,9 +18,11 @@ import {
 } from "@isthmus/model";
 import { Affinity, type Port, type Service } from "@isthmus/proto";
 import { affinityTiers } from "./affinity-tiers.js";
-import { clusterShare, exclusionReason, join } from "./cluster-share.js";
+import { clusterBackends, clusterExclusion, clusterShare, join } from "./cluster-share.js";
+import { exclude } from "./exclusions.js";
 import type {
   ClusterView,
+  ExcludedBackend,
   ExcludedCluster,
   MergedBackend,
   MergedFrontend,
@@ -50,12 +52,25 @@ export function mergeAll(views: ClusterViews, configs: ServiceConfigs): ServiceT
 }
 
 /**
+ * The frontends of one Service with every backend that was left out, and why. The same merge: what decides about a backend gives
+ * the reason.
+ */
+export function explainService(
+  name: ServiceName,
+  views: ClusterViews,
+  configs: ServiceConfigs,
+): readonly MergedFrontend[] {
+  return mergeFrom(views, configs, { explain: true })(name);
+}
+
+/**
  * `mergeService` for many names: computes once what depends only on the clusters. Valid until a cluster is added or
  * removed.
  */
 export function mergeFrom(
   views: ClusterViews,
   configs: ServiceConfigs,
+  { explain = false }: { readonly explain?: boolean } = {},
 ): (name: ServiceName) => readonly MergedFrontend[] {
   const local = localView(views);
   if (local === undefined) return () => [];
@@ -77,6 +92,7 @@ export function mergeFrom(
       tiers: (global ? tiers.get(config?.affinity ?? 0) : undefined) ?? localOnly,
       rescueAfter: config === undefined ? DEFAULT_RESCUE_AFTER : fromRescueFields(config),
       notes: config?.notes ?? NOTHING,
+      explain,
     };
     return mergeFrontends(name, record, plan);
   };
@@ -91,14 +107,16 @@ interface Participants {
   readonly keptOut: readonly ExcludedCluster[];
   readonly rescueAfter: RescueAfter;
   readonly notes: readonly string[];
+  /** Frontends name the backends that are left out. */
+  readonly explain: boolean;
 }
 
 function keptOutOf(name: ServiceName, remotes: readonly ClusterView[], global: boolean): readonly ExcludedCluster[] {
   if (remotes.length === 0) return NOTHING;
   const keptOut: ExcludedCluster[] = [];
   for (const view of remotes) {
-    const reason = exclusionReason(view, name, global);
-    if (reason !== undefined) keptOut.push({ cluster: view.cluster, reason });
+    const exclusion = clusterExclusion(view, name, global);
+    if (exclusion !== undefined) keptOut.push({ cluster: view.cluster, reason: exclusion.reason });
   }
   return keptOut;
 }
@@ -107,7 +125,17 @@ function keptOutOf(name: ServiceName, remotes: readonly ClusterView[], global: b
 function participant(name: ServiceName, cluster: ClusterName, plan: Participants): ClusterView | undefined {
   const view = plan.views.get(cluster);
   if (view === undefined || view.local) return view;
-  return exclusionReason(view, name, plan.global) === undefined ? view : undefined;
+  return clusterExclusion(view, name, plan.global) === undefined ? view : undefined;
+}
+
+/** The backends of clusters that may not contribute. */
+function excludedWithCluster(service: ServiceName, port: Port, { views, global }: Participants): ExcludedBackend[] {
+  const excluded: ExcludedBackend[] = [];
+  for (const view of views.values()) {
+    const exclusion = view.local ? undefined : clusterExclusion(view, service, global);
+    if (exclusion !== undefined) exclude(excluded, clusterBackends(view, service, port), exclusion);
+  }
+  return excluded;
 }
 
 /** Makes a frontend of each address and port, sorted. */
@@ -126,13 +154,14 @@ function mergeFrontend(service: ServiceName, address: Address, port: Port, plan:
   const v4 = isV4(address);
   const keptOut = [...plan.keptOut];
   const limitNotes: string[] = [];
+  const excludedBackends = plan.explain ? excludedWithCluster(service, port, plan) : undefined;
   const tiers: MergedTier[] = [];
   for (const clusters of plan.tiers) {
     const shares: (readonly MergedBackend[])[] = [];
     for (const cluster of clusters) {
       const view = participant(service, cluster, plan);
       if (view === undefined) continue;
-      const share = clusterShare(view, service, port, v4);
+      const share = clusterShare(view, service, port, v4, excludedBackends);
       if (share.reason !== undefined && !view.local) keptOut.push({ cluster, reason: share.reason });
       if (share.note !== undefined) limitNotes.push(share.note);
       if (share.backends.length > 0) shares.push(share.backends);
@@ -147,9 +176,10 @@ function mergeFrontend(service: ServiceName, address: Address, port: Port, plan:
     portName: port.name,
     global: plan.global,
     rescueAfter: plan.rescueAfter,
-    tiers: uniqueBackends(tiers),
+    tiers: uniqueBackends(tiers, excludedBackends),
     excluded: sorted(keptOut, (a, b) => (a.cluster < b.cluster ? -1 : 1)),
     notes: limitNotes.length === 0 ? plan.notes : [...plan.notes, ...limitNotes.sort()],
+    ...(excludedBackends && { excludedBackends }),
   };
 }
 

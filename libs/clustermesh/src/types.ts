@@ -4,7 +4,7 @@
  * In: one view per cluster, local and remote. Out: a table of frontends, each with tiers of backends.
  */
 import type { Address, ClusterId, ClusterName, RescueAfter, ServiceName } from "@isthmus/model";
-import type { Family, Node, Port, Service, ServiceConfig } from "@isthmus/proto";
+import type { BackendExclusion, Family, Node, Port, Service, ServiceConfig } from "@isthmus/proto";
 import type { AddressWords } from "./address-words.js";
 
 /** All records of one cluster, decoded, by the names in their keys. */
@@ -77,6 +77,20 @@ export interface ExcludedCluster {
   readonly reason: string;
 }
 
+/** Why a backend is left out. */
+export interface Exclusion {
+  /** What left it out. */
+  readonly cause: BackendExclusion;
+  /** One sentence for users, without a full stop. */
+  readonly reason: string;
+}
+
+/** A backend that was left out of a frontend. */
+export interface ExcludedBackend extends Exclusion {
+  /** Its port is the first of its slice if the slice has not the one of the frontend. */
+  readonly backend: MergedBackend;
+}
+
 /** One (address, port, protocol) that clients dial. */
 export interface MergedFrontend {
   /** The local Service, namespace/name. */
@@ -97,6 +111,8 @@ export interface MergedFrontend {
   readonly tiers: readonly MergedTier[];
   /** Each remote cluster without backends here, once. */
   readonly excluded: readonly ExcludedCluster[];
+  /** Every backend of every cluster that is in no tier; absent unless the merge explains. */
+  readonly excludedBackends?: readonly ExcludedBackend[];
   /** Sentences for users about settings of the Service that are not served as written. */
   readonly notes: readonly string[];
 }

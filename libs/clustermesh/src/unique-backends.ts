@@ -6,25 +6,29 @@
  * The result does not depend on the order of the input.
  */
 import { compareWords } from "./address-words.js";
+import { duplicateOf, type Exclusions, exclude } from "./exclusions.js";
 import type { MergedBackend, MergedTier } from "./types.js";
 
-/** Returns as many tiers as it gets, in their order; a tier may end up empty. */
-export function uniqueBackends(tiers: readonly MergedTier[]): readonly MergedTier[] {
+/** Returns as many tiers as it gets, in their order; a tier may end up empty. `exclusions` gets the duplicates. */
+export function uniqueBackends(tiers: readonly MergedTier[], exclusions?: Exclusions): readonly MergedTier[] {
   const filled = tiers.filter(({ backends }) => backends.length > 0);
   if (filled.length === 0) return tiers;
-  if (filled.length === 1 && filled[0] !== undefined && isOneCluster(filled[0])) return tiers.map(uniqueTier);
-  return uniqueAcross(tiers);
+  if (filled.length === 1 && filled[0] !== undefined && isOneCluster(filled[0]))
+    return tiers.map((tier) => uniqueTier(tier, exclusions));
+  return uniqueAcross(tiers, exclusions);
 }
 
 /**
  * For most Services: with one cluster in one tier, tiers need no comparison and sorting by endpoint also gives the
  * final order.
  */
-function uniqueTier(tier: MergedTier): MergedTier {
+function uniqueTier(tier: MergedTier, exclusions: Exclusions): MergedTier {
   if (isAscending(tier.backends)) return tier;
   const sorted = tier.backends.slice().sort((a, b) => compareEndpoint(a, b) || compareUsefulness(a, b));
   if (isAscending(sorted)) return { ...tier, backends: sorted };
-  return { ...tier, backends: sorted.filter((backend, i) => !isSameEndpoint(sorted[i - 1], backend)) };
+  const backends: MergedBackend[] = [];
+  for (const backend of sorted) keepUnique(backends, backends.at(-1), backend, exclusions);
+  return { ...tier, backends };
 }
 
 /** True when sorted without duplicates, as in the record of a slice. */
@@ -37,16 +41,30 @@ function isAscending(backends: readonly MergedBackend[]): boolean {
   return true;
 }
 
-function uniqueAcross(tiers: readonly MergedTier[]): readonly MergedTier[] {
+function uniqueAcross(tiers: readonly MergedTier[], exclusions: Exclusions): readonly MergedTier[] {
   const candidates = tiers.flatMap(({ backends }, tier) => backends.map((backend) => ({ backend, tier })));
   candidates.sort((a, b) => compareEndpoint(a.backend, b.backend) || preference(a, b));
   const kept: MergedBackend[][] = tiers.map(() => []);
   let last: MergedBackend | undefined;
   for (const { backend, tier } of candidates) {
-    if (!isSameEndpoint(last, backend)) kept[tier]?.push(backend);
-    last = backend;
+    last = keepUnique(kept[tier], last, backend, exclusions);
   }
   return tiers.map(({ clusters }, i) => ({ clusters, backends: (kept[i] ?? []).sort(compareBackends) }));
+}
+
+/** Adds the backend unless its endpoint is that of `last`; returns the one that was kept. */
+function keepUnique(
+  kept: MergedBackend[] | undefined,
+  last: MergedBackend | undefined,
+  backend: MergedBackend,
+  exclusions: Exclusions,
+): MergedBackend {
+  if (last !== undefined && isSameEndpoint(last, backend)) {
+    exclude(exclusions, [backend], duplicateOf(last));
+    return last;
+  }
+  kept?.push(backend);
+  return backend;
 }
 
 function isOneCluster({ clusters, backends }: MergedTier): boolean {
@@ -83,8 +101,8 @@ export function compareBackends(a: MergedBackend, b: MergedBackend): number {
   return compareText(a.cluster, b.cluster) || compareEndpoint(a, b);
 }
 
-function isSameEndpoint(a: MergedBackend | undefined, b: MergedBackend): boolean {
-  return a !== undefined && compareEndpoint(a, b) === 0;
+function isSameEndpoint(a: MergedBackend, b: MergedBackend): boolean {
+  return compareEndpoint(a, b) === 0;
 }
 
 function compareEndpoint(a: MergedBackend, b: MergedBackend): number {

@@ -11,6 +11,7 @@ import {
   type ServiceName,
   TCP,
 } from "@isthmus/model";
+import { BackendExclusion } from "@isthmus/proto";
 import fc from "fast-check";
 import { planFrontend, planService } from "./plan.js";
 import { type FrontendPlan, WEIGHTED_SLOTS } from "./types.js";
@@ -213,4 +214,29 @@ test("the start slots of many tables spread evenly over the backends", () => {
   }
   for (const count of first.values())
     assert.ok(Math.abs(count - 1000) < 120, `${count} of 3000 begin with one backend`);
+});
+
+test("a plan that explains names what it leaves out, after what the merge left out", () => {
+  const [merged, ready] = [backend("west", 9), backend("east", 1)];
+  const [leaving, gone] = [backend("east", 2, { ready: false, serving: true }), backend("west", 3, { ready: false })];
+  const cause = BackendExclusion.BACKEND_EXCLUSION_NOT_SHARED;
+  const asked = { ...frontend([ready, leaving], [gone]), excludedBackends: [{ backend: merged, cause, reason: "" }] };
+  const result = planFrontend(asked);
+  assert.ok(result.ok);
+  assert.deepEqual(
+    result.plan.excludedBackends?.map(({ backend, cause }) => [backend, cause]),
+    [
+      [merged, cause],
+      [leaving, BackendExclusion.BACKEND_EXCLUSION_TERMINATING],
+      [gone, BackendExclusion.BACKEND_EXCLUSION_NOT_READY],
+    ],
+  );
+  assert.equal(plan([ready, leaving], [gone]).excludedBackends, undefined);
+  const many = Array.from({ length: Limit.Slots + 2 }, (_, i) => backend("east", i & 0xffff, { word2: i >> 16 }));
+  const full = planFrontend({ ...frontend(many), excludedBackends: [] });
+  assert.ok(full.ok);
+  assert.deepEqual(
+    full.plan.excludedBackends?.map(({ cause }) => cause),
+    [BackendExclusion.BACKEND_EXCLUSION_TOO_MANY, BackendExclusion.BACKEND_EXCLUSION_TOO_MANY],
+  );
 });

@@ -6,8 +6,16 @@
  * records of a remote cluster cannot make a plan fail; only settings of the local Service can.
  */
 import { Limit } from "@isthmus/bpf/schema";
-import type { MergedBackend, MergedFrontend, MergedTier } from "@isthmus/clustermesh";
+import {
+  type Exclusion,
+  type Exclusions,
+  excludeOthers,
+  type MergedBackend,
+  type MergedFrontend,
+  type MergedTier,
+} from "@isthmus/clustermesh";
 import { type ClusterId, formatAddress, MeshError, protocolName } from "@isthmus/model";
+import { BackendExclusion } from "@isthmus/proto";
 import { fillSlots } from "./slots.js";
 import { spreadTries } from "./tries.js";
 import type { FrontendPlan, PlanErrorData, PlanResult } from "./types.js";
@@ -22,23 +30,43 @@ export function planFrontend(frontend: MergedFrontend): PlanResult {
   if (frontend.tiers.length > Limit.Tiers) {
     return refuse(frontend, { code: "PLAN_TIERS", tiers: frontend.tiers.length }, `more than ${Limit.Tiers} tiers`);
   }
-  return { ok: true, plan: fillTiers(frontend, usableBackends(frontend.tiers)) };
+  return { ok: true, plan: fillTiers(frontend) };
 }
 
-function fillTiers(frontend: MergedFrontend, usable: readonly (readonly MergedBackend[])[]): FrontendPlan {
-  const slots = usable.map(fillSlots);
+function fillTiers(frontend: MergedFrontend): FrontendPlan {
+  const exclusions = frontend.excludedBackends && [...frontend.excludedBackends];
+  const usable = usableBackends(frontend.tiers, exclusions);
+  const slots = usable.map((tier) => fillSlots(tier, exclusions));
   const tries = spreadTries(slots.map((tier) => tier.length));
   return {
     frontend,
     tiers: slots.map((tier, i) => ({ slots: tier, tries: tries[i] ?? 0, cluster: onlyCluster(tier) })),
+    ...(exclusions && { excludedBackends: exclusions }),
   };
 }
 
 /** Non-empty tiers, of ready backends or else of serving ones. */
-function usableBackends(tiers: readonly MergedTier[]): readonly (readonly MergedBackend[])[] {
+function usableBackends(tiers: readonly MergedTier[], exclusions: Exclusions): readonly (readonly MergedBackend[])[] {
   const ready = filterTiers(tiers, (backend) => backend.ready);
-  return ready.length > 0 ? ready : filterTiers(tiers, (backend) => backend.serving);
+  const usable = ready.length > 0 ? ready : filterTiers(tiers, (backend) => backend.serving);
+  if (exclusions !== undefined)
+    excludeOthers(
+      exclusions,
+      tiers.flatMap(({ backends }) => backends),
+      usable.flat(),
+      ({ serving }) => (serving ? TERMINATING : NOT_READY),
+    );
+  return usable;
 }
+
+const NOT_READY: Exclusion = {
+  cause: BackendExclusion.BACKEND_EXCLUSION_NOT_READY,
+  reason: "Its EndpointSlice says that it is not ready",
+};
+const TERMINATING: Exclusion = {
+  cause: BackendExclusion.BACKEND_EXCLUSION_TERMINATING,
+  reason: "It terminates and still serves, and other backends are ready",
+};
 
 function filterTiers(
   tiers: readonly MergedTier[],

@@ -3,19 +3,29 @@
  * hash.
  */
 import { Limit } from "@isthmus/bpf/schema";
-import { compareBackends, type MergedBackend } from "@isthmus/clustermesh";
+import { compareBackends, type Exclusions, excludeOthers, type MergedBackend } from "@isthmus/clustermesh";
+import { BackendExclusion } from "@isthmus/proto";
 import { fairShare } from "./fair-share.js";
 import { slotHash } from "./slot-hash.js";
 import { sortSpread } from "./sort-spread.js";
 import { slotCounts } from "./weights.js";
 
+const NO_SLOT = {
+  cause: BackendExclusion.BACKEND_EXCLUSION_TOO_MANY,
+  reason: `A tier has at most ${Limit.Slots} slots, of which each cluster gets its share: split the Service`,
+};
+
 /** More than any table has slots; a 32-bit hash times this is still an exact integer in a double. */
 const INDEX_END = 2 ** 20;
 const KEYS_END = 2 ** 32 * INDEX_END;
 
-/** The slots, in table order, which does not depend on the order of `backends`. */
-export function fillSlots(backends: readonly MergedBackend[]): readonly MergedBackend[] {
+/**
+ * The slots, in table order, which does not depend on the order of `backends`. `exclusions` gets those for which there is no
+ * slot.
+ */
+export function fillSlots(backends: readonly MergedBackend[], exclusions?: Exclusions): readonly MergedBackend[] {
   const kept = backends.length > Limit.Slots ? fairShare(backends, Limit.Slots) : backends;
+  if (kept !== backends) excludeOthers(exclusions, backends, kept, () => NO_SLOT);
   const weight = kept[0]?.weight;
   // Nearly always all weights are equal: each backend gets one slot.
   if (kept.every((backend) => backend.weight === weight)) return inOrder(kept, keysOf(kept));

@@ -3,7 +3,7 @@
  *
  * Plain data. The agent turns slots into lines of backend ids, and each tier into a 64-bit word.
  */
-import type { MergedBackend, MergedFrontend } from "@isthmus/clustermesh";
+import type { ExcludedBackend, MergedBackend, MergedFrontend } from "@isthmus/clustermesh";
 import type { ClusterId, MeshError } from "@isthmus/model";
 
 export interface TierPlan {
@@ -20,6 +20,8 @@ export interface FrontendPlan {
   readonly frontend: MergedFrontend;
   /** Non-empty tiers, in order; connects are refused when there are none. */
   readonly tiers: readonly TierPlan[];
+  /** What is in no tier: the frontend's, and those that the plan leaves out; absent unless the merge explains. */
+  readonly excludedBackends?: readonly ExcludedBackend[];
 }
 
 /**

@@ -6,7 +6,14 @@
  * The phases of the state machines (of a reader, a publisher, a source in an agent) are steps on the way to these states
  * and are never sent; docs/design/sync.md says which phase has which state.
  */
-import { type FrontendReport, FrontendState, PeerState, PublishState, RefusalReason } from "@isthmus/proto";
+import {
+  BackendExclusion,
+  type FrontendReport,
+  FrontendState,
+  PeerState,
+  PublishState,
+  RefusalReason,
+} from "@isthmus/proto";
 import { createVocabulary, type Word } from "./vocabulary.js";
 
 /** The states of a peer, and of the local cluster as its agents see it: MeshPeer, its condition Ready, `mesh status`. */
@@ -188,10 +195,96 @@ export const REFUSAL_REASONS: readonly Word<RefusalReason>[] = [
   },
 ];
 
+/** Why a backend gets no new connections: column WHY NOT of `mesh service explain`. */
+export const BACKEND_EXCLUSIONS: readonly Word<BackendExclusion>[] = [
+  /** Fix: set "service.cilium.io/global" to "true" on the Service of the pod's cluster. */
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_NOT_GLOBAL_HERE,
+    name: "not-global-here",
+    meaning: "It is of another cluster, and the Service of the pod's cluster is not global",
+  },
+  /** Fix: make the Service there, with "service.cilium.io/global" set to "true". */
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_NOT_GLOBAL_THERE,
+    name: "not-global-there",
+    meaning: "Its cluster exports no global Service of that name",
+  },
+  /** Fix: remove "service.cilium.io/shared" from the Service of its cluster. */
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_NOT_SHARED,
+    name: "not-shared",
+    meaning: "The Service of its cluster is not shared",
+  },
+  /** Fix: give the ports the same names and protocols in both clusters. */
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_PORT,
+    name: "port",
+    meaning: "Its cluster's Service, or its EndpointSlice, has no port of this name and protocol",
+  },
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_FAMILY,
+    name: "family",
+    meaning: "Its address is of the other family than the frontend",
+  },
+  /** Fix: give the clusters disjoint pod ranges. */
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_DUPLICATE,
+    name: "duplicate",
+    meaning: "Another record has the same address and port, and is used",
+  },
+  /** Fix: split the Service. */
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_TOO_MANY,
+    name: "too-many",
+    meaning: "Its cluster has more backends than one cluster may contribute, or the tier more than a table has slots",
+  },
+  /** Fix: see why its pod is not ready. */
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_NOT_READY,
+    name: "not-ready",
+    meaning: "Its EndpointSlice says that it is not ready, nor serving while it terminates",
+  },
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_TERMINATING,
+    name: "terminating",
+    meaning: "It terminates and still serves, and other backends are ready",
+  },
+  /** Fix: do what the error of the frontend says. */
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_PLAN,
+    name: "not-planned",
+    meaning: "The frontend cannot be served as the records ask for: nodes keep what they had",
+  },
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_OTHER_TIER,
+    name: "other-tier",
+    meaning: "It is in reserve: an earlier tier has backends that are up",
+  },
+  /** Fix: see which reporter says so, and why: `mesh bpf dump cluster-state` and `node-state`. */
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_RANK,
+    name: "rank",
+    meaning: "The node's maps rank it, its node or its cluster below others: it is used when nothing better is found",
+  },
+  /** Fix: when it lasts, see the problems of the node, and `mesh status`. */
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_NOT_IN_MAPS,
+    name: "not-in-maps",
+    meaning: "The pod's node does not have it in its maps: it has not applied the records yet, or has no room",
+  },
+  /** Fix: give the Services different ClusterIPs. */
+  {
+    value: BackendExclusion.BACKEND_EXCLUSION_OTHER_SERVICE,
+    name: "other-service",
+    meaning: "The frontend is another Service's on the pod's node: both have the ClusterIP",
+  },
+];
+
 export const peerStates = createVocabulary(PEER_STATES);
 export const publishStates = createVocabulary(PUBLISH_STATES);
 export const frontendStates = createVocabulary(FRONTEND_STATES);
 export const refusalReasons = createVocabulary(REFUSAL_REASONS);
+export const backendExclusions = createVocabulary(BACKEND_EXCLUSIONS);
 
 /** The fields of a FrontendReport that say how far it is applied. */
 export type FrontendStatus = Pick<FrontendReport, "status" | "frontendState" | "appliedNodes" | "nodes">;

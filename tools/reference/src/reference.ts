@@ -41,6 +41,7 @@ export function makeReference(root: string, sources: readonly ProductSource[]): 
     ["Peers", "PEER_STATES"],
     ["Publisher", "PUBLISH_STATES"],
     ["Frontends", "FRONTEND_STATES"],
+    ["Backends that get no new connections", "BACKEND_EXCLUSIONS"],
     ["A cluster's records on a node", "NODE_SOURCE_STATES"],
   ];
   const drops: readonly (readonly [title: string, list: string])[] = [

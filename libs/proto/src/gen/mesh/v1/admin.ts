@@ -22,7 +22,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { Affinity, KindSum, Label, Prefix } from "./state.js";
+import { Affinity, KindSum, Label, Port, Prefix } from "./state.js";
 import { PeerState } from "./sync.js";
 
 /**
@@ -102,6 +102,26 @@ export enum FrontendState {
   UNRECOGNIZED = -1,
 }
 
+/** Why a backend gets no new connections. Names and meanings: libs/records/src/states.ts */
+export enum BackendExclusion {
+  BACKEND_EXCLUSION_UNSPECIFIED = 0,
+  BACKEND_EXCLUSION_NOT_GLOBAL_HERE = 1,
+  BACKEND_EXCLUSION_NOT_GLOBAL_THERE = 2,
+  BACKEND_EXCLUSION_NOT_SHARED = 3,
+  BACKEND_EXCLUSION_PORT = 4,
+  BACKEND_EXCLUSION_FAMILY = 5,
+  BACKEND_EXCLUSION_DUPLICATE = 6,
+  BACKEND_EXCLUSION_TOO_MANY = 7,
+  BACKEND_EXCLUSION_NOT_READY = 8,
+  BACKEND_EXCLUSION_TERMINATING = 9,
+  BACKEND_EXCLUSION_PLAN = 10,
+  BACKEND_EXCLUSION_OTHER_TIER = 11,
+  BACKEND_EXCLUSION_RANK = 12,
+  BACKEND_EXCLUSION_NOT_IN_MAPS = 13,
+  BACKEND_EXCLUSION_OTHER_SERVICE = 14,
+  UNRECOGNIZED = -1,
+}
+
 export enum MonitorState {
   MONITOR_STATE_UNSPECIFIED = 0,
   /** MONITOR_STATE_HEARD - its events come */
@@ -124,6 +144,21 @@ export enum MapColumnType {
   MAP_COLUMN_TYPE_NUMBER = 2,
   /** MAP_COLUMN_TYPE_LIST - texts with commas between them; empty: none */
   MAP_COLUMN_TYPE_LIST = 3,
+  UNRECOGNIZED = -1,
+}
+
+export enum FrontendRowState {
+  FRONTEND_ROW_STATE_UNSPECIFIED = 0,
+  /** FRONTEND_ROW_STATE_SERVICE - leads to a service row */
+  FRONTEND_ROW_STATE_SERVICE = 1,
+  /** FRONTEND_ROW_STATE_REFUSED - the address is of a Service, without this port: connects are refused */
+  FRONTEND_ROW_STATE_REFUSED = 2,
+  /** FRONTEND_ROW_STATE_OTHER_PROXY - left to another proxy */
+  FRONTEND_ROW_STATE_OTHER_PROXY = 3,
+  /** FRONTEND_ROW_STATE_UNKNOWN - an address in the Service ranges that has no row: connects fail at once */
+  FRONTEND_ROW_STATE_UNKNOWN = 4,
+  /** FRONTEND_ROW_STATE_NONE - no row: programs leave it alone */
+  FRONTEND_ROW_STATE_NONE = 5,
   UNRECOGNIZED = -1,
 }
 
@@ -594,6 +629,136 @@ export interface ClusterBackends {
   keptOut: string;
 }
 
+export interface ExplainServiceRequest {
+  namespace: string;
+  name: string;
+  /** number or name; "": all */
+  port: string;
+  /** With both: as this pod's node sees it. The caller needs the right to monitor. */
+  fromNamespace: string;
+  fromPod: string;
+}
+
+export interface ExplainServiceResponse {
+  /** absent: the cluster has no such Service */
+  service:
+    | ExplainedService
+    | undefined;
+  /** absent: none was asked for, or the mesh knows none of that name */
+  pod:
+    | ExplainedClient
+    | undefined;
+  /** without pod: clusters that have one of that name */
+  podClusters: string[];
+  /** of the pod. HEARD: frontends have what its maps hold */
+  node:
+    | MonitoredNode
+    | undefined;
+  /** The node has applied all records of this Service that this server has. False without a pod. */
+  applied: boolean;
+  /** the local one first */
+  clusters: ExplainedCluster[];
+  frontends: ExplainedFrontend[];
+  /** that are not in the answer, because there are too many */
+  frontendsLeftOut: number;
+}
+
+export interface ExplainedService {
+  /** namespace/name */
+  service: string;
+  /** ClusterIPs; none: it is headless or an ExternalName */
+  addresses: Buffer[];
+  ports: Port[];
+  /** this and what follows: as in force */
+  global: boolean;
+  shared: boolean;
+  affinity: Affinity;
+  /** as in ServiceConfig */
+  rescueAfterMs: number;
+  noRescue: boolean;
+  /** of the mesh, as written */
+  annotations: Label[];
+  /** what is not served as written */
+  notes: string[];
+  /** value of the label that leaves the Service to it */
+  otherProxy: string;
+  /** the Service has that label */
+  left: boolean;
+}
+
+export interface ExplainedClient {
+  namespace: string;
+  pod: string;
+  node: string;
+  addresses: Buffer[];
+  identity: number;
+}
+
+export interface ExplainedCluster {
+  cluster: string;
+  clusterId: number;
+  peerState: PeerState;
+  /** what is wrong with its records; "": nothing */
+  message: string;
+  /** it has a record of the Service */
+  exported: boolean;
+  shared: boolean;
+  /** records of all its Services */
+  refused: RefusedCount[];
+}
+
+export interface ExplainedFrontend {
+  address: Buffer;
+  port: number;
+  protocol: number;
+  portName: string;
+  /** as planned from the records, best first */
+  tiers: ExplainedTier[];
+  /** clusters without backends here: kept_out says why */
+  leftOut: ClusterBackends[];
+  backends: ExplainedBackend[];
+  /** that are not in the answer, because there are too many */
+  backendsLeftOut: number;
+  /** why it cannot be served as merged; "": it can */
+  problem: string;
+  /** what the maps hold; absent: not read */
+  rows:
+    | FrontendRows
+    | undefined;
+  /** of the maps from the plan; empty: they agree, or were not read */
+  differences: string[];
+}
+
+export interface ExplainedTier {
+  clusters: string[];
+  slots: number;
+}
+
+/** A backend of some cluster for the frontend. */
+export interface ExplainedBackend {
+  cluster: string;
+  address: Buffer;
+  port: number;
+  protocol: number;
+  /** with pod: as its cluster reports the address */
+  namespace: string;
+  pod: string;
+  node: string;
+  ready: boolean;
+  /** terminating, still serving */
+  serving: boolean;
+  /** from 1; 0: none */
+  tier: number;
+  /** of the tier's */
+  slots: number;
+  /** UNSPECIFIED: new connections may go to it */
+  exclusion: BackendExclusion;
+  /** of exclusion, in a sentence */
+  reason: string;
+  /** what the maps hold of it; absent: nothing, or they were not read */
+  rows: BackendSlots | undefined;
+}
+
 export interface CheckStoreRequest {
   endpoints: string[];
   ca: string;
@@ -730,7 +895,9 @@ export interface QueryAnswer {
   /** with last */
   { $case: "figures"; value: NodeFigures } | //
   /** with last */
-  { $case: "policy"; value: PolicyEntries } | undefined;
+  { $case: "policy"; value: PolicyEntries } | //
+  /** with last */
+  { $case: "frontends"; value: NodeFrontends } | undefined;
 }
 
 export interface QueryMessage {
@@ -755,10 +922,86 @@ export interface Query {
     | { $case: "map"; value: MapQuery }
     | { $case: "figures"; value: FiguresQuery }
     | { $case: "policy"; value: PolicyQuery }
+    | { $case: "frontends"; value: FrontendsQuery }
     | undefined;
 }
 
 export interface FiguresQuery {
+}
+
+/** What programs find for these frontends. */
+export interface FrontendsQuery {
+  frontends: FrontendAddress[];
+}
+
+export interface FrontendAddress {
+  /** 16 bytes */
+  address: Buffer;
+  port: number;
+  protocol: number;
+}
+
+/** In the order of the query. */
+export interface NodeFrontends {
+  frontends: FrontendRows[];
+}
+
+/** The way of a connect to a frontend through a node's maps. */
+export interface FrontendRows {
+  state: FrontendRowState;
+  /** row of mesh_services */
+  service: number;
+  generation: number;
+  /** as in ServiceConfig */
+  rescueAfterMs: number;
+  noRescue: boolean;
+  /** namespace/name of the Service that the agent has this frontend for; "": none */
+  plannedFor: string;
+  /** words that have slots, in order */
+  tiers: TierRows[];
+  /** position in tiers, from 1, at which programs start now; 0: there is no backend */
+  activeTier: number;
+  /** why the maps lack what the records ask for */
+  problems: string[];
+  /** that are not in tiers, because there are too many */
+  backendsLeftOut: number;
+}
+
+export interface TierRows {
+  /** first one of its table */
+  line: number;
+  slots: number;
+  tries: number;
+  /** of all its backends; 0: of several */
+  cluster: number;
+  /** that cluster is down */
+  skipped: boolean;
+  /** slots whose backend is gone */
+  stale: number;
+  /** in the order of their first slots */
+  backends: BackendSlots[];
+}
+
+export interface BackendSlots {
+  /** row of mesh_backends */
+  index: number;
+  generation: number;
+  slots: number;
+  address: Buffer;
+  port: number;
+  protocol: number;
+  cluster: number;
+  /** row of mesh_nodes; 0: not known */
+  node: number;
+  terminating: boolean;
+  /** enum rank of bpf/lib/types.h: the highest of the three that follow */
+  rank: number;
+  ownRank: number;
+  /** struct state_word: which reporters report which rank */
+  clusterState: number;
+  nodeState: number;
+  /** of rank: up, draining, suspect, down */
+  rankName: string;
 }
 
 /** What the programs look up for a packet that begins a flow. */
@@ -5144,6 +5387,1177 @@ export const ClusterBackends: MessageFns<ClusterBackends> = {
   },
 };
 
+function createBaseExplainServiceRequest(): ExplainServiceRequest {
+  return { namespace: "", name: "", port: "", fromNamespace: "", fromPod: "" };
+}
+
+export const ExplainServiceRequest: MessageFns<ExplainServiceRequest> = {
+  encode(message: ExplainServiceRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.port !== "") {
+      writer.uint32(26).string(message.port);
+    }
+    if (message.fromNamespace !== "") {
+      writer.uint32(34).string(message.fromNamespace);
+    }
+    if (message.fromPod !== "") {
+      writer.uint32(42).string(message.fromPod);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainServiceRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainServiceRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.port = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.fromNamespace = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.fromPod = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainServiceRequest>): ExplainServiceRequest {
+    return ExplainServiceRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainServiceRequest>): ExplainServiceRequest {
+    const message = createBaseExplainServiceRequest();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    message.port = object.port ?? "";
+    message.fromNamespace = object.fromNamespace ?? "";
+    message.fromPod = object.fromPod ?? "";
+    return message;
+  },
+};
+
+function createBaseExplainServiceResponse(): ExplainServiceResponse {
+  return {
+    service: undefined,
+    pod: undefined,
+    podClusters: [],
+    node: undefined,
+    applied: false,
+    clusters: [],
+    frontends: [],
+    frontendsLeftOut: 0,
+  };
+}
+
+export const ExplainServiceResponse: MessageFns<ExplainServiceResponse> = {
+  encode(message: ExplainServiceResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.service !== undefined) {
+      ExplainedService.encode(message.service, writer.uint32(10).fork()).join();
+    }
+    if (message.pod !== undefined) {
+      ExplainedClient.encode(message.pod, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.podClusters) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.node !== undefined) {
+      MonitoredNode.encode(message.node, writer.uint32(34).fork()).join();
+    }
+    if (message.applied !== false) {
+      writer.uint32(40).bool(message.applied);
+    }
+    for (const v of message.clusters) {
+      ExplainedCluster.encode(v!, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.frontends) {
+      ExplainedFrontend.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.frontendsLeftOut !== 0) {
+      writer.uint32(64).uint32(message.frontendsLeftOut);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainServiceResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainServiceResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.service = ExplainedService.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pod = ExplainedClient.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.podClusters.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.node = MonitoredNode.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.applied = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.clusters.push(ExplainedCluster.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.frontends.push(ExplainedFrontend.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.frontendsLeftOut = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainServiceResponse>): ExplainServiceResponse {
+    return ExplainServiceResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainServiceResponse>): ExplainServiceResponse {
+    const message = createBaseExplainServiceResponse();
+    message.service = (object.service !== undefined && object.service !== null)
+      ? ExplainedService.fromPartial(object.service)
+      : undefined;
+    message.pod = (object.pod !== undefined && object.pod !== null)
+      ? ExplainedClient.fromPartial(object.pod)
+      : undefined;
+    message.podClusters = object.podClusters?.map((e) => e) || [];
+    message.node = (object.node !== undefined && object.node !== null)
+      ? MonitoredNode.fromPartial(object.node)
+      : undefined;
+    message.applied = object.applied ?? false;
+    message.clusters = object.clusters?.map((e) => ExplainedCluster.fromPartial(e)) || [];
+    message.frontends = object.frontends?.map((e) => ExplainedFrontend.fromPartial(e)) || [];
+    message.frontendsLeftOut = object.frontendsLeftOut ?? 0;
+    return message;
+  },
+};
+
+function createBaseExplainedService(): ExplainedService {
+  return {
+    service: "",
+    addresses: [],
+    ports: [],
+    global: false,
+    shared: false,
+    affinity: 0,
+    rescueAfterMs: 0,
+    noRescue: false,
+    annotations: [],
+    notes: [],
+    otherProxy: "",
+    left: false,
+  };
+}
+
+export const ExplainedService: MessageFns<ExplainedService> = {
+  encode(message: ExplainedService, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.service !== "") {
+      writer.uint32(10).string(message.service);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(18).bytes(v!);
+    }
+    for (const v of message.ports) {
+      Port.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.global !== false) {
+      writer.uint32(32).bool(message.global);
+    }
+    if (message.shared !== false) {
+      writer.uint32(40).bool(message.shared);
+    }
+    if (message.affinity !== 0) {
+      writer.uint32(48).int32(message.affinity);
+    }
+    if (message.rescueAfterMs !== 0) {
+      writer.uint32(56).uint32(message.rescueAfterMs);
+    }
+    if (message.noRescue !== false) {
+      writer.uint32(64).bool(message.noRescue);
+    }
+    for (const v of message.annotations) {
+      Label.encode(v!, writer.uint32(74).fork()).join();
+    }
+    for (const v of message.notes) {
+      writer.uint32(82).string(v!);
+    }
+    if (message.otherProxy !== "") {
+      writer.uint32(90).string(message.otherProxy);
+    }
+    if (message.left !== false) {
+      writer.uint32(96).bool(message.left);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedService {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedService();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.service = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.addresses.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.ports.push(Port.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.global = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.shared = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.affinity = reader.int32() as any;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.rescueAfterMs = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.noRescue = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.annotations.push(Label.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.notes.push(reader.string());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.otherProxy = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.left = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainedService>): ExplainedService {
+    return ExplainedService.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainedService>): ExplainedService {
+    const message = createBaseExplainedService();
+    message.service = object.service ?? "";
+    message.addresses = object.addresses?.map((e) => e) || [];
+    message.ports = object.ports?.map((e) => Port.fromPartial(e)) || [];
+    message.global = object.global ?? false;
+    message.shared = object.shared ?? false;
+    message.affinity = object.affinity ?? 0;
+    message.rescueAfterMs = object.rescueAfterMs ?? 0;
+    message.noRescue = object.noRescue ?? false;
+    message.annotations = object.annotations?.map((e) => Label.fromPartial(e)) || [];
+    message.notes = object.notes?.map((e) => e) || [];
+    message.otherProxy = object.otherProxy ?? "";
+    message.left = object.left ?? false;
+    return message;
+  },
+};
+
+function createBaseExplainedClient(): ExplainedClient {
+  return { namespace: "", pod: "", node: "", addresses: [], identity: 0 };
+}
+
+export const ExplainedClient: MessageFns<ExplainedClient> = {
+  encode(message: ExplainedClient, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.pod !== "") {
+      writer.uint32(18).string(message.pod);
+    }
+    if (message.node !== "") {
+      writer.uint32(26).string(message.node);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(34).bytes(v!);
+    }
+    if (message.identity !== 0) {
+      writer.uint32(45).fixed32(message.identity);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedClient {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedClient();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pod = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.addresses.push(Buffer.from(reader.bytes()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 45) {
+              break;
+            }
+
+            message.identity = reader.fixed32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainedClient>): ExplainedClient {
+    return ExplainedClient.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainedClient>): ExplainedClient {
+    const message = createBaseExplainedClient();
+    message.namespace = object.namespace ?? "";
+    message.pod = object.pod ?? "";
+    message.node = object.node ?? "";
+    message.addresses = object.addresses?.map((e) => e) || [];
+    message.identity = object.identity ?? 0;
+    return message;
+  },
+};
+
+function createBaseExplainedCluster(): ExplainedCluster {
+  return { cluster: "", clusterId: 0, peerState: 0, message: "", exported: false, shared: false, refused: [] };
+}
+
+export const ExplainedCluster: MessageFns<ExplainedCluster> = {
+  encode(message: ExplainedCluster, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cluster !== "") {
+      writer.uint32(10).string(message.cluster);
+    }
+    if (message.clusterId !== 0) {
+      writer.uint32(16).uint32(message.clusterId);
+    }
+    if (message.peerState !== 0) {
+      writer.uint32(24).int32(message.peerState);
+    }
+    if (message.message !== "") {
+      writer.uint32(34).string(message.message);
+    }
+    if (message.exported !== false) {
+      writer.uint32(40).bool(message.exported);
+    }
+    if (message.shared !== false) {
+      writer.uint32(48).bool(message.shared);
+    }
+    for (const v of message.refused) {
+      RefusedCount.encode(v!, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedCluster {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedCluster();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cluster = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.clusterId = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.peerState = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.exported = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.shared = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.refused.push(RefusedCount.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainedCluster>): ExplainedCluster {
+    return ExplainedCluster.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainedCluster>): ExplainedCluster {
+    const message = createBaseExplainedCluster();
+    message.cluster = object.cluster ?? "";
+    message.clusterId = object.clusterId ?? 0;
+    message.peerState = object.peerState ?? 0;
+    message.message = object.message ?? "";
+    message.exported = object.exported ?? false;
+    message.shared = object.shared ?? false;
+    message.refused = object.refused?.map((e) => RefusedCount.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseExplainedFrontend(): ExplainedFrontend {
+  return {
+    address: Buffer.alloc(0),
+    port: 0,
+    protocol: 0,
+    portName: "",
+    tiers: [],
+    leftOut: [],
+    backends: [],
+    backendsLeftOut: 0,
+    problem: "",
+    rows: undefined,
+    differences: [],
+  };
+}
+
+export const ExplainedFrontend: MessageFns<ExplainedFrontend> = {
+  encode(message: ExplainedFrontend, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address.length !== 0) {
+      writer.uint32(10).bytes(message.address);
+    }
+    if (message.port !== 0) {
+      writer.uint32(16).uint32(message.port);
+    }
+    if (message.protocol !== 0) {
+      writer.uint32(24).uint32(message.protocol);
+    }
+    if (message.portName !== "") {
+      writer.uint32(34).string(message.portName);
+    }
+    for (const v of message.tiers) {
+      ExplainedTier.encode(v!, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.leftOut) {
+      ClusterBackends.encode(v!, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.backends) {
+      ExplainedBackend.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.backendsLeftOut !== 0) {
+      writer.uint32(64).uint32(message.backendsLeftOut);
+    }
+    if (message.problem !== "") {
+      writer.uint32(74).string(message.problem);
+    }
+    if (message.rows !== undefined) {
+      FrontendRows.encode(message.rows, writer.uint32(82).fork()).join();
+    }
+    for (const v of message.differences) {
+      writer.uint32(90).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedFrontend {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedFrontend();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.protocol = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.portName = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.tiers.push(ExplainedTier.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.leftOut.push(ClusterBackends.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.backends.push(ExplainedBackend.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.backendsLeftOut = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.rows = FrontendRows.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.differences.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainedFrontend>): ExplainedFrontend {
+    return ExplainedFrontend.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainedFrontend>): ExplainedFrontend {
+    const message = createBaseExplainedFrontend();
+    message.address = object.address ?? Buffer.alloc(0);
+    message.port = object.port ?? 0;
+    message.protocol = object.protocol ?? 0;
+    message.portName = object.portName ?? "";
+    message.tiers = object.tiers?.map((e) => ExplainedTier.fromPartial(e)) || [];
+    message.leftOut = object.leftOut?.map((e) => ClusterBackends.fromPartial(e)) || [];
+    message.backends = object.backends?.map((e) => ExplainedBackend.fromPartial(e)) || [];
+    message.backendsLeftOut = object.backendsLeftOut ?? 0;
+    message.problem = object.problem ?? "";
+    message.rows = (object.rows !== undefined && object.rows !== null)
+      ? FrontendRows.fromPartial(object.rows)
+      : undefined;
+    message.differences = object.differences?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseExplainedTier(): ExplainedTier {
+  return { clusters: [], slots: 0 };
+}
+
+export const ExplainedTier: MessageFns<ExplainedTier> = {
+  encode(message: ExplainedTier, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.clusters) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.slots !== 0) {
+      writer.uint32(16).uint32(message.slots);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedTier {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedTier();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.clusters.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.slots = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainedTier>): ExplainedTier {
+    return ExplainedTier.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainedTier>): ExplainedTier {
+    const message = createBaseExplainedTier();
+    message.clusters = object.clusters?.map((e) => e) || [];
+    message.slots = object.slots ?? 0;
+    return message;
+  },
+};
+
+function createBaseExplainedBackend(): ExplainedBackend {
+  return {
+    cluster: "",
+    address: Buffer.alloc(0),
+    port: 0,
+    protocol: 0,
+    namespace: "",
+    pod: "",
+    node: "",
+    ready: false,
+    serving: false,
+    tier: 0,
+    slots: 0,
+    exclusion: 0,
+    reason: "",
+    rows: undefined,
+  };
+}
+
+export const ExplainedBackend: MessageFns<ExplainedBackend> = {
+  encode(message: ExplainedBackend, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cluster !== "") {
+      writer.uint32(10).string(message.cluster);
+    }
+    if (message.address.length !== 0) {
+      writer.uint32(18).bytes(message.address);
+    }
+    if (message.port !== 0) {
+      writer.uint32(24).uint32(message.port);
+    }
+    if (message.protocol !== 0) {
+      writer.uint32(32).uint32(message.protocol);
+    }
+    if (message.namespace !== "") {
+      writer.uint32(42).string(message.namespace);
+    }
+    if (message.pod !== "") {
+      writer.uint32(50).string(message.pod);
+    }
+    if (message.node !== "") {
+      writer.uint32(58).string(message.node);
+    }
+    if (message.ready !== false) {
+      writer.uint32(64).bool(message.ready);
+    }
+    if (message.serving !== false) {
+      writer.uint32(72).bool(message.serving);
+    }
+    if (message.tier !== 0) {
+      writer.uint32(80).uint32(message.tier);
+    }
+    if (message.slots !== 0) {
+      writer.uint32(88).uint32(message.slots);
+    }
+    if (message.exclusion !== 0) {
+      writer.uint32(96).int32(message.exclusion);
+    }
+    if (message.reason !== "") {
+      writer.uint32(106).string(message.reason);
+    }
+    if (message.rows !== undefined) {
+      BackendSlots.encode(message.rows, writer.uint32(114).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedBackend {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedBackend();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cluster = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.protocol = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.pod = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.ready = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.serving = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.tier = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.slots = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.exclusion = reader.int32() as any;
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.rows = BackendSlots.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ExplainedBackend>): ExplainedBackend {
+    return ExplainedBackend.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainedBackend>): ExplainedBackend {
+    const message = createBaseExplainedBackend();
+    message.cluster = object.cluster ?? "";
+    message.address = object.address ?? Buffer.alloc(0);
+    message.port = object.port ?? 0;
+    message.protocol = object.protocol ?? 0;
+    message.namespace = object.namespace ?? "";
+    message.pod = object.pod ?? "";
+    message.node = object.node ?? "";
+    message.ready = object.ready ?? false;
+    message.serving = object.serving ?? false;
+    message.tier = object.tier ?? 0;
+    message.slots = object.slots ?? 0;
+    message.exclusion = object.exclusion ?? 0;
+    message.reason = object.reason ?? "";
+    message.rows = (object.rows !== undefined && object.rows !== null)
+      ? BackendSlots.fromPartial(object.rows)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseCheckStoreRequest(): CheckStoreRequest {
   return { endpoints: [], ca: "" };
 }
@@ -6512,6 +7926,9 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
       case "policy":
         PolicyEntries.encode(message.part.value, writer.uint32(58).fork()).join();
         break;
+      case "frontends":
+        NodeFrontends.encode(message.part.value, writer.uint32(66).fork()).join();
+        break;
     }
     return writer;
   },
@@ -6585,6 +8002,14 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
             message.part = { $case: "policy", value: PolicyEntries.decode(reader, reader.uint32()) };
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.part = { $case: "frontends", value: NodeFrontends.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6627,6 +8052,12 @@ export const QueryAnswer: MessageFns<QueryAnswer> = {
       case "policy": {
         if (object.part?.value !== undefined && object.part?.value !== null) {
           message.part = { $case: "policy", value: PolicyEntries.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "frontends": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "frontends", value: NodeFrontends.fromPartial(object.part.value) };
         }
         break;
       }
@@ -6767,6 +8198,9 @@ export const Query: MessageFns<Query> = {
       case "policy":
         PolicyQuery.encode(message.query.value, writer.uint32(42).fork()).join();
         break;
+      case "frontends":
+        FrontendsQuery.encode(message.query.value, writer.uint32(50).fork()).join();
+        break;
     }
     return writer;
   },
@@ -6824,6 +8258,14 @@ export const Query: MessageFns<Query> = {
             message.query = { $case: "policy", value: PolicyQuery.decode(reader, reader.uint32()) };
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.query = { $case: "frontends", value: FrontendsQuery.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6864,6 +8306,12 @@ export const Query: MessageFns<Query> = {
       case "policy": {
         if (object.query?.value !== undefined && object.query?.value !== null) {
           message.query = { $case: "policy", value: PolicyQuery.fromPartial(object.query.value) };
+        }
+        break;
+      }
+      case "frontends": {
+        if (object.query?.value !== undefined && object.query?.value !== null) {
+          message.query = { $case: "frontends", value: FrontendsQuery.fromPartial(object.query.value) };
         }
         break;
       }
@@ -6911,6 +8359,722 @@ export const FiguresQuery: MessageFns<FiguresQuery> = {
   },
   fromPartial(_: DeepPartial<FiguresQuery>): FiguresQuery {
     const message = createBaseFiguresQuery();
+    return message;
+  },
+};
+
+function createBaseFrontendsQuery(): FrontendsQuery {
+  return { frontends: [] };
+}
+
+export const FrontendsQuery: MessageFns<FrontendsQuery> = {
+  encode(message: FrontendsQuery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.frontends) {
+      FrontendAddress.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FrontendsQuery {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFrontendsQuery();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.frontends.push(FrontendAddress.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FrontendsQuery>): FrontendsQuery {
+    return FrontendsQuery.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FrontendsQuery>): FrontendsQuery {
+    const message = createBaseFrontendsQuery();
+    message.frontends = object.frontends?.map((e) => FrontendAddress.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseFrontendAddress(): FrontendAddress {
+  return { address: Buffer.alloc(0), port: 0, protocol: 0 };
+}
+
+export const FrontendAddress: MessageFns<FrontendAddress> = {
+  encode(message: FrontendAddress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.address.length !== 0) {
+      writer.uint32(10).bytes(message.address);
+    }
+    if (message.port !== 0) {
+      writer.uint32(16).uint32(message.port);
+    }
+    if (message.protocol !== 0) {
+      writer.uint32(24).uint32(message.protocol);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FrontendAddress {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFrontendAddress();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.address = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.protocol = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FrontendAddress>): FrontendAddress {
+    return FrontendAddress.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FrontendAddress>): FrontendAddress {
+    const message = createBaseFrontendAddress();
+    message.address = object.address ?? Buffer.alloc(0);
+    message.port = object.port ?? 0;
+    message.protocol = object.protocol ?? 0;
+    return message;
+  },
+};
+
+function createBaseNodeFrontends(): NodeFrontends {
+  return { frontends: [] };
+}
+
+export const NodeFrontends: MessageFns<NodeFrontends> = {
+  encode(message: NodeFrontends, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.frontends) {
+      FrontendRows.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeFrontends {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeFrontends();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.frontends.push(FrontendRows.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<NodeFrontends>): NodeFrontends {
+    return NodeFrontends.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeFrontends>): NodeFrontends {
+    const message = createBaseNodeFrontends();
+    message.frontends = object.frontends?.map((e) => FrontendRows.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseFrontendRows(): FrontendRows {
+  return {
+    state: 0,
+    service: 0,
+    generation: 0,
+    rescueAfterMs: 0,
+    noRescue: false,
+    plannedFor: "",
+    tiers: [],
+    activeTier: 0,
+    problems: [],
+    backendsLeftOut: 0,
+  };
+}
+
+export const FrontendRows: MessageFns<FrontendRows> = {
+  encode(message: FrontendRows, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
+    }
+    if (message.service !== 0) {
+      writer.uint32(16).uint32(message.service);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(24).uint32(message.generation);
+    }
+    if (message.rescueAfterMs !== 0) {
+      writer.uint32(32).uint32(message.rescueAfterMs);
+    }
+    if (message.noRescue !== false) {
+      writer.uint32(40).bool(message.noRescue);
+    }
+    if (message.plannedFor !== "") {
+      writer.uint32(50).string(message.plannedFor);
+    }
+    for (const v of message.tiers) {
+      TierRows.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.activeTier !== 0) {
+      writer.uint32(64).uint32(message.activeTier);
+    }
+    for (const v of message.problems) {
+      writer.uint32(74).string(v!);
+    }
+    if (message.backendsLeftOut !== 0) {
+      writer.uint32(80).uint32(message.backendsLeftOut);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FrontendRows {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFrontendRows();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.service = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.rescueAfterMs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.noRescue = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.plannedFor = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.tiers.push(TierRows.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.activeTier = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.problems.push(reader.string());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.backendsLeftOut = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FrontendRows>): FrontendRows {
+    return FrontendRows.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FrontendRows>): FrontendRows {
+    const message = createBaseFrontendRows();
+    message.state = object.state ?? 0;
+    message.service = object.service ?? 0;
+    message.generation = object.generation ?? 0;
+    message.rescueAfterMs = object.rescueAfterMs ?? 0;
+    message.noRescue = object.noRescue ?? false;
+    message.plannedFor = object.plannedFor ?? "";
+    message.tiers = object.tiers?.map((e) => TierRows.fromPartial(e)) || [];
+    message.activeTier = object.activeTier ?? 0;
+    message.problems = object.problems?.map((e) => e) || [];
+    message.backendsLeftOut = object.backendsLeftOut ?? 0;
+    return message;
+  },
+};
+
+function createBaseTierRows(): TierRows {
+  return { line: 0, slots: 0, tries: 0, cluster: 0, skipped: false, stale: 0, backends: [] };
+}
+
+export const TierRows: MessageFns<TierRows> = {
+  encode(message: TierRows, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.line !== 0) {
+      writer.uint32(8).uint32(message.line);
+    }
+    if (message.slots !== 0) {
+      writer.uint32(16).uint32(message.slots);
+    }
+    if (message.tries !== 0) {
+      writer.uint32(24).uint32(message.tries);
+    }
+    if (message.cluster !== 0) {
+      writer.uint32(32).uint32(message.cluster);
+    }
+    if (message.skipped !== false) {
+      writer.uint32(40).bool(message.skipped);
+    }
+    if (message.stale !== 0) {
+      writer.uint32(48).uint32(message.stale);
+    }
+    for (const v of message.backends) {
+      BackendSlots.encode(v!, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TierRows {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTierRows();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.line = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.slots = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.tries = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.cluster = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.skipped = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.stale = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.backends.push(BackendSlots.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<TierRows>): TierRows {
+    return TierRows.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TierRows>): TierRows {
+    const message = createBaseTierRows();
+    message.line = object.line ?? 0;
+    message.slots = object.slots ?? 0;
+    message.tries = object.tries ?? 0;
+    message.cluster = object.cluster ?? 0;
+    message.skipped = object.skipped ?? false;
+    message.stale = object.stale ?? 0;
+    message.backends = object.backends?.map((e) => BackendSlots.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseBackendSlots(): BackendSlots {
+  return {
+    index: 0,
+    generation: 0,
+    slots: 0,
+    address: Buffer.alloc(0),
+    port: 0,
+    protocol: 0,
+    cluster: 0,
+    node: 0,
+    terminating: false,
+    rank: 0,
+    ownRank: 0,
+    clusterState: 0,
+    nodeState: 0,
+    rankName: "",
+  };
+}
+
+export const BackendSlots: MessageFns<BackendSlots> = {
+  encode(message: BackendSlots, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writer.uint32(8).uint32(message.index);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(16).uint32(message.generation);
+    }
+    if (message.slots !== 0) {
+      writer.uint32(24).uint32(message.slots);
+    }
+    if (message.address.length !== 0) {
+      writer.uint32(34).bytes(message.address);
+    }
+    if (message.port !== 0) {
+      writer.uint32(40).uint32(message.port);
+    }
+    if (message.protocol !== 0) {
+      writer.uint32(48).uint32(message.protocol);
+    }
+    if (message.cluster !== 0) {
+      writer.uint32(56).uint32(message.cluster);
+    }
+    if (message.node !== 0) {
+      writer.uint32(64).uint32(message.node);
+    }
+    if (message.terminating !== false) {
+      writer.uint32(72).bool(message.terminating);
+    }
+    if (message.rank !== 0) {
+      writer.uint32(80).uint32(message.rank);
+    }
+    if (message.ownRank !== 0) {
+      writer.uint32(88).uint32(message.ownRank);
+    }
+    if (message.clusterState !== 0) {
+      writer.uint32(96).uint32(message.clusterState);
+    }
+    if (message.nodeState !== 0) {
+      writer.uint32(104).uint32(message.nodeState);
+    }
+    if (message.rankName !== "") {
+      writer.uint32(114).string(message.rankName);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackendSlots {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackendSlots();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.slots = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.address = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.protocol = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.cluster = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.node = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.terminating = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.rank = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.ownRank = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.clusterState = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.nodeState = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.rankName = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackendSlots>): BackendSlots {
+    return BackendSlots.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BackendSlots>): BackendSlots {
+    const message = createBaseBackendSlots();
+    message.index = object.index ?? 0;
+    message.generation = object.generation ?? 0;
+    message.slots = object.slots ?? 0;
+    message.address = object.address ?? Buffer.alloc(0);
+    message.port = object.port ?? 0;
+    message.protocol = object.protocol ?? 0;
+    message.cluster = object.cluster ?? 0;
+    message.node = object.node ?? 0;
+    message.terminating = object.terminating ?? false;
+    message.rank = object.rank ?? 0;
+    message.ownRank = object.ownRank ?? 0;
+    message.clusterState = object.clusterState ?? 0;
+    message.nodeState = object.nodeState ?? 0;
+    message.rankName = object.rankName ?? "";
     return message;
   },
 };
@@ -8697,6 +10861,18 @@ export const AdminService = {
       Buffer.from(ListServicesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListServicesResponse => ListServicesResponse.decode(value),
   },
+  /** Why a Service's backends are used or not, and what the maps of a pod's node hold of it. */
+  explainService: {
+    path: "/mesh.v1.Admin/ExplainService" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExplainServiceRequest): Buffer =>
+      Buffer.from(ExplainServiceRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExplainServiceRequest => ExplainServiceRequest.decode(value),
+    responseSerialize: (value: ExplainServiceResponse): Buffer =>
+      Buffer.from(ExplainServiceResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExplainServiceResponse => ExplainServiceResponse.decode(value),
+  },
   listPolicies: {
     path: "/mesh.v1.Admin/ListPolicies" as const,
     requestStream: false as const,
@@ -8788,6 +10964,8 @@ export const AdminService = {
 export interface AdminServer extends UntypedServiceImplementation {
   status: handleUnaryCall<StatusRequest, StatusResponse>;
   listServices: handleUnaryCall<ListServicesRequest, ListServicesResponse>;
+  /** Why a Service's backends are used or not, and what the maps of a pod's node hold of it. */
+  explainService: handleUnaryCall<ExplainServiceRequest, ExplainServiceResponse>;
   listPolicies: handleUnaryCall<ListPoliciesRequest, ListPoliciesResponse>;
   /** Whose verdicts a change of policies would flip. Changes nothing. */
   diffPolicies: handleUnaryCall<DiffPoliciesRequest, DiffPoliciesResponse>;
@@ -8837,6 +11015,22 @@ export interface AdminClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListServicesResponse) => void,
+  ): ClientUnaryCall;
+  /** Why a Service's backends are used or not, and what the maps of a pod's node hold of it. */
+  explainService(
+    request: ExplainServiceRequest,
+    callback: (error: ServiceError | null, response: ExplainServiceResponse) => void,
+  ): ClientUnaryCall;
+  explainService(
+    request: ExplainServiceRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ExplainServiceResponse) => void,
+  ): ClientUnaryCall;
+  explainService(
+    request: ExplainServiceRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ExplainServiceResponse) => void,
   ): ClientUnaryCall;
   listPolicies(
     request: ListPoliciesRequest,
