@@ -5,7 +5,7 @@
  */
 import { setMaxListeners } from "node:events";
 import { openNetlink, openRouteEvents } from "@isthmus/bpf";
-import { type Clock, systemClock } from "@isthmus/model";
+import { type Clock, type ServiceName, systemClock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { VERSION } from "@isthmus/runtime";
 import type { AgentMetrics } from "./agent-metrics.js";
@@ -13,6 +13,7 @@ import type { Arguments } from "./arguments.js";
 import { openCgroupRoot } from "./cgroups/cgroup-root.js";
 import { reconcilePodsCgroups } from "./cgroups/pods-cgroups.js";
 import { nodeName } from "./desired/nodes/nodes.js";
+import { createFrontendLookup } from "./dump/frontend-lookup.js";
 import { createMapQueries } from "./dump/map-queries.js";
 import { createPolicyLookup, type PolicyLookup } from "./dump/policy-lookup.js";
 import { createEnforcedPods } from "./enforced-pods.js";
@@ -215,13 +216,20 @@ async function startNode(
     port.packets === undefined
       ? () => ({ problem: WITHOUT_POLICY })
       : createPolicyLookup({ packets: port.packets, names: policyNames });
+  const frontends = createFrontendLookup({
+    ...{ port, localCluster: local.clusterId, desired: state.desired },
+    problems: (frontend, service) =>
+      [state.meshState.planErrors.get(service as ServiceName), state.datapath.status.errors.get(frontend)].filter(
+        (error) => error !== undefined,
+      ),
+  });
   const counters = createRecentCounters({ read: () => port.metrics(), clock, signal });
   const fill = () => [...state.datapath.fill(), ...(packets?.fill() ?? [])];
   const client = createSyncClient({
     connect,
     connected: (connection, over) =>
       serveQueries(connection.openQueries, over, {
-        ...{ events: events ?? { problem: WITHOUT_EVENTS }, maps, policy, node, version: VERSION, clock },
+        ...{ events: events ?? { problem: WITHOUT_EVENTS }, maps, frontends, policy, node, version: VERSION, clock },
         figures: () => nodeFigures({ datapathMode: args.datapathMode, fill, counters }),
         log: log.child("queries"),
       }),

@@ -5,12 +5,15 @@ import {
   EventFilter,
   MapRows,
   NodeFigures,
+  NodeFrontends,
   PolicyEntries,
   PolicyQuery,
   type Query,
   type QueryAnswer,
 } from "@isthmus/proto";
-import { createFakeClock, settle } from "@isthmus/testing";
+import { nextTurn } from "@isthmus/runtime";
+import { createFakeClock, settle, until } from "@isthmus/testing";
+import type { FrontendLookup } from "../dump/frontend-lookup.js";
 import type { MapQueries } from "../dump/map-queries.js";
 import { BATCH_EVENTS } from "../events/event-batch.js";
 import { startFakeFeed } from "../events/testing/fake-events.js";
@@ -44,6 +47,29 @@ function fakeMaps(fail?: Error) {
   return { maps, state };
 }
 
+/** An answer that takes three slices of work, and names the port that was asked for; port 1 takes work without end. */
+function fakeLookup(state: { read: number }, fail?: Error): FrontendLookup {
+  return {
+    open({ frontends }) {
+      const [first] = frontends;
+      if (first === undefined) return { problem: "no frontend" };
+      return (function* () {
+        for (let step = 0; step < 3 || first.port === 1; step++) {
+          state.read++;
+          if (fail !== undefined) throw fail;
+          yield;
+        }
+        return NodeFrontends.fromPartial({ frontends: [{ service: first.port }] });
+      })();
+    },
+  };
+}
+
+const lookUp = (credit: number, port = 80): Query => {
+  const frontends = port === 0 ? [] : [{ address: Buffer.alloc(16), port, protocol: 6 }];
+  return { credit, query: { $case: "frontends", value: { frontends } } };
+};
+
 const FIGURES = NodeFigures.fromPartial({ datapathMode: "packets", counters: [{ name: "flow_new", total: 3n }] });
 
 const ENTRIES = PolicyEntries.fromPartial({ endpoint: 3, set: 4, allowed: true });
@@ -55,6 +81,7 @@ function setUp(fail?: Error) {
   const session = createQuerySession({
     events: fake.feed,
     maps,
+    frontends: fakeLookup(state, fail),
     figures() {
       if (fail !== undefined) throw fail;
       return FIGURES;
@@ -116,11 +143,48 @@ test("a query that the agent does not know, and one too many, are answered with 
   assert.match(sent[1]?.problem ?? "", /at most 16/);
 });
 
+test("a look-up of frontends is one part, for credit; a bad one and a map that cannot be read are problems", async () => {
+  const { session, sent, start, state } = setUp();
+  start(1, lookUp(0, 8080));
+  await settle();
+  assert.deepEqual([sent, state.read], [[], 0]);
+  session.receive({ id: 1, message: { $case: "credit", value: 1 } });
+  await until("the answer", () => sent.length === 1);
+  const [answer] = sent;
+  assert.deepEqual([answer?.id, answer?.last, answer?.problem, state.read], [1, true, "", 3]);
+  assert.equal(answer?.part?.$case === "frontends" && answer.part.value.frontends[0]?.service, 8080);
+  start(2, lookUp(1, 0));
+  assert.deepEqual(sent[1], { id: 2, last: true, problem: "no frontend", part: undefined });
+  const broken = setUp(new Error("map is gone"));
+  broken.start(1, lookUp(1));
+  await until("the answer", () => broken.sent.length === 1);
+  assert.match(broken.sent[0]?.problem ?? "", /cannot read its maps: map is gone/);
+});
+
+test("a look-up that is cancelled stops, and at most four of those and of dumps run", async () => {
+  const { session, sent, start, state } = setUp();
+  start(1, lookUp(1, 1));
+  for (let id = 2; id <= 4; id++) start(id, lookUp(0));
+  start(5, lookUp(1));
+  assert.match(sent[0]?.problem ?? "", /at most 4 maps at once/);
+  await until("two turns of work", () => state.read > 1000);
+  session.receive({ id: 1, message: { $case: "cancel", value: {} } });
+  await nextTurn();
+  const { read } = state;
+  await nextTurn();
+  assert.equal(state.read, read);
+  start(6, lookUp(1));
+  await until("the answer", () => sent.length === 2);
+  assert.equal(sent[1]?.id, 6);
+  session.close();
+});
+
 test("a node without events says why", () => {
   const sent: QueryAnswer[] = [];
   const session = createQuerySession({
     events: { problem: "no packets here" },
     maps: fakeMaps().maps,
+    frontends: { open: () => ({ problem: "no maps" }) },
     figures: () => FIGURES,
     policy: () => ({ problem: "not asked" }),
     send: (answer) => void sent.push(answer),

@@ -9,8 +9,18 @@
  * way.
  */
 import { type Clock, MeshError } from "@isthmus/model";
-import type { EventFilter, MapQuery, NodeFigures, PolicyQuery, Query, QueryAnswer, QueryMessage } from "@isthmus/proto";
-import { sleep } from "@isthmus/runtime";
+import type {
+  EventFilter,
+  FrontendsQuery,
+  MapQuery,
+  NodeFigures,
+  PolicyQuery,
+  Query,
+  QueryAnswer,
+  QueryMessage,
+} from "@isthmus/proto";
+import { inTurns, type Slices, sleep } from "@isthmus/runtime";
+import type { FrontendLookup } from "../dump/frontend-lookup.js";
 import type { MapParts, MapQueries } from "../dump/map-queries.js";
 import type { PolicyLookup } from "../dump/policy-lookup.js";
 import type { EventFeed, EventSubscription } from "../events/event-feed.js";
@@ -20,6 +30,8 @@ export interface QuerySessionModules {
   readonly events: EventFeed | { readonly problem: string };
   /** The rows of this node's maps. */
   readonly maps: MapQueries;
+  /** What programs find for a frontend. */
+  readonly frontends: FrontendLookup;
   /** The figures of this node now. Throws when a map cannot be read. */
   readonly figures: () => NodeFigures;
   /** The entries of maps that decide about a flow. Throws likewise. */
@@ -78,12 +90,51 @@ export function createQuerySession(modules: QuerySessionModules): QuerySession {
     if (query?.$case === "map") return dump(id, query.value, credit);
     if (query?.$case === "figures") return onePart(id, credit, () => ({ $case: "figures", value: figures() }));
     if (query?.$case === "policy") return onePart(id, credit, () => policyPart(query.value));
+    if (query?.$case === "frontends") return lookUp(id, query.value, credit);
     return { problem: "the agent does not know this query: it is of an older version" };
   }
 
+  /** Undefined: one more query may read maps. */
+  function dumpProblem(): { readonly problem: string } | undefined {
+    if ([...running.values()].filter(({ isDump }) => isDump).length < MAX_DUMPS) return undefined;
+    return { problem: `the agent reads at most ${MAX_DUMPS} maps at once: try again when another command has ended` };
+  }
+
+  /** One part, once there is credit for it. */
+  function lookUp(id: number, wanted: FrontendsQuery, credit: number): Running | { readonly problem: string } {
+    const problem = dumpProblem();
+    if (problem !== undefined) return problem;
+    const work = modules.frontends.open(wanted);
+    if ("problem" in work) return work;
+    const life = new AbortController();
+    let isReading = false;
+    const query: Running = {
+      credit,
+      isDump: true,
+      pump() {
+        if (query.credit === 0 || isReading) return;
+        isReading = true;
+        inTurns(untilAborted(work, life.signal)).then(
+          (value) => finish({ part: { $case: "frontends", value }, problem: "" }),
+          (thrown: unknown) => {
+            const sentence = `the agent cannot read its maps: ${MeshError.from(thrown).message}`;
+            finish({ part: undefined, problem: sentence });
+          },
+        );
+      },
+      close: () => life.abort(),
+    };
+    const finish = (answer: Pick<QueryAnswer, "part" | "problem">) => {
+      if (life.signal.aborted) return;
+      running.delete(id);
+      send({ id, last: true, ...answer });
+    };
+    return query;
+  }
+
   function dump(id: number, wanted: MapQuery, credit: number): Running | { readonly problem: string } {
-    if ([...running.values()].filter(({ isDump }) => isDump).length >= MAX_DUMPS)
-      return { problem: `the agent reads at most ${MAX_DUMPS} maps at once: try again when another command has ended` };
+    const problem = dumpProblem();
+    if (problem !== undefined) return problem;
     const parts = maps.open(wanted);
     if ("problem" in parts) return parts;
     const life = new AbortController();
@@ -203,4 +254,14 @@ export function createQuerySession(modules: QuerySessionModules): QuerySession {
       running.clear();
     },
   };
+}
+
+/** The same work, which throws the signal's reason when it aborts. */
+function* untilAborted<T>(work: Slices<T>, signal: AbortSignal): Slices<T> {
+  for (;;) {
+    signal.throwIfAborted();
+    const step = work.next();
+    if (step.done === true) return step.value;
+    yield;
+  }
 }

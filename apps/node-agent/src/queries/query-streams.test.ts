@@ -24,6 +24,8 @@ class FakeStream extends EventEmitter implements QueryStream {
   }
 }
 
+const NO_FRONTENDS = { open: () => ({ problem: "no maps" }) };
+
 function setUp() {
   const clock = createFakeClock();
   const { feed } = startFakeFeed();
@@ -38,6 +40,7 @@ function setUp() {
     ...{
       events: feed,
       maps: { open: () => ({ problem: "no maps" }) },
+      frontends: NO_FRONTENDS,
       figures: () => NodeFigures.fromPartial({}),
       policy: () => ({ problem: "not asked" }),
     },

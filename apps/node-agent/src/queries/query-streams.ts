@@ -25,7 +25,8 @@ export interface QueryStream {
   cancel(): void;
 }
 
-export interface QueryStreamsModules extends Pick<QuerySessionModules, "events" | "maps" | "figures" | "policy"> {
+export interface QueryStreamsModules
+  extends Pick<QuerySessionModules, "events" | "maps" | "frontends" | "figures" | "policy"> {
   /** Name of this node, as in its certificate. */
   readonly node: string;
   /** Version of this agent. */
@@ -40,7 +41,7 @@ export interface QueryStreamsModules extends Pick<QuerySessionModules, "events" 
 export function serveQueries(
   open: () => QueryStream,
   over: AbortSignal,
-  { events, maps, figures, policy, node, version, clock, log }: QueryStreamsModules,
+  { events, maps, frontends, figures, policy, node, version, clock, log }: QueryStreamsModules,
 ): void {
   const backoff = createBackoff({ minMs: 200, maxMs: 10_000 });
 
@@ -51,6 +52,7 @@ export function serveQueries(
       const session = createQuerySession({
         events,
         maps,
+        frontends,
         figures,
         policy,
         send: (answer) => void stream.write({ message: { $case: "answer", value: answer } }),

@@ -144,6 +144,7 @@ test("queries come on the connection of the records, and end with it", async (t)
     ...{
       events: { problem: "" },
       maps: { open: () => ({ problem: "" }) },
+      frontends: { open: () => ({ problem: "" }) },
       figures: () => NodeFigures.fromPartial({}),
       policy: () => ({ problem: "" }),
     },

@@ -46,6 +46,7 @@ let [sent, notShown] = [0, 0];
 const session = createQuerySession({
   events: feed,
   maps: { open: () => ({ problem: "not measured" }) },
+  frontends: { open: () => ({ problem: "not measured" }) },
   figures: () => NodeFigures.fromPartial({}),
   policy: () => ({ problem: "not measured" }),
   clock: systemClock,
