@@ -10,6 +10,8 @@ import { listAgents } from "../serve/agents/agent-roll.js";
 export interface Applied {
   /** By `namespace/name`. */
   services(): AppliedRecords | undefined;
+  /** Those of one node alone; undefined for one that is not known. */
+  servicesOn(node: string): AppliedRecords | undefined;
   /** By the key of the record; a node whose agent enforces no policies counts for none. */
   policies(): AppliedRecords | undefined;
 }
@@ -32,6 +34,10 @@ export function createApplied({ sources, agents, nodes, clock }: AppliedModules)
     return counts.known ? all : undefined;
   };
   return {
+    servicesOn(node) {
+      const one = roll()?.filter((each) => each.node === node);
+      return appliedServices({ sources: sources.all, agents: one, applied: agents.applied });
+    },
     services: () => appliedServices({ sources: sources.all, agents: roll(), applied: agents.applied }),
     policies: () =>
       appliedPolicies({

@@ -11,6 +11,7 @@ import { reportCertificates, watchCertificates } from "../serve/grpc/certificate
 import { createHostPortEvents } from "../status/host-port-events.js";
 import { countNotAccepted, policyReports } from "../status/policy-reports.js";
 import { servicesWithoutClusterIp } from "../status/services-without-cluster-ip.js";
+import { writtenService } from "../status/written-service.js";
 import type { Base } from "./base.js";
 import type { LocalCluster } from "./local-cluster.js";
 import type { Settings } from "./settings.js";
@@ -95,6 +96,10 @@ export async function serveAdmin(
       monitor: {
         queries,
         nodes: () => listAgents(agents.reports(), nodes(), clock.now()).agents,
+      },
+      explain: {
+        service: (name) => writtenService(feeds.services.services, name),
+        appliedOn: applied.servicesOn,
       },
       withoutClusterIp: (request) => servicesWithoutClusterIp(feeds.services.services, request),
     },

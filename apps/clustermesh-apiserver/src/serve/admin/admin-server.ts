@@ -16,6 +16,8 @@ import {
   type DumpResponse,
   type ExplainPolicyRequest,
   type ExplainPolicyResponse,
+  type ExplainServiceRequest,
+  type ExplainServiceResponse,
   type FrontendReport,
   type ListPoliciesRequest,
   type ListPoliciesResponse,
@@ -37,6 +39,7 @@ import type { AppliedRecords } from "./applied-records.js";
 import { createStoreChecker } from "./check-store.js";
 import { startDump } from "./dump.js";
 import { explainPolicy } from "./explain-policy.js";
+import { type ExplainModules, explainService } from "./explain-service.js";
 import { listIdentities } from "./identity-reports.js";
 import { type MonitorModules, startMonitor } from "./monitor.js";
 import { createNodeFiguresReader } from "./node-figures.js";
@@ -52,7 +55,7 @@ const MAX_MONITORS = 8;
 /** Commands that read a node's maps at once, and how long one may take: its caller's right is reviewed at the start only. */
 const MAX_DUMPS = 8;
 const DUMP_MS = 300_000;
-/** Flows that are explained at once: each goes through all policies. */
+/** Flows and Services that are explained at once: each goes through all policies, or all slices. */
 const MAX_EXPLAINS = 8;
 /** Comparisons of policies that wait for the one that runs. */
 const MAX_WAITING_DIFFS = 4;
@@ -89,6 +92,8 @@ export interface AdminServerModules {
   readonly policies?: (request: ListPoliciesRequest) => readonly PolicyReport[];
   /** Throws an `adminError` for a request that it cannot compare. Absent: `DiffPolicies` is refused. */
   readonly diffPolicies?: (request: DiffPoliciesRequest) => Promise<DiffPoliciesResponse>;
+  /** What is known of Services beyond their records. Absent: nothing. */
+  readonly explain?: Pick<ExplainModules, "service" | "appliedOn">;
   /** Services of this cluster that have no frontend to be merged. */
   readonly withoutClusterIp?: (request: ListServicesRequest) => readonly FrontendReport[];
 }
@@ -112,12 +117,12 @@ export async function startAdminServer(
     <Request, Response>(
       right: AdminRight,
       decode: (bytes: Buffer) => Request,
-      work: (request: Request) => Promise<Response>,
+      work: (request: Request, check: (right: AdminRight) => Promise<void>) => Promise<Response>,
     ): handleUnaryCall<Buffer, Response> =>
     (call: ServerUnaryCall<Buffer, Response>, done: sendUnaryData<Response>) => {
-      auth
-        .check(call.metadata, right, call.getPeer())
-        .then(() => work(decode(call.request)))
+      const check = (right: AdminRight) => auth.check(call.metadata, right, call.getPeer());
+      check(right)
+        .then(() => work(decode(call.request), check))
         .then(
           (response) => done(null, response),
           (thrown: unknown) => done(failure(thrown, call.getPath())),
@@ -211,18 +216,34 @@ export async function startAdminServer(
     auth.check(call.metadata, "monitor", call.getPeer()).then(begin).catch(fail);
   };
   let explains = 0;
+  async function explaining<T>(work: () => Promise<T>): Promise<T> {
+    if (explains >= MAX_EXPLAINS)
+      throw adminError(status.RESOURCE_EXHAUSTED, `${MAX_EXPLAINS} commands already explain something here: try again`);
+    explains++;
+    try {
+      return await work();
+    } finally {
+      explains--;
+    }
+  }
   /** The right is that of `Monitor`, too: it shows rows of a node's maps. */
   async function explain(request: ExplainPolicyRequest): Promise<ExplainPolicyResponse> {
     const { monitor: parts, positions: applied = () => undefined, clock } = modules;
     if (parts === undefined) throw adminError(status.UNIMPLEMENTED, "this server has no agents");
-    if (explains >= MAX_EXPLAINS)
-      throw adminError(status.RESOURCE_EXHAUSTED, `${MAX_EXPLAINS} flows are being explained already: try again`);
-    explains++;
-    try {
-      return await explainPolicy(request, { ...parts, sources, local: options, applied, clock });
-    } finally {
-      explains--;
-    }
+    return explaining(() => explainPolicy(request, { ...parts, sources, local: options, applied, clock }));
+  }
+  /** The view of a pod shows its node's maps, so it needs the right of `Dump`. */
+  async function explainOneService(
+    request: ExplainServiceRequest,
+    check: (right: AdminRight) => Promise<void>,
+  ): Promise<ExplainServiceResponse> {
+    if (request.fromPod !== "") await check("monitor");
+    return explaining(() =>
+      explainService(request, {
+        ...{ ...modules.explain, sources, localId: options.clusterId, reports: () => modules.status().sources },
+        agents: modules.monitor && { ...modules.monitor, clock: modules.clock },
+      }),
+    );
   }
   const diffs = createOneAtATime(MAX_WAITING_DIFFS, "comparisons of policies");
   const stores = createStoreChecker();
@@ -231,7 +252,7 @@ export async function startAdminServer(
   const { status: ofStatus, listServices: ofServices, checkStore: ofCheck } = AdminService;
   const { listIdentities: ofIdentities, listPolicies: ofPolicies } = AdminService;
   const { explainPolicy: ofExplain, diffPolicies: ofDiff } = AdminService;
-  const { monitor: ofMonitor, dump: ofDump } = AdminService;
+  const { monitor: ofMonitor, dump: ofDump, explainService: ofExplainService } = AdminService;
   server.addService(undecoded(FOR_CLI), {
     monitor,
     dump,
@@ -244,6 +265,7 @@ export async function startAdminServer(
       const merged = await listServices({ sources, log, applied: modules.applied?.() }, options.clusterId, request);
       return { frontends: [...merged, ...(modules.withoutClusterIp?.(request) ?? [])] };
     }),
+    explainService: answer("read", ofExplainService.requestDeserialize, explainOneService),
     listPolicies: answer("read", ofPolicies.requestDeserialize, async (request): Promise<ListPoliciesResponse> => {
       return { policies: [...(modules.policies?.(request) ?? [])] };
     }),

@@ -127,6 +127,17 @@ const POLICY_ENTRIES = bounds({
   10: message("rules", 8, POLICY_RULE),
   11: message("other_identity", 1, EVENT_IDENTITY),
 });
+/** Backends of one answer: an agent has 1,000 of all frontends. */
+const MAX_LOOKED_UP = 1000;
+const TIER_ROWS = bounds({
+  7: message("backends", MAX_LOOKED_UP, bounds({ 4: once("address", 16), 14: once("rank_name", 16) })),
+});
+const FRONTEND_ROWS = bounds({
+  6: once("planned_for", 512),
+  7: message("tiers", 4, TIER_ROWS),
+  9: { name: "problems", most: 8, bytes: 1024 },
+});
+const NODE_FRONTENDS = bounds({ 1: message("frontends", 16, FRONTEND_ROWS) });
 const AGENT_MESSAGE = bounds({
   1: message("hello", 1, bounds({ 1: once("node", 253), 2: once("version", 128) })),
   2: message(
@@ -138,6 +149,7 @@ const AGENT_MESSAGE = bounds({
       5: message("rows", 1, MAP_ROWS),
       6: message("figures", 1, FIGURES),
       7: message("policy", 1, POLICY_ENTRIES),
+      8: message("frontends", 1, NODE_FRONTENDS),
     }),
   ),
 });
