@@ -23,8 +23,9 @@ export type MeshCommandErrorCode =
   /** The cluster has no Linux node of that name. Fix: `kubectl get nodes` lists them. */
   | "NO_NODE"
   /**
-   * The cluster has no pod of that name, or one on the node's network, which has neither events nor policies; or the name is that of
-   * a Service, which policies do not see. Fix: `kubectl get pods` lists them; write NAMESPACE/POD.
+   * The cluster has no pod of that name, or one on the node's network, which has neither events nor policies and whose connects are not
+   * translated, or one without an address; or the name is that of a Service, which policies do not see. Fix: `kubectl get pods` lists
+   * them; write NAMESPACE/POD.
    */
   | "NO_POD"
   /**
@@ -33,8 +34,8 @@ export type MeshCommandErrorCode =
    */
   | "NO_ROWS"
   /**
-   * The cluster has no Service of that name, or one without a ClusterIP, which no pod dials. Fix: `kubectl get services` lists them;
-   * write NAMESPACE/SERVICE.
+   * The cluster has no Service of that name, or one without the port that was named, or without a ClusterIP, which no pod dials. Fix:
+   * `kubectl get services` lists them; write NAMESPACE/SERVICE.
    */
   | "NO_SERVICE"
   /**

@@ -19,6 +19,7 @@ test("the help of every command has examples", async () => {
     ["connect"],
     ["status"],
     ["service-list"],
+    ["service-explain"],
     ["policy-list"],
     ["policy-explain"],
     ["policy-diff"],

@@ -54,6 +54,7 @@ test("status ends when a Kubernetes API accepts the connection and never answers
     status: 1,
     "status --wait": 3,
     "service list": 3,
+    "service explain shop/web": 3,
     "policy list": 3,
     "policy explain --from shop/a --to shop/b:80": 3,
     "policy diff --delete netpol/web": 3,

@@ -17,6 +17,8 @@ import {
   type DumpRequest,
   type ExplainPolicyRequest,
   type ExplainPolicyResponse,
+  type ExplainServiceRequest,
+  type ExplainServiceResponse,
   type ListIdentitiesRequest,
   type ListIdentitiesResponse,
   type ListPoliciesRequest,
@@ -42,6 +44,11 @@ export interface AdminApi {
   status(request: StatusRequest): Promise<StatusResponse>;
   /** All frontends of a namespace, "" = of the cluster, as that cluster merges them; 5 s for each server. */
   listServices(request: ListServicesRequest): Promise<ListServicesResponse>;
+  /**
+   * A Service, and what the maps of a pod's node hold of it, from the server that the node's agent is connected to; 5 s for each
+   * server.
+   */
+  explainService(request: ExplainServiceRequest): Promise<ExplainServiceResponse>;
   /** All policies of a namespace, "" = of the cluster; 5 s for each server. */
   listPolicies(request: ListPoliciesRequest): Promise<ListPoliciesResponse>;
   /** Whose verdicts a change of policies would flip; 30 s for each server, as it may wait for others. */
@@ -175,6 +182,12 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
       ),
     listServices: (request) =>
       ask((client, deadline, done) => client.listServices(request, metadata, { deadline }, done), DEADLINE_MS),
+    explainService: (request) =>
+      ask(
+        (client, deadline, done) => client.explainService(request, metadata, { deadline }, done),
+        DEADLINE_MS,
+        ({ node }) => node === undefined || isAnswered(node),
+      ),
     listPolicies: (request) =>
       ask((client, deadline, done) => client.listPolicies(request, metadata, { deadline }, done), DEADLINE_MS),
     diffPolicies: (request) =>
@@ -193,6 +206,11 @@ export function createAdminApi({ name, addresses, ca, token, renew, signal }: Ad
       for (const { client } of clients) client.close();
     },
   };
+}
+
+/** The agent of the node has answered this server, or refused; another server does not have its stream. */
+function isAnswered({ state }: MonitoredNode): boolean {
+  return state === MonitorState.MONITOR_STATE_HEARD || state === MonitorState.MONITOR_STATE_UNAVAILABLE;
 }
 
 type Callback<T> = (error: ServiceError | null, answer: T) => void;

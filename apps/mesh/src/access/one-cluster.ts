@@ -20,15 +20,25 @@ export async function askOneCluster<T>(
   what: string,
   ask: (admin: AdminApi, context: Context) => Promise<T>,
 ): Promise<T> {
+  return askCluster(input, io, { action: `list ${what}`, context: undefined }, ask);
+}
+
+/** The same for another command: `action` is what it cannot do without a mesh; `context`: undefined: as above. */
+export async function askCluster<T>(
+  input: Input,
+  io: Io,
+  { action, context: wanted }: { readonly action: string; readonly context: string | undefined },
+  ask: (admin: AdminApi, context: Context) => Promise<T>,
+): Promise<T> {
   const config = readKubeconfig(input.value("kubeconfig"), io.env);
-  const name = input.value("context") ?? config.current;
+  const name = wanted ?? input.value("context") ?? config.current;
   if (name === undefined) throw usageError("Cannot tell which cluster to ask: use --context");
   return withContexts(config, [name], io.signal, async ([context]) => {
     const cluster = context === undefined ? undefined : await readMeshCluster(context.client);
     if (context === undefined || cluster === undefined)
       throw new MeshError(
         { code: "NO_MESH" },
-        `Cannot list ${what} of context "${name}": it holds no MeshCluster (deploy/base)`,
+        `Cannot ${action} of context "${name}": it holds no MeshCluster (deploy/base)`,
       );
     const admin = await openAdmin(context.client, cluster, io.signal);
     try {

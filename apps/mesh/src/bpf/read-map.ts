@@ -5,6 +5,7 @@ import { openAdmin } from "../access/admin.js";
 import { type Context, withContexts } from "../access/context.js";
 import { readKubeconfig } from "../access/kubeconfig.js";
 import { readMeshCluster } from "../access/mesh-objects.js";
+import { whyNoAnswer } from "../access/why-no-answer.js";
 import type { Input } from "../cli/command.js";
 import { usageError } from "../cli/exit.js";
 import { outputFormat } from "../cli/parse.js";
@@ -80,14 +81,5 @@ function problemOf(
       { code: "NO_NODE", node },
       `${action}: context "${context}" has no such Linux node; see: ${kubectl(context)} get nodes`,
     );
-  return new MeshError({ code: "NO_ROWS", node, map }, `${action}: ${whyNot(state, lineText(message))}`);
-}
-
-function whyNot(state: MonitorState, message: string): string {
-  if (state === MonitorState.MONITOR_STATE_NO_QUERIES)
-    return "its agent is of an older version, which answers no queries: upgrade it";
-  if (state === MonitorState.MONITOR_STATE_NOT_CONNECTED)
-    return `${message === "" ? "its agent is not connected to a server that answers" : message}; see mesh status`;
-  if (state === MonitorState.MONITOR_STATE_UNAVAILABLE) return message;
-  return `the server reports state ${state}, which this version does not know`;
+  return new MeshError({ code: "NO_ROWS", node, map }, `${action}: ${whyNoAnswer(state, lineText(message))}`);
 }

@@ -38,6 +38,27 @@ export function parseContextPod(text: string, option = "from"): ContextPod {
   return { context, ...parseReference(parts.slice(-2).join("/"), undefined, option, "pod") };
 }
 
+/** A Service, and one of its ports. */
+export interface ServicePort extends Reference {
+  /** Number or name; "": all. */
+  readonly port: string;
+}
+
+const PORT_NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** `NAMESPACE/NAME` or `NAMESPACE/NAME:PORT`. Throws USAGE. */
+export function parseServicePort(text: string): ServicePort {
+  const problem = (what: string) => usageError(`Cannot explain "${text}": ${what}`);
+  const colon = text.indexOf(":");
+  const [service, port] = colon === -1 ? [text, ""] : [text.slice(0, colon), text.slice(colon + 1)];
+  const [namespace = "", name, ...more] = service.split("/");
+  if (name === undefined || more.length > 0) throw problem("write NAMESPACE/SERVICE, or NAMESPACE/SERVICE:PORT");
+  if (!LABEL.test(namespace)) throw problem(`"${namespace}" cannot be the name of a namespace`);
+  if (!LABEL.test(name)) throw problem(`"${name}" cannot be the name of a Service`);
+  if (colon !== -1 && !PORT_NAME.test(port)) throw problem(`"${port}" is neither the number nor the name of a port`);
+  return { namespace, name, port };
+}
+
 function parseReference(text: string, namespace: string | undefined, option: string, kind: string): Reference {
   const parts = text.split("/");
   const [first = "", second] = parts;

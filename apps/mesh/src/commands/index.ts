@@ -11,12 +11,14 @@ import { monitor } from "./monitor/monitor.js";
 import { policyDiff } from "./policy/diff.js";
 import { policyExplain } from "./policy/explain.js";
 import { policyList } from "./policy/list.js";
+import { serviceExplain } from "./service/explain.js";
 import { serviceList } from "./service/list.js";
 
 export const COMMANDS: readonly Command[] = [
   connect,
   status,
   serviceList,
+  serviceExplain,
   policyList,
   policyExplain,
   policyDiff,

@@ -39,6 +39,8 @@ import {
   type DumpResponse,
   type ExplainPolicyRequest,
   ExplainPolicyResponse,
+  type ExplainServiceRequest,
+  ExplainServiceResponse,
   ListIdentitiesResponse,
   ListPoliciesResponse,
   ListServicesResponse,
@@ -57,6 +59,7 @@ export interface Member {
   readonly answers: {
     status: StatusResponse;
     services: ListServicesResponse;
+    explain: (request: ExplainServiceRequest) => ExplainServiceResponse;
     policies: ListPoliciesResponse;
     diffPolicies: (request: DiffPoliciesRequest) => DiffPoliciesResponse;
     identities: ListIdentitiesResponse;
@@ -82,6 +85,7 @@ export async function startTestCluster(name: string, id: number): Promise<Member
     const answers = {
       status: StatusResponse.fromPartial({ cluster: name, clusterId: id }),
       services: ListServicesResponse.fromPartial({}),
+      explain: () => ExplainServiceResponse.fromPartial({}),
       policies: ListPoliciesResponse.fromPartial({}),
       diffPolicies: () => DiffPoliciesResponse.fromPartial({}),
       identities: ListIdentitiesResponse.fromPartial({}),
@@ -183,6 +187,7 @@ async function serveAdmin(
     dump,
     status: guarded(() => answers.status),
     listServices: guarded(() => answers.services),
+    explainService: guarded((request: ExplainServiceRequest) => answers.explain(request)),
     listPolicies: guarded(() => answers.policies),
     diffPolicies: guarded((request: DiffPoliciesRequest) => answers.diffPolicies(request)),
     listIdentities: guarded(() => answers.identities),
