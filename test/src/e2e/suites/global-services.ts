@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DEPLOYMENTS, EVENTS, type KubeObject, SERVICES } from "@isthmus/kube";
-import { answeredBy, connects, refused } from "../connects.js";
+import { PROBER } from "../cluster.js";
+import { answeredBy, type Connects, connects, refused } from "../connects.js";
 import { eventually } from "../eventually.js";
 import { NAMESPACE, servers, service } from "../objects.js";
 import { MANAGER, type TestClusters } from "../world.js";
@@ -102,7 +103,77 @@ export function globalServiceTests(at: () => TestClusters): void {
       await answeredBy(east, await east.frontend("web"), "east");
       await east.annotate("web", { [GLOBAL]: "true", [AFFINITY]: "local" });
     });
+
+    test("service explain names the backends that a pod's connects reach, and what keeps it from the others", async () => {
+      const { east, mesh } = at();
+      const target = await east.frontend("web");
+      const local = await explainedAsAnswered(mesh, await answeredBy(east, target, "east"));
+      const remote = local.backends.filter(({ cluster }) => cluster === "west");
+      assert.equal(remote.length, 2);
+      for (const { exclusion, tier, state, maps } of remote)
+        assert.deepEqual([exclusion?.cause, tier, state, maps?.rank], ["other-tier", 2, "ready", "up"]);
+      await east.scale("web", 0);
+      const fallen = await explainedAsAnswered(mesh, await answeredBy(east, target, "west"));
+      assert.deepEqual(
+        fallen.backends.map(({ cluster, used, tier, exclusion }) => [cluster, used, tier, exclusion]),
+        [
+          ["west", true, 1, null],
+          ["west", true, 1, null],
+        ],
+      );
+      await east.scale("web", 2);
+      await answeredBy(east, target, "east");
+    });
   });
+}
+
+interface Explained {
+  readonly usable: boolean;
+  readonly pod: { readonly applied: boolean; readonly mapsRead: boolean };
+  readonly frontends: readonly {
+    readonly maps: { readonly agrees: boolean } | null;
+    readonly backends: readonly {
+      readonly used: boolean;
+      readonly cluster: string;
+      readonly pod: string | null;
+      readonly tier: number | null;
+      readonly state: string;
+      readonly exclusion: { readonly cause: string; readonly reason: string } | null;
+      readonly maps: { readonly rank: string } | null;
+    }[];
+  }[];
+}
+
+/** What the prober's node is said to use, once that is what answered and its maps agree with the records. */
+async function explainedAsAnswered(
+  mesh: TestClusters["mesh"],
+  { answers }: Connects,
+): Promise<Explained["frontends"][number]> {
+  const answered = [...new Set(answers)].sort().join();
+  const { frontends } = await eventually(
+    `service explain to name ${answered}`,
+    async () => {
+      const ran = await mesh(
+        "service",
+        "explain",
+        `${NAMESPACE}/web`,
+        "--from",
+        `east/${NAMESPACE}/${PROBER}`,
+        "-o",
+        "json",
+      );
+      assert.notEqual(ran.out, "", ran.err);
+      return JSON.parse(ran.out) as Explained;
+    },
+    ({ usable, pod, frontends: [first] }) => {
+      const used = first?.backends.filter((backend) => backend.used) ?? [];
+      const names = used.map(({ cluster, pod }) => `${cluster}/${pod?.split("/")[1]}`).sort();
+      return usable && pod.applied && pod.mapsRead && first?.maps?.agrees === true && names.join() === answered;
+    },
+  );
+  const [first] = frontends;
+  assert.ok(first !== undefined);
+  return first;
 }
 
 interface EventObject extends KubeObject {
