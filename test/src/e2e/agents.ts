@@ -1,5 +1,7 @@
 /** The agent on a node as a test sees it: whether it is ready, what its programs counted, and its restarts. */
-import type { LabHandle, NodePlan } from "@isthmus/lab";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { controlProcess, type LabHandle, type NodePlan } from "@isthmus/lab";
 import { eventually } from "./eventually.js";
 import { killAndWait, processOf } from "./processes.js";
 import { run } from "./run.js";
@@ -30,4 +32,20 @@ export async function agentReady(lab: LabHandle, node: NodePlan): Promise<void> 
   const ask = () =>
     onNode(lab, node, "curl", "-sf", "-o", "/dev/null", "http://127.0.0.1:7500/readyz").then(() => true);
   await eventually(`the agent on ${node.name} to be ready`, ask, (ready) => ready, 30_000);
+}
+
+/** Makes the node's agent believe that it assigned the address before this one last, so that this one is next once it is free. */
+export async function makeNextAddress(lab: LabHandle, node: NodePlan, address: string): Promise<void> {
+  const selector = { role: "node-agent", cluster: node.cluster, node: node.name } as const;
+  const file = join(lab.paths.node(node.name).varLib, "isthmus", "agent", "pods.json");
+  await controlProcess(lab.plan.name, "stop", selector);
+  const state = JSON.parse(await readFile(file, "utf8")) as { last: readonly string[] };
+  await writeFile(file, JSON.stringify({ ...state, last: [before(address)] }));
+  await controlProcess(lab.plan.name, "start", selector);
+  await agentReady(lab, node);
+}
+
+function before(address: string): string {
+  const parts = address.split(".");
+  return [...parts.slice(0, 3), Number(parts[3]) - 1].join(".");
 }

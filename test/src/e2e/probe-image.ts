@@ -10,7 +10,7 @@ import { buildImage } from "@isthmus/lab";
 export const PROBE_TAG = "lab.isthmus.io/probe:1";
 
 /** What the file of each program says how to use; the first is the image's entrypoint. */
-const PROGRAMS = ["probe", "paths"];
+const PROGRAMS = ["probe", "paths", "flows"];
 
 /** Compiles `probe` into a folder and returns its path, for tests that run it on a node instead of in a pod. */
 export function compileProbe(into: string): Promise<string> {

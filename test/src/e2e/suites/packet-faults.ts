@@ -1,11 +1,9 @@
 /** Packets between pods while agents are killed, a link flaps, and a pod's address goes to another pod. */
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, test } from "node:test";
 import { PODS } from "@isthmus/kube";
-import { controlProcess, type LabHandle, type NodePlan } from "@isthmus/lab";
-import { agentReady, eventsOn, onNode, restartAgent } from "../agents.js";
+import type { LabHandle, NodePlan } from "@isthmus/lab";
+import { eventsOn, makeNextAddress, onNode, restartAgent } from "../agents.js";
 import { eventually } from "../eventually.js";
 import { startLoad } from "../load.js";
 import { NAMESPACE } from "../objects.js";
@@ -123,7 +121,7 @@ export function packetFaultTests(at: () => PacketPods): void {
     test("a pod dies and its address goes to another pod at once: the new one answers, an old client gets a reset", async () => {
       const { lab, solo, node, near, far, abroad, paths, pathsIn, start } = at();
       const victim = await startServer("the same node", "victim", solo, node);
-      await makeNext(lab, node, victim.address);
+      await makeNextAddress(lab, node, victim.address);
       const clients = [
         { from: near, command: start(undefined, "client", victim.echo) },
         { from: far, command: start(far, "client", victim.echo) },
@@ -200,22 +198,6 @@ async function savedRoutes(lab: LabHandle, node: NodePlan): Promise<readonly (re
     .split("\n")
     .filter((line) => line.trim() !== "")
     .map((line) => [...line.trim().split(/\s+/), "dev", "eth0"]);
-}
-
-/** Makes the node's agent believe that it assigned the address before this one last, so that this one is next once it is free. */
-async function makeNext(lab: LabHandle, node: NodePlan, address: string): Promise<void> {
-  const selector = { role: "node-agent", cluster: node.cluster, node: node.name } as const;
-  const file = join(lab.paths.node(node.name).varLib, "isthmus", "agent", "pods.json");
-  await controlProcess(lab.plan.name, "stop", selector);
-  const state = JSON.parse(await readFile(file, "utf8")) as { last: readonly string[] };
-  await writeFile(file, JSON.stringify({ ...state, last: [before(address)] }));
-  await controlProcess(lab.plan.name, "start", selector);
-  await agentReady(lab, node);
-}
-
-function before(address: string): string {
-  const parts = address.split(".");
-  return [...parts.slice(0, 3), Number(parts[3]) - 1].join(".");
 }
 
 /** From now on the pod sends nothing, so that no client learns of its end. */

@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createTimeline } from "./history.js";
+import { combine, createJudge, type Judgement, type JudgedService, type Probe } from "./judge.js";
+import { createModel, type Model } from "./model.js";
+import { areAllowed, type Labels, type Opinion, type PolicyObject, type PolicySpec } from "./oracle.js";
+
+const EAST = ["east", "west"];
+const POLICY: PolicyObject = { cluster: "east", kind: "NetworkPolicy", namespace: "blue", name: "p" };
+const ONLY_RED: PolicySpec = {
+  podSelector: {},
+  policyTypes: ["Ingress"],
+  ingress: [{ from: [{ podSelector: { matchLabels: { color: "red" } } }] }],
+};
+const SERVICE: JudgedService = {
+  frontend: "10.96.0.9:80",
+  targetPort: 7000,
+  isBackend: ({ name }) => name.startsWith("server"),
+};
+
+/** Both pods have run for long, in force everywhere. */
+function made(): Model {
+  const model = createModel();
+  add(model, "client", "10.11.0.1", "red");
+  add(model, "server", "10.11.0.2", "blue");
+  return model;
+}
+
+function add(model: Model, name: string, address: string, color: string, at = 0) {
+  const labels = model.pods.get(name)?.labels ?? newLabels(model, name, address, at);
+  inForce(labels.ask({ color }, at), at + 1);
+}
+
+function newLabels(model: Model, name: string, address: string, at: number) {
+  const labels = createTimeline<Labels | undefined>(undefined);
+  model.pods.set(name, { name, cluster: "east", namespace: "blue", node: "n", labels, address, runsSince: at });
+  return labels;
+}
+
+function inForce({ inForceAt }: { readonly inForceAt: Map<string, number> }, at: number) {
+  for (const cluster of EAST) inForceAt.set(cluster, at);
+}
+
+const SECOND = 1_000_000;
+
+function probe(began: number, outcome: string, more: Partial<Probe> = {}): Probe {
+  const answeredBy = outcome === "open" ? "server" : undefined;
+  return {
+    kind: "connect",
+    client: "client",
+    began,
+    ended: began + 10,
+    target: "10.11.0.2:7000",
+    outcome,
+    answeredBy,
+    ...more,
+  };
+}
+
+const judged = (model: Model, one: Probe): Judgement => createJudge(model, [SERVICE]).judge(one);
+const verdict = (model: Model, one: Probe) => judged(model, one).verdict;
+
+test("without policies an established connect is legal, and a failed one a fault", () => {
+  const model = made();
+  assert.equal(verdict(model, probe(10 * SECOND, "open")), "allowed");
+  assert.deepEqual(judged(model, probe(10 * SECOND, "timeout")), { verdict: "fault", pods: ["server"] });
+});
+
+test("a connect that was established although the policy was in force before it began is a leak", () => {
+  const model = made();
+  add(model, "client", "", "blue", 2 * SECOND);
+  inForce(model.policy(POLICY).spec.ask(ONLY_RED, 3 * SECOND), 4 * SECOND);
+  assert.deepEqual(judged(model, probe(4 * SECOND, "open")), { verdict: "leak", pods: ["server"] });
+  assert.equal(verdict(model, probe(4 * SECOND, "unreachable")), "denied");
+});
+
+test("while a change is not known to be in force, both states are legal", () => {
+  const model = made();
+  add(model, "client", "", "blue", 2 * SECOND);
+  const change = model.policy(POLICY).spec.ask(ONLY_RED, 3 * SECOND);
+  for (const outcome of ["open", "timeout"]) assert.equal(verdict(model, probe(9 * SECOND, outcome)), "either");
+  inForce(change, 9 * SECOND + 5);
+  for (const outcome of ["open", "timeout"]) assert.equal(verdict(model, probe(9 * SECOND, outcome)), "either");
+  assert.equal(verdict(model, probe(10 * SECOND, "open")), "leak");
+});
+
+test("a connect that ended before the change was asked for is judged by the state before", () => {
+  const model = made();
+  add(model, "client", "", "blue", 2 * SECOND);
+  inForce(model.policy(POLICY).spec.ask(ONLY_RED, 20 * SECOND), 21 * SECOND);
+  assert.equal(verdict(model, probe(19 * SECOND, "open")), "allowed");
+  assert.equal(verdict(model, probe(19 * SECOND, "refused")), "fault");
+});
+
+test("what is in force in one cluster only is judged by the nodes of that cluster", () => {
+  const model = made();
+  const { inForceAt } = model.policy(POLICY).spec.ask(ONLY_RED, 3 * SECOND);
+  inForceAt.set("east", 4 * SECOND);
+  const { inForceAt: ofLabels } = model.pods.get("client")?.labels.ask({ color: "blue" }, 5 * SECOND) ?? assert.fail();
+  ofLabels.set("west", 6 * SECOND);
+  assert.equal(verdict(model, probe(7 * SECOND, "open")), "either");
+  ofLabels.set("east", 8 * SECOND);
+  assert.equal(verdict(model, probe(9 * SECOND, "open")), "leak");
+});
+
+test("changes that overlap are legal in any combination", () => {
+  const model = made();
+  inForce(model.policy(POLICY).spec.ask(ONLY_RED, 3 * SECOND), 4 * SECOND);
+  add(model, "client", "", "blue", 5 * SECOND);
+  const back = model.pods.get("client")?.labels.ask({ color: "red" }, 7 * SECOND);
+  model.policy(POLICY).spec.ask(undefined, 7 * SECOND);
+  for (const outcome of ["open", "timeout"]) assert.equal(verdict(model, probe(8 * SECOND, outcome)), "either");
+  if (back !== undefined) inForce(back, 9 * SECOND);
+  assert.equal(verdict(model, probe(10 * SECOND, "timeout")), "fault");
+});
+
+test("a failed connect is excused while the target is new or ends, the clusters are cut, or its client did not run", () => {
+  const model = made();
+  add(model, "server-2", "10.11.0.3", "blue", 10 * SECOND);
+  const to = { target: "10.11.0.3:7000" };
+  const reason = (one: Judgement) => (one.verdict === "excused" ? one.reason : one.verdict);
+  assert.equal(reason(judged(model, probe(11 * SECOND, "timeout", to))), "target is new");
+  assert.equal(reason(judged(model, probe(13 * SECOND, "timeout", to))), "fault");
+  const judge = createJudge(model, []);
+  judge.late("client", 13 * SECOND + 1, 13 * SECOND + 2);
+  assert.equal(reason(judge.judge(probe(13 * SECOND, "timeout", to))), "client did not run");
+  const pod = model.pods.get("server-2");
+  if (pod !== undefined) pod.deletedAt = 14 * SECOND;
+  assert.equal(reason(judged(model, probe(14 * SECOND - 5, "timeout", to))), "target ends");
+  assert.equal(reason(judged(model, probe(15 * SECOND, "timeout", to))), "nobody has the address");
+  model.cuts.push({ from: 20 * SECOND, to: 21 * SECOND });
+  assert.equal(verdict(model, probe(20 * SECOND, "timeout")), "fault", "both are in one cluster");
+  const server = model.pods.get("server");
+  if (server !== undefined) model.pods.set("server", { ...server, cluster: "west" });
+  assert.equal(reason(judged(model, probe(20 * SECOND, "timeout"))), "clusters cut");
+});
+
+test("a pod at an address that another one had may be taken for that one until its end is in force", () => {
+  const model = made();
+  const egress: PolicySpec = {
+    podSelector: { matchLabels: { color: "red" } },
+    policyTypes: ["Egress"],
+    egress: [{ to: [{ podSelector: { matchLabels: { color: "blue" } } }] }],
+  };
+  inForce(model.policy(POLICY).spec.ask(egress, 1), 2);
+  const old = model.pods.get("server");
+  assert.ok(old !== undefined);
+  old.deletedAt = 5 * SECOND;
+  const end = old.labels.ask(undefined, 5 * SECOND);
+  add(model, "server-2", "10.11.0.2", "red", 6 * SECOND);
+  const heir = { answeredBy: "server-2" };
+  assert.equal(verdict(model, probe(9 * SECOND, "open", heir)), "either");
+  inForce(end, 10 * SECOND);
+  assert.equal(verdict(model, probe(11 * SECOND, "open", heir)), "leak");
+});
+
+test("a connect to a Service is judged by the pod that answered", () => {
+  const model = made();
+  add(model, "server-2", "10.11.0.3", "red", 1);
+  const onlySecond: PolicySpec = {
+    podSelector: {},
+    policyTypes: ["Egress"],
+    egress: [{ to: [{ podSelector: { matchLabels: { color: "red" } } }] }],
+  };
+  inForce(model.policy(POLICY).spec.ask(onlySecond, 1), 2);
+  const to = { target: SERVICE.frontend };
+  assert.equal(verdict(model, probe(9 * SECOND, "open", { ...to, answeredBy: "server-2" })), "allowed");
+  assert.equal(verdict(model, probe(9 * SECOND, "open", { ...to, answeredBy: "server" })), "leak");
+  assert.equal(verdict(model, probe(9 * SECOND, "timeout", to)), "either");
+});
+
+test("policies in several versions allow and deny as some choice of versions does", () => {
+  const opinions: readonly Opinion[] = ["none", "isolates", "allows", "denies"];
+  const subsets = Array.from({ length: 15 }, (_, i) => opinions.filter((_opinion, bit) => ((i + 1) >> bit) & 1));
+  const pairs = subsets.flatMap((a) => subsets.map((b) => [a, b]));
+  for (const policies of [
+    [],
+    ...subsets.map((a) => [a]),
+    ...pairs,
+    ...pairs.flatMap((two) => subsets.map((c) => [...two, c])),
+  ]) {
+    const choices = policies.reduce<readonly (readonly Opinion[])[]>(
+      (chosen, versions) => chosen.flatMap((before) => versions.map((one) => [...before, one])),
+      [[]],
+    );
+    const verdicts = choices.map(areAllowed);
+    const expected = { canAllow: verdicts.includes(true), canDeny: verdicts.includes(false) };
+    assert.deepEqual(combine(policies), expected, JSON.stringify(policies));
+  }
+});

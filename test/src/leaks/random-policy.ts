@@ -1,0 +1,102 @@
+/** Policies of the shapes that the oracle knows. */
+import {
+  type CiliumSpec,
+  CLUSTER_KEY,
+  type LabelSelector,
+  NAMESPACE_KEY,
+  type NetworkPolicySpec,
+  type PolicySpec,
+} from "./oracle.js";
+import type { Random } from "./random.js";
+
+export const COLORS = ["red", "blue"] as const;
+export const TEAMS = ["one", "two"] as const;
+export const ROLES = ["client", "server"] as const;
+/** The servers' ports; policies with ports name the first one. */
+export const PORTS = [7000, 7001] as const;
+
+export interface PolicyPlace {
+  readonly clusters: readonly string[];
+  readonly namespaces: readonly string[];
+  /** Ranges of pods of clusters and of nodes. */
+  readonly ranges: readonly string[];
+}
+
+/** A spec of the kind. */
+export function randomSpec(
+  kind: "NetworkPolicy" | "CiliumNetworkPolicy",
+  random: Random,
+  place: PolicyPlace,
+): PolicySpec {
+  return kind === "NetworkPolicy" ? networkPolicy(random, place) : ciliumPolicy(random, place);
+}
+
+function selector(random: Random): LabelSelector {
+  return random.pick<LabelSelector>([
+    {},
+    { matchLabels: { role: random.pick(ROLES) } },
+    { matchLabels: { color: random.pick(COLORS) } },
+  ]);
+}
+
+function networkPolicy(random: Random, { ranges }: PolicyPlace): NetworkPolicySpec {
+  const color = { matchLabels: { color: random.pick(COLORS) } };
+  const team = { matchLabels: { team: random.pick(TEAMS) } };
+  const range = random.pick(ranges);
+  const peers = random.pick([
+    [{ podSelector: color }],
+    [{ namespaceSelector: team }],
+    [{ namespaceSelector: team, podSelector: color }],
+    [{ namespaceSelector: {}, podSelector: color }],
+    [{ namespaceSelector: {} }],
+    [{ ipBlock: { cidr: range } }],
+    [{ ipBlock: { cidr: "10.0.0.0/8", except: [range] } }],
+    [{ podSelector: {} }, { ipBlock: { cidr: range } }],
+  ]);
+  const ports = random.chance(0.4)
+    ? { ports: [{ protocol: random.pick(["TCP", "UDP"] as const), port: PORTS[0] }] }
+    : {};
+  const podSelector = selector(random);
+  if (random.chance(0.15)) return { podSelector, policyTypes: [random.pick(["Ingress", "Egress"] as const)] };
+  if (random.chance(0.6)) return { podSelector, policyTypes: ["Ingress"], ingress: [{ from: peers, ...ports }] };
+  return { podSelector, policyTypes: ["Egress"], egress: [{ to: peers, ...ports }] };
+}
+
+function ciliumPolicy(random: Random, { clusters, namespaces, ranges }: PolicyPlace): CiliumSpec {
+  const color = { color: random.pick(COLORS) };
+  const anyCluster = { matchExpressions: [{ key: CLUSTER_KEY, operator: "Exists" as const }] };
+  const endpoints = random.pick<LabelSelector>([
+    { matchLabels: color },
+    { matchLabels: { ...color, [CLUSTER_KEY]: random.pick(clusters) } },
+    { matchLabels: { [NAMESPACE_KEY]: random.pick(namespaces), [CLUSTER_KEY]: random.pick(clusters) } },
+    { matchLabels: color, ...anyCluster },
+    { matchLabels: { ...color, [NAMESPACE_KEY]: random.pick(namespaces) }, ...anyCluster },
+    { ...anyCluster },
+  ]);
+  const what = random.weighted({ endpoints: 6, entities: 2, ranges: 1, nobody: 1 });
+  const entities = [random.pick(["all", "cluster"] as const)];
+  const range = [random.pick(ranges)];
+  const toPorts = random.chance(0.4)
+    ? { toPorts: [{ ports: [{ port: String(PORTS[0]), protocol: random.pick(["TCP", "UDP"] as const) }] }] }
+    : {};
+  const endpointSelector = selector(random);
+  const isDeny = random.chance(0.25);
+  if (random.chance(0.6)) {
+    const rule = {
+      endpoints: { fromEndpoints: [endpoints], ...toPorts },
+      entities: { fromEntities: entities, ...toPorts },
+      ranges: { fromCIDR: range, ...toPorts },
+      nobody: {},
+    }[what];
+    if (!isDeny || what === "nobody") return { endpointSelector, ingress: [rule] };
+    return { endpointSelector, ingress: [{ fromEntities: ["all"] }], ingressDeny: [rule] };
+  }
+  const rule = {
+    endpoints: { toEndpoints: [endpoints], ...toPorts },
+    entities: { toEntities: entities, ...toPorts },
+    ranges: { toCIDR: range, ...toPorts },
+    nobody: {},
+  }[what];
+  if (!isDeny || what === "nobody") return { endpointSelector, egress: [rule] };
+  return { endpointSelector, egress: [{ toEntities: ["all"] }], egressDeny: [rule] };
+}

@@ -1,0 +1,176 @@
+/** The leak test on a running lab: pods that try all the time, changes, and a judge. */
+import { createWriteStream } from "node:fs";
+import { join } from "node:path";
+import { type LabHandle, loadImage } from "@isthmus/lab";
+import { waitFor } from "@isthmus/runtime";
+import { probeImage } from "../e2e/probe-image.js";
+import { createChurn, type Step } from "./churn.js";
+import { type Clusters, openClusters } from "./clusters.js";
+import { createEvidence } from "./evidence.js";
+import { nowMicros } from "./history.js";
+import { createJudge, type Probe } from "./judge.js";
+import { createModel, type Model } from "./model.js";
+import { NAMESPACES_USED, ROLE_OF_BACKENDS, SERVICE_NAMESPACE } from "./objects.js";
+import { type Prober, startProber } from "./prober.js";
+import { createRandom } from "./random.js";
+import { COLORS, PORTS } from "./random-policy.js";
+import { addTo, certainShare, createTally, type Outcome, type Tally } from "./report.js";
+
+export interface RunOptions {
+  readonly seconds: number;
+  readonly seed: number;
+  readonly rate: number;
+  /** Folder for what is found at violations. */
+  readonly out: string;
+  readonly say: (sentence: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Former addresses that clients still try. */
+const FORMER = 4;
+const WARM_UP_MS = 30_000;
+
+export async function runLeaks(lab: LabHandle, options: RunOptions): Promise<Outcome> {
+  const { seconds, seed, say } = options;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, options.signal]);
+  let failure: Error | undefined;
+  const failed = (error: Error) => {
+    failure ??= error;
+    stop.abort();
+  };
+  const model = createModel();
+  await loadImage(lab.plan.name, await probeImage());
+  const clusters = await openClusters(lab, model, failed);
+  const following = new AbortController();
+  const followed = clusters.run(following.signal).catch(failed);
+  const probers: Prober[] = [];
+  try {
+    await startPods(clusters);
+    await waitUntilInForce(clusters);
+    say(`${model.pods.size} pods run, and every node knows them`);
+    const random = createRandom(seed);
+    const watch = watchProbes(lab, model, clusters, options);
+    const log = createWriteStream(join(options.out, "steps.log"));
+    const onStep = ({ at, kind, what }: Step) => void log.write(`${at} ${kind}: ${what}\n`);
+    const churn = createChurn({ lab, clusters, model, random, onStep, failed, podsChanged: () => watch.setTargets() });
+    watch.onViolation((work) => churn.hold(work));
+    for (const pod of clients(model))
+      probers.push(
+        startProber(lab, pod, options.rate, { onProbe: watch.onProbe, onLate: watch.judge.late, onEnd: failed }),
+      );
+    watch.start(probers);
+    await waitFor("all clients to reach something", () => watch.reached.size === probers.length, {
+      timeoutMs: WARM_UP_MS,
+      everyMs: 50,
+    });
+    say(`Seed ${seed}: changes for ${seconds} s`);
+    const began = nowMicros();
+    const timer = setTimeout(() => stop.abort(), seconds * 1000);
+    const progress = setInterval(() => say(progressText(watch.tally, churn.steps)), 10_000);
+    await churn.run(signal).finally(() => {
+      clearTimeout(timer);
+      clearInterval(progress);
+    });
+    for (const prober of probers) await prober.end();
+    await watch.settled();
+    if (failure !== undefined) throw failure;
+    options.signal.throwIfAborted();
+    const { tally } = watch;
+    return { seed, seconds: (nowMicros() - began) / 1e6, tally, steps: churn.steps, certain: certainShare(tally) };
+  } finally {
+    for (const prober of probers) await prober.end();
+    following.abort();
+    await followed;
+    clusters.close();
+  }
+}
+
+/** On each node a client, which is a server too, and a server that is replaced from time to time. */
+async function startPods(clusters: Clusters): Promise<void> {
+  const plans = clusters.all.flatMap((cluster) =>
+    cluster.plan.nodes.flatMap(({ name: node }, i) =>
+      ["client", ROLE_OF_BACKENDS].map((role, j) => {
+        const name = `${node}-${role}-0`;
+        const namespace = NAMESPACES_USED[i % NAMESPACES_USED.length] ?? "";
+        return { cluster, plan: { name, namespace, node, labels: { name, role, color: COLORS[(i + j) % 2] ?? "" } } };
+      }),
+    ),
+  );
+  await Promise.all(plans.map(({ cluster, plan }) => clusters.startPod(cluster, plan)));
+}
+
+const clients = (model: Model) => [...model.pods.values()].filter((pod) => pod.labels.latest?.["role"] === "client");
+
+async function waitUntilInForce(clusters: Clusters): Promise<void> {
+  const reason = () => `${clusters.pending} changes are not in force`;
+  await waitFor("all pods to be known", () => clusters.pending === 0, { timeoutMs: 60_000, everyMs: 50, reason });
+}
+
+function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, say }: RunOptions) {
+  const services = clusters.all.map(({ globalService }) => ({
+    frontend: globalService,
+    targetPort: PORTS[0],
+    isBackend: (pod: { readonly name: string; readonly namespace: string }) =>
+      pod.namespace === SERVICE_NAMESPACE && !pod.name.includes("-client-"),
+  }));
+  const judge = createJudge(model, services);
+  const tally: Tally = createTally();
+  const evidence = createEvidence(lab, model, out);
+  const reached = new Set<string>();
+  let collecting: Promise<unknown> = Promise.resolve();
+  let hold: (work: Promise<unknown>) => void = () => undefined;
+  let probers: readonly Prober[] = [];
+
+  function setTargets(): void {
+    for (const prober of probers) prober.setTargets(targetsOf(prober.pod));
+  }
+
+  function targetsOf(client: string) {
+    const own = model.pods.get(client);
+    const others = [...model.pods.values()].filter(({ name, address }) => name !== client && address !== undefined);
+    const present = others.filter(({ deletedAt }) => deletedAt === undefined);
+    const former = others.filter(({ deletedAt }) => deletedAt !== undefined).slice(-FORMER);
+    const at = (port: number, pods: typeof others) => [...new Set(pods.map(({ address }) => `${address}:${port}`))];
+    const service = clusters.all.find(({ plan }) => plan.name === own?.cluster)?.globalService ?? "";
+    const stable = clients(model).filter(({ name }) => name !== client);
+    return {
+      connect: [...PORTS.flatMap((port) => at(port, [...present, ...former])), service, service],
+      ask: at(PORTS[0], [...present, ...former]),
+      hold: at(PORTS[0], stable),
+      flow: at(PORTS[0], stable),
+    };
+  }
+
+  return {
+    judge,
+    tally,
+    reached,
+    setTargets,
+    onViolation(hold_: (work: Promise<unknown>) => void) {
+      hold = hold_;
+    },
+    start(all: readonly Prober[]) {
+      probers = all;
+      setTargets();
+    },
+    onProbe(probe: Probe) {
+      if (probe.outcome === "open") reached.add(probe.client);
+      const violation = addTo(tally, model, probe, judge.judge(probe));
+      if (violation === undefined) return;
+      const { verdict } = violation;
+      say(
+        `${verdict}: ${probe.kind} of ${probe.client} to ${probe.target} is ${probe.outcome} ${probe.answeredBy ?? ""}`,
+      );
+      const work = evidence.collect(violation);
+      collecting = Promise.allSettled([collecting, work]);
+      hold(work);
+    },
+    settled: () => collecting,
+  };
+}
+
+function progressText({ counts, violations }: Tally, steps: readonly Step[]): string {
+  const all = [...counts.values()].flatMap((of) => [...of.values()]).reduce((sum, count) => sum + count, 0);
+  return `${all} probes, ${steps.length} steps, ${violations} violations`;
+}
