@@ -6,6 +6,7 @@
  * ```
  * The floors are written before the records of their batch, so that a restarted agent never applies an older position.
  * The floor of a removed source is cleared last: while the maps hold its backends, a restarted agent must ask about it.
+ * What takes two applies, such as a policy with new prefixes, is acknowledged after the second one.
  */
 import type { Clock, Prefix } from "@isthmus/model";
 import type { NodeConfig, Applied as WireApplied } from "@isthmus/proto";
@@ -27,7 +28,7 @@ export interface ApplierModules {
   readonly datapath: Datapath;
   /** The ranges in which an address without a Service is refused now. */
   readonly refusedRanges: () => readonly Prefix[];
-  /** Called after the maps hold the batch. */
+  /** Called after each apply, with the acks of what is in force. */
   readonly applied: (acks: readonly WireApplied[], tookMs: number) => void;
   /** Called after an apply with a NodeConfig of this node. */
   readonly nodeConfig: (config: NodeConfig) => void;
@@ -59,6 +60,8 @@ export function createApplier(modules: ApplierModules): Applier {
 
   /** Removed sources whose floors are not cleared yet. */
   const leaving = new Set<number>();
+  /** Applied, but a policy of them is in force only after the next apply: whoever reads the acks would take it for enforced. */
+  let unacknowledged: readonly SourceDelta[] = [];
 
   function writeFloors(deltas: readonly SourceDelta[]): void {
     const last = new Map(deltas.map((delta) => [delta.clusterId, delta.floor]));
@@ -99,8 +102,11 @@ export function createApplier(modules: ApplierModules): Applier {
     datapath.touch({ serviceRanges: modules.refusedRanges() });
     await datapath.apply();
     clearFloors();
-    modules.applied(acksOf(deltas, clock.wallMicros()), clock.now() - started);
-    wanted ||= changes.policy.again;
+    const { again } = changes.policy;
+    const inForce = again ? unacknowledged : [...unacknowledged, ...deltas];
+    unacknowledged = again ? deltas : [];
+    modules.applied(acksOf(inForce, clock.wallMicros()), clock.now() - started);
+    wanted ||= again;
     if (changes.nodeConfig !== undefined) modules.nodeConfig(changes.nodeConfig);
     if (changes.routes) modules.routes(changes.nodes.keys());
   }

@@ -1,13 +1,14 @@
 /** From records to what programs decide by the maps, and back by the next agent. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { PodPolicyWord } from "@isthmus/bpf";
 import { RESERVED } from "@isthmus/identity";
 import { bytesKey, parseAddress } from "@isthmus/model";
 import { createMemoryKernel, createRecordSource, type MemoryKernel, type RecordSource } from "@isthmus/testing";
 import { viewPolicy } from "./datapath/policy/testing/decide.js";
 import { allow, makeEndpoint, makeIdentity, makeMeshNode, numberOf, shopLabels } from "@isthmus/node-policy/testing";
-import { startTestNode, type TestNode } from "./testing/test-node.js";
+import { startTestNode, type TestNode, type TestNodeOptions } from "./testing/test-node.js";
 import { synced } from "./testing/two-clusters.js";
 
 const POD = "10.1.1.5";
@@ -34,8 +35,8 @@ function clusters(): readonly [RecordSource, RecordSource] {
 }
 
 /** An agent whose pod has a row, before its first stream. */
-async function startAgent(kernel: MemoryKernel): Promise<TestNode> {
-  const node = await startTestNode({ kernel, enforces: true });
+async function startAgent(kernel: MemoryKernel, applied?: TestNodeOptions["applied"]): Promise<TestNode> {
+  const node = await startTestNode({ kernel, enforces: true, ...(applied && { applied }) });
   const macs = { mac: "02:00:00:00:00:01", hostMac: "02:00:00:00:00:02" };
   await node.pods.put({ address: parseAddress(POD), ifindex: 7, netnsId: undefined, ...macs });
   node.state.pods.attach({ hostDevice: "mesh1", addresses: [parseAddress(POD)], uid: `uid-${POD}` });
@@ -73,6 +74,20 @@ test("programs decide by labels, in both clusters, and by address", async () => 
     PEERS.map(() => true),
   );
   assert.deepEqual(node.counted, []);
+});
+
+test("a policy with new prefixes is acknowledged when it is in force, not when its prefixes are", async () => {
+  const [east, west] = clusters();
+  const answers: boolean[] = [];
+  const node: TestNode = await startAgent(createMemoryKernel(), (acks) => {
+    if (acks.some(({ position }) => isDeepStrictEqual(position, east.position)))
+      answers.push(...ask(node, "egress", "10.1.2.5"));
+  });
+  await synced(node, east, west);
+  answers.length = 0;
+  await node.receive(east.change([BLOCK]));
+  assert.deepEqual(answers, [false]);
+  assert.deepEqual(ask(node, "egress", "10.1.2.5"), [false]);
 });
 
 test("a pod whose labels change is judged by the new ones, and its peers judge it so", async () => {

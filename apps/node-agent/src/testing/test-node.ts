@@ -48,6 +48,8 @@ export interface TestNodeOptions {
   readonly snapshots?: readonly Snapshot[];
   /** As in mode `packets`. Default: false. */
   readonly enforces?: boolean;
+  /** Called with the acks of each apply. */
+  readonly applied?: (acks: readonly Applied[]) => void;
   /** Called when routes may have changed. */
   readonly routes?: () => void;
   /** Called when the state was created. */
@@ -79,7 +81,10 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
       clock,
       log: silentLogger,
       snapshots: options.snapshots ?? [],
-      applied: (done) => void acks.push(...done),
+      applied(done) {
+        acks.push(...done);
+        options.applied?.(done);
+      },
       nodeConfig: (config) => void nodeConfigs.push(config),
       routes: options.routes ?? (() => undefined),
       count: (clusterId, event) => void counted.push(`${clusterId}:${event}`),
