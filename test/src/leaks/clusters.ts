@@ -18,7 +18,7 @@ import { type Cluster, openCluster } from "../e2e/cluster.js";
 import { meshOf } from "../e2e/world.js";
 import { type ClusterAdmin, type ClusterView, openAdmin } from "./admin.js";
 import { createTimeline, nowMicros, type Version } from "./history.js";
-import { type ClusterInForce, createInForce, type IsKnown, identitiesOf, labelOf } from "./in-force.js";
+import { type ClusterInForce, createInForce, hasPod, type IsKnown, identitiesOf, labelOf } from "./in-force.js";
 import { type Model, type ModelPod, policyName } from "./model.js";
 import {
   firstTeam,
@@ -186,7 +186,7 @@ function changesOf(all: readonly LeakCluster[], model: Model, failed: (error: Er
       const version = pod.labels.ask(undefined, nowMicros());
       pod.deletedAt = version.askedAt;
       await client.delete(PODS, pod.name, { namespace: pod.namespace });
-      trackPods(pod.name, named(pod.cluster), version, (view) => identitiesOf(view, pod.name).length === 0);
+      trackPods(pod.name, named(pod.cluster), version, (view) => !hasPod(view, pod.name));
       while ((await client.get(PODS, pod.name, { namespace: pod.namespace })) !== undefined) await sleep(100);
     },
     async relabelPod(pod, change) {

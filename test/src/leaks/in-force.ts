@@ -73,14 +73,16 @@ export function createInForce({ cluster, client, admin, namespace }: InForceModu
   }
 
   async function lookOnce(): Promise<void> {
+    // What is awaited from now on may have changed after this view.
+    const asked = [...awaited];
     const view = await admin.look();
     const at = nowMicros();
-    for (const one of [...awaited]) {
+    for (const one of asked) {
       if (!one.look(view)) continue;
       awaited.delete(one);
       one.done(at);
     }
-    const known = [...awaited].flatMap(({ marker }) =>
+    const known = asked.flatMap(({ marker }) =>
       marker !== undefined && marker.generation === undefined && marker.isKnown(view) ? marker : [],
     );
     if (known.length === 0) return;
@@ -151,6 +153,11 @@ export function identitiesOf({ identities }: ClusterView, pod: string): readonly
   return identities.filter(
     ({ pods, labels }) => pods > 0 && labels.some(({ key, value }) => key === "name" && value === pod),
   );
+}
+
+/** True while the pod has an identity. */
+export function hasPod(view: ClusterView, pod: string): boolean {
+  return identitiesOf(view, pod).length > 0;
 }
 
 export function labelOf({ labels }: IdentityReport, wanted: string): string | undefined {
