@@ -4,7 +4,7 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy lab-faults drills leaks conformance round-trip truth-tables
+.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy lab-faults drills leaks kubelet-probes conformance round-trip truth-tables
 
 help:
 	@echo 'make demo      two clusters, one global Service, ten faults; sets everything up first'
@@ -18,6 +18,7 @@ help:
 	@echo 'make lab-faults  each fault of a lab by real traffic; needs a machine with nothing else to do'
 	@echo 'make drills    each fault twenty times in one lab: the median and the worst of what it cost; some hours'
 	@echo 'make leaks     policies, labels, pods and agents change while clients try all the time: MINUTES=5 in a lab'
+	@echo 'make kubelet-probes  pods under a policy without rules stay healthy for a minute while their agent is killed'
 	@echo 'make conformance  Kubernetes'"'"' own end-to-end specs of FOCUS=NetworkPolicy in a lab; ONLY=PATTERN for some; half an hour'
 	@echo 'make truth-tables  each feature of policies by real connections between pods of two clusters; 5 to 10 minutes'
 	@echo 'make round-trip  10,000 connects to backends 150 ms away: none is moved; about a minute'
@@ -65,6 +66,9 @@ drills: setup
 MINUTES ?= 5
 leaks: setup
 	@$(NODE) test/dist/leaks/main.js --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+kubelet-probes: types
+	MESH_PROBED_SECONDS=60 $(NODE) --test --test-timeout 600000 --test-name-pattern "kubelet's probes" test/dist/packets.e2e.test.js
 
 # FOCUS is a part of the suite, ONLY a pattern of names of its specs. A run of all of them writes docs/conformance.md.
 FOCUS ?= NetworkPolicy

@@ -13,6 +13,7 @@ import { probeImage } from "./e2e/probe-image.js";
 import { packetFaultTests } from "./e2e/suites/packet-faults.js";
 import { packetPathTests } from "./e2e/suites/packet-paths.js";
 import { packetPolicyTests } from "./e2e/suites/packet-policy.js";
+import { packetPolicyCaseTests } from "./e2e/suites/packet-policy-cases.js";
 import { packetRescueTests } from "./e2e/suites/packet-rescue.js";
 import { packetSpoofingTests } from "./e2e/suites/packet-spoofing.js";
 import { MANAGER, meshOf } from "./e2e/world.js";
@@ -227,5 +228,6 @@ const at = (): PacketPods => {
 packetSpoofingTests(at);
 packetPathTests(at);
 packetPolicyTests(at);
+packetPolicyCaseTests(at);
 packetRescueTests(at);
 packetFaultTests(at);

@@ -54,6 +54,13 @@ export function prober(name: string, node: string): KubeObject {
   return pod(name, node, container(PROBE_TAG, ["idle"]));
 }
 
+/** The pod with other arguments, and perhaps other fields, of its only container. */
+export function withArgs(pod: KubeObject, args: readonly string[], fields: object = {}): KubeObject {
+  const { spec } = pod as KubeObject & { readonly spec: { readonly containers: readonly object[] } };
+  const [main] = spec.containers;
+  return { ...pod, spec: { ...spec, containers: [{ ...main, args, ...fields }] } } as KubeObject;
+}
+
 /** A pod that a Service of its name selects. */
 export function idler(name: string, node: string): KubeObject {
   const { metadata, ...pod } = prober(name, node);

@@ -1,5 +1,6 @@
 /** The kubelet's configuration and command line. Paths are as the node sees them. */
 import { flags } from "../cluster/control-plane.js";
+import { STATIC_PODS } from "../plan/paths.js";
 import type { ClusterPlan, NodePlan } from "../plan/plan.js";
 import { CONTAINERD_SOCKET } from "./containerd-config.js";
 import { NODE_BIN_DIR, NODE_CONFIG_DIR } from "./node-folders.js";
@@ -26,6 +27,7 @@ export function kubeletConfig(cluster: ClusterPlan): string {
     clusterDomain: "cluster.local",
     clusterDNS: [cluster.dnsServiceAddress],
     podLogsDir: "/var/log/pods",
+    staticPodPath: `/var/lib/${STATIC_PODS}`,
     containerLogMaxSize: "1Mi",
     containerLogMaxFiles: 2,
     // Disk and memory belong to the host, so a lab never evicts.

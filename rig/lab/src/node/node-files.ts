@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findProgram } from "../host/preflight.js";
-import type { LabPaths } from "../plan/paths.js";
+import { type LabPaths, STATIC_PODS } from "../plan/paths.js";
 import type { ClusterPlan, NodePlan } from "../plan/plan.js";
 import { containerdConfig } from "./containerd-config.js";
 import { kubeletConfig } from "./kubelet-config.js";
@@ -12,7 +12,9 @@ export async function writeNodeFiles(cluster: ClusterPlan, node: NodePlan, paths
   const folders = [
     config,
     varLog,
-    ...["kubelet", "containerd", "cni", "isthmus/cni/bin", "isthmus/cni/net.d"].map((name) => join(varLib, name)),
+    ...["kubelet", STATIC_PODS, "containerd", "cni", "isthmus/cni/bin", "isthmus/cni/net.d"].map((name) =>
+      join(varLib, name),
+    ),
   ];
   await Promise.all(folders.map((folder) => mkdir(folder, { recursive: true })));
   await writeFile(join(config, "containerd.toml"), containerdConfig(findProgram("runc") ?? "runc"));

@@ -13,6 +13,9 @@ export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
   return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "isthmus");
 }
 
+/** In a node's /var/lib: manifests of pods that its kubelet runs without an API server. */
+export const STATIC_PODS = "static-pods";
+
 export interface LabPaths {
   readonly root: string;
   readonly plan: string;
@@ -51,6 +54,8 @@ export interface NodePaths {
   /** Bound on the node's /var/lib and /var/log. */
   readonly varLib: string;
   readonly varLog: string;
+  /** Manifests of static pods. */
+  readonly staticPods: string;
   readonly agentTls: string;
 }
 
@@ -94,6 +99,7 @@ function nodePaths(root: string): NodePaths {
     config: join(root, "config"),
     varLib: join(root, "var-lib"),
     varLog: join(root, "var-log"),
+    staticPods: join(root, "var-lib", STATIC_PODS),
     agentTls: join(root, "agent-tls"),
   };
 }

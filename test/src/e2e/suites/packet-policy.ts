@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
-import { type KubeObject, NAMESPACES, NETWORK_POLICIES, PODS } from "@isthmus/kube";
+import { NAMESPACES, PODS } from "@isthmus/kube";
 import { controlProcess } from "@isthmus/lab";
 import { TCP } from "@isthmus/model";
 import { type Cluster, PROBER } from "../cluster.js";
@@ -15,6 +15,17 @@ import { eventually } from "../eventually.js";
 import { ECHO_PORT, echoServer, HTTP_PORT, NAMESPACE, prober } from "../objects.js";
 import type { PacketPod, PacketPods } from "../packet-pods.js";
 import { startPodCommand } from "../pod-command.js";
+import {
+  applyPolicy,
+  connect,
+  kubectl,
+  label,
+  onlyClients,
+  outcome,
+  removePolicy,
+  running,
+  SERVERS,
+} from "../policies.js";
 import { killAndWait } from "../processes.js";
 import { MANAGER, meshOf } from "../world.js";
 
@@ -216,20 +227,7 @@ export function packetPolicyTests(at: () => PacketPods): void {
           await removePolicy(solo, "servers");
         }
       }
-    });
-
-    test("without rules leaves the kubelet's probes alone", async () => {
-      const { solo, near } = at();
-      await applyPolicy(solo, "none", { podSelector: {}, policyTypes: ["Ingress"] });
-      await outcome(solo, PROBER, near.echo, "unreachable");
-      const name = "probed";
-      const pod = prober(name, near.node.name) as { metadata: object; spec: { containers: readonly object[] } };
-      const [main] = pod.spec.containers;
-      const probed = { ...main, args: ["echo", String(HTTP_PORT)], readinessProbe: { ...READINESS, periodSeconds: 1 } };
-      await solo.client.apply(PODS, { ...pod, spec: { ...pod.spec, containers: [probed] } }, MANAGER);
-      await running(solo, name);
-      await removePolicy(solo, "none");
-      await kubectl(solo, "delete", "pod", name, GUEST, "--wait=false");
+      await kubectl(solo, "delete", "pod", GUEST, "--wait=false");
     });
   });
 
@@ -316,34 +314,6 @@ function isEchoPort({ protocol, allProtocolsBut, first, last }: FlippedPorts): b
   return isTcp && first <= ECHO_PORT && ECHO_PORT <= last;
 }
 
-const READINESS = { tcpSocket: { port: HTTP_PORT } };
-const SERVERS = { podSelector: { matchLabels: { role: "server" } } };
-
-/** Pods with this label, at the port that echoes. */
-const onlyClients = (label: string) => ({
-  ...SERVERS,
-  ingress: [{ from: [{ podSelector: { matchLabels: { [label]: "client" } } }], ports: [{ port: ECHO_PORT }] }],
-});
-
-async function kubectl(cluster: Cluster, ...args: readonly string[]): Promise<void> {
-  const ran = await cluster.kubectl(...args);
-  assert.equal(ran.code, 0, ran.err);
-}
-
-/** `role=client`, or `role-` to remove it. */
-const label = (cluster: Cluster, pod: string, change: string) =>
-  kubectl(cluster, "label", "--overwrite", "pod", pod, change);
-
-const running = (cluster: Cluster, pod: string, namespace = NAMESPACE) =>
-  kubectl(cluster, "wait", `pod/${pod}`, "-n", namespace, "--for=condition=Ready", "--timeout=60s");
-
-async function applyPolicy({ client }: Cluster, name: string, spec: object): Promise<void> {
-  await client.apply(NETWORK_POLICIES, { metadata: { name, namespace: NAMESPACE }, spec } as KubeObject, MANAGER);
-}
-
-const removePolicy = (cluster: Cluster, name: string) =>
-  kubectl(cluster, "delete", "networkpolicy", name, "--ignore-not-found");
-
 /** Waits until exactly these servers answer each client, and the others are refused to it. */
 async function reaches(
   { solo }: PacketPods,
@@ -361,20 +331,3 @@ async function reaches(
   };
   await eventually(JSON.stringify(wanted), look, (seen) => JSON.stringify(seen) === JSON.stringify(wanted));
 }
-
-/**
- * A connect is given up after 2 s. A denial that arrives while the SYN is still being sent, as between pods of one machine, counts
- * from the SYN's first repeat.
- */
-async function connect(cluster: Cluster, client: string, target: string, namespace = NAMESPACE): Promise<string> {
-  const ran = await cluster.kubectl("exec", client, "-n", namespace, "--", "/paths", "connect", target);
-  if (ran.code !== 0) throw new Error(`Cannot probe from "${client}": ${ran.err}`);
-  return ran.out.trim().split(" ")[0] ?? "";
-}
-
-const outcome = (cluster: Cluster, client: string, target: string, wanted: string, namespace = NAMESPACE) =>
-  eventually(
-    `${client} to find ${target} ${wanted}`,
-    () => connect(cluster, client, target, namespace),
-    (seen) => seen === wanted,
-  );
