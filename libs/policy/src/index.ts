@@ -11,6 +11,7 @@ export {
 export { diffPolicies, type PolicyDiff, type PolicyDiffInput } from "./diff/diff-policies.js";
 export type { DecidedPorts, Decision, FlipTotals, VerdictFlip } from "./diff/flip-list.js";
 export * from "./model/address-block.js";
+export * from "./model/audit-mode.js";
 export * from "./model/policy.js";
 export * from "./model/selector.js";
 export type { CidrGroups } from "./parse/cilium-cidr-set.js";
