@@ -11,6 +11,9 @@
  *   TCP that begins nothing, without a row ──► as its answer too: the row may have been another's since
  *
  * A packet that is denied gives its flow no row, and leaves the one that it has.
+ *
+ * In audit mode a pod denies nothing: what its policy does not allow passes and is noted like what it allows, with an event and
+ * a counter of their own. A pod leaves the mode with another revision.
  */
 #ifndef MESH_ADMIT_H
 #define MESH_ADMIT_H
@@ -18,6 +21,7 @@
 #include "conntrack.h"
 #include "decision.h"
 #include "endpoint.h"
+#include "event.h"
 #include "policy.h"
 
 static __always_inline __u64 policy_of(const struct endpoint_row *pod)
@@ -30,6 +34,12 @@ static __always_inline bool is_enforced(__u64 policy)
 	return FIELDS(pod_policy_word, policy).set;
 }
 
+/* True for a policy that denies nothing, and reports what it does not allow. */
+static __always_inline bool is_audited(__u64 policy)
+{
+	return FIELDS(pod_policy_word, policy).audit;
+}
+
 /* True when the flow's row says that this policy of the pod at an end of the packet allowed it. */
 static __always_inline bool has_allowed(const struct packet *packet, const struct flow_row *row, __u64 hash, __u32 end, __u64 policy)
 {
@@ -40,20 +50,64 @@ static __always_inline bool has_allowed(const struct packet *packet, const struc
 	       FIELDS(flow_word, word).check == flow_check(hash, READ_ONCE(row->gen));
 }
 
-/* Asks the policies of both ends; the reason of the first that denies. `is_begin`: as in policy_allows(). */
-static __always_inline enum drop_reason ask_ends(const struct packet *packet, const struct judgement *judgement, bool is_begin)
+/* With the reason why policy does not allow a packet: the pod is not in audit mode, so it may not pass. */
+#define ENFORCED 0x100
+
+/* Asks the policy of one end: the reason why it does not allow the packet. `is_begin`: as in policy_allows(). */
+static __always_inline __u32 ask_end(const struct packet *packet, const struct judgement *judgement, __u32 end, __u32 is_begin)
 {
-	for (__u32 end = SOURCE; end <= TARGET; end++) {
-		if (!is_enforced(judgement->policy[end]) || policy_allows(packet, end, is_begin))
-			continue;
-		if (is_unmanaged(judgement->identity[!end]))
-			return DROP_UNKNOWN_IDENTITY;
-		return (end == SOURCE) == is_begin ? DROP_EGRESS_DENIED : DROP_INGRESS_DENIED;
-	}
-	return DROP_NONE;
+	__u64 policy = judgement->policy[end];
+	__u32 reason;
+
+	if (!is_enforced(policy) || policy_allows(packet, end, is_begin))
+		return DROP_NONE;
+	reason = (end == SOURCE) == !!is_begin ? DROP_EGRESS_DENIED : DROP_INGRESS_DENIED;
+	if (is_unmanaged(judgement->identity[!end]))
+		reason = DROP_UNKNOWN_IDENTITY;
+	return is_audited(policy) ? reason : reason | ENFORCED;
 }
 
-/* Notes in the flow's row, or for the row that it gets, what the policies allow. */
+/* As ask_ends(), of an ICMP error: about a flow of which no row says that it may pass. */
+static __always_inline __u32 ask_of_error(struct judgement *judgement)
+{
+	__u64 source = judgement->policy[SOURCE], target = judgement->policy[TARGET];
+
+	judgement->rule = 0;
+	if (is_enforced(source) && !is_audited(source))
+		return DROP_EGRESS_DENIED | ENFORCED;
+	if (is_enforced(target) && !is_audited(target))
+		return DROP_INGRESS_DENIED | ENFORCED;
+	return is_enforced(source) ? DROP_EGRESS_DENIED : DROP_INGRESS_DENIED;
+}
+
+/*
+ * Asks the policies of both ends: the reason of the first that does not allow the packet, of those in audit mode only if the other
+ * one lets it pass. What is noted of identities and the rule is that of the end that decided. A global function, so that the verifier
+ * walks it once.
+ */
+__noinline int ask_ends(const struct packet *packet, __u32 is_begin)
+{
+	struct judgement *judgement = judgement_scratch();
+	__u32 source, target, rule;
+
+	/* For the verifier, which does not know the callers. */
+	if (!packet || !judgement)
+		return DROP_EGRESS_DENIED | ENFORCED;
+	if (packet->is_error)
+		return ask_of_error(judgement);
+	source = ask_end(packet, judgement, SOURCE, is_begin);
+	if (source & ENFORCED)
+		return source;
+	rule = judgement->rule;
+	target = ask_end(packet, judgement, TARGET, is_begin);
+	if (!source || target & ENFORCED)
+		return target;
+	judgement->rule = rule;
+	judgement->identity[SOURCE] = IDENTITY_NONE;
+	return source;
+}
+
+/* Notes in the flow's row, or for the row that it gets, that the policies let it pass. */
 static __always_inline void note_allowed(struct packet *packet, struct flow_row *row, __u64 hash, const struct judgement *judgement)
 {
 	for (__u32 end = SOURCE; end <= TARGET; end++) {
@@ -75,6 +129,14 @@ static __always_inline void note_allowed(struct packet *packet, struct flow_row 
 	}
 }
 
+/* Counts a packet that passes in audit mode, and writes its event. `reason`: why it would be dropped. */
+static __always_inline void report_audited(const struct packet *packet, __u32 reason)
+{
+	count(METRIC_EGRESS_AUDITED + reason - DROP_EGRESS_DENIED);
+	if (wants_event(EVENT_AUDITED))
+		write_event(packet, EVENT_AUDITED, WORD(decision, .verdict = VERDICT_AUDIT, .reason = reason));
+}
+
 /*
  * Asks the policies in judgement_scratch() about a packet: enum drop_reason. `index`, `place`, `hash`: of its flow's row;
  * LIMIT_FLOW_SET: it has none that counts. A global function, so that the verifier walks it once.
@@ -82,11 +144,10 @@ static __always_inline void note_allowed(struct packet *packet, struct flow_row 
 __noinline int judge(struct packet *packet, __u32 index, __u32 place, __u64 hash)
 {
 	struct judgement *judgement = judgement_scratch();
-	struct flow_row *row = NULL;
-	enum drop_reason reason;
 	bool is_begin = true, may_be_answer;
+	struct flow_row *row = NULL;
+	__u32 flags = 0, reason, other;
 	struct flow_set *set;
-	__u32 flags = 0;
 	__u64 word;
 
 	if (!packet || !judgement)
@@ -101,15 +162,22 @@ __noinline int judge(struct packet *packet, __u32 index, __u32 place, __u64 hash
 		is_begin = flags & FLOW_INITIATOR;
 	}
 	may_be_answer = row ? flags & FLOW_PICKED_UP : packet->has_ports && !begins_flow(packet);
-	reason = ask_ends(packet, judgement, is_begin);
-	if (reason && may_be_answer && !ask_ends(packet, judgement, !is_begin)) {
-		packet->target_began = !row;
-		reason = DROP_NONE;
+	reason = ask_ends(packet, is_begin);
+	if (reason && may_be_answer) {
+		other = ask_ends(packet, !is_begin);
+		if (!other || (reason & ENFORCED && !(other & ENFORCED))) {
+			packet->target_began = !row;
+			reason = other;
+		}
 	}
 	packet->is_judged = 1;
-	if (!reason)
+	if (reason & ENFORCED)
+		return reason & ~ENFORCED;
+	if (!packet->is_error)
 		note_allowed(packet, row, hash, judgement);
-	return reason;
+	if (reason)
+		report_audited(packet, reason);
+	return DROP_NONE;
 }
 
 /*
@@ -128,8 +196,8 @@ static __always_inline enum drop_reason admit(struct packet *packet, const struc
 	    (!is_enforced(target) || has_allowed(packet, flow->row, flow->hash, TARGET, target)))
 		return DROP_NONE;
 	judgement = judgement_scratch();
-	if (!judgement || packet->is_error)
-		return is_enforced(source) ? DROP_EGRESS_DENIED : DROP_INGRESS_DENIED;
+	if (!judgement)
+		return DROP_EGRESS_DENIED;
 	judgement->policy[SOURCE] = source;
 	judgement->policy[TARGET] = target;
 	return judge(packet, flow->index, flow->row && !is_anew ? flow->place : LIMIT_FLOW_SET, flow->hash);

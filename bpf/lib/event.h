@@ -81,7 +81,7 @@ static __always_inline bool is_within_rate(const struct event_limit_key *key, __
 static __always_inline bool may_write(const struct packet *packet, __u8 kind, __u8 reason, __u64 now, __u32 *limited)
 {
 	struct event_limit_key key = {.ifindex = packet->ifindex, .kind = kind, .reason = reason};
-	bool may = kind == EVENT_DROP ? is_within_rate(&key, now, EVENT_DROPS_PER_S, EVENT_DROPS_BURST, limited) :
+	bool may = kind == EVENT_DROP || kind == EVENT_AUDITED ? is_within_rate(&key, now, EVENT_DROPS_PER_S, EVENT_DROPS_BURST, limited) :
 					is_within_rate(&key, now, EVENT_FLOWS_PER_S, EVENT_FLOWS_BURST, limited);
 
 	if (!may)

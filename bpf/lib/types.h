@@ -314,7 +314,8 @@ struct endpoint_row {
  * older one allowed are judged again.
  */
 struct pod_policy_word {
-	__u64 set : 32;	     /* index into mesh_policy_sets; 0 = everything is allowed */
+	__u64 set : 31;	     /* index into mesh_policy_sets; 0 = everything is allowed */
+	__u64 audit : 1;     /* audit mode: what the set denies passes, and is reported */
 	__u64 revision : 32; /* counts what was enforced on this node and allowed less, or otherwise, than before */
 };
 
@@ -445,7 +446,7 @@ enum flow_flag {
 	FLOW_SERVICE = 8,   /* the pod at which it began dialled a Service: mesh_flow_bodies says which */
 	FLOW_NAT = 16,	    /* its packets are translated: mesh_nat says how */
 	FLOW_PINNED = 32,   /* its connect is not moved: a filter refused it */
-	FLOW_ALLOWED = 64,  /* policy of the pod at this end allowed the flow, at revision flow_word.rev */
+	FLOW_ALLOWED = 64,  /* policy of the pod at this end let the flow pass, at revision flow_word.rev: allowed, or in audit mode */
 };
 
 /** What is known of one direction of a flow. One u64, written by one store. */
@@ -576,6 +577,7 @@ enum event_kind {
 	EVENT_FLOW_CLOSED = 3,	  /* a TCP flow begins to close: one end has sent RST, or both FIN */
 	EVENT_DROP = 4,		  /* a packet was dropped */
 	EVENT_MOVED = 5,	  /* a connect was refused by its backend, or not answered, and goes to another one of the Service */
+	EVENT_AUDITED = 6,	  /* a packet passed that policy denies, because the pod is in audit mode */
 };
 
 /** Why a connect was moved to another backend, or why it was not although its backend refused it or did not answer. */
@@ -607,7 +609,7 @@ enum event_flag {
 /** Sizes of events, and how many of them there may be. */
 enum event_limit {
 	EVENT_VERSION = 1,		  /* packet_event.version of this layout */
-	EVENT_DROPS_PER_S = 10,		  /* events of drops a second, for each reason and endpoint */
+	EVENT_DROPS_PER_S = 10,		  /* events of drops a second, for each reason and endpoint; and as many of EVENT_AUDITED */
 	EVENT_DROPS_BURST = 20,		  /* of them at once */
 	EVENT_FLOWS_PER_S = 20000,	  /* events of flows a second, for each kind and endpoint */
 	EVENT_FLOWS_BURST = 20000,	  /* of them at once */
@@ -649,7 +651,7 @@ struct packet_event {
 	__u8 kind;		/* enum event_kind */
 	__u8 point;		/* enum event_point */
 	__u8 verdict;		/* enum verdict */
-	__u8 reason;		/* enum drop_reason */
+	__u8 reason;		/* enum drop_reason; with VERDICT_AUDIT why it would be dropped */
 	__u8 proto;		/* IP protocol; 0 = the packet has no ports that can be read */
 	__u8 tcp;		/* TCP flags of the packet, as in its header */
 	__u8 flags;		/* enum event_flag */
@@ -693,6 +695,7 @@ enum verdict {
 	VERDICT_FORWARD = 4,   /* a packet goes to another node */
 	VERDICT_MOVE = 5,      /* the SYN of a connect begins again, for another backend */
 	VERDICT_REFUSE = 6,    /* dropped, and answered with a refusal */
+	VERDICT_AUDIT = 7,     /* passes although policy denies it: the pod is in audit mode */
 };
 
 /** Why a program drops or refuses. */
@@ -750,6 +753,9 @@ enum metric {
 	METRIC_UNKNOWN_IDENTITY = 34,	/* dropped: policy is asked about an address of a pod range of which nothing is known yet */
 	METRIC_JUDGED = 35,		/* policy of a pod asked about a flow */
 	METRIC_PROHIBITED = 36,		/* ICMP error written to the sender of what policy does not allow */
+	METRIC_EGRESS_AUDITED = 37,	/* flow that passed in audit mode: policy of the pod that sends it does not allow it */
+	METRIC_INGRESS_AUDITED = 38,	/* flow that passed in audit mode: policy of the pod that it is for does not allow it */
+	METRIC_UNKNOWN_AUDITED = 39,	/* flow that passed in audit mode: policy is asked about an address of a pod range of which nothing is known yet */
 };
 
 #endif

@@ -198,7 +198,7 @@ static void pods(void)
 
 static void policies(void)
 {
-	struct pod_policy_word policy = {.set = 0x01020304, .revision = 0x11121314};
+	struct pod_policy_word policy = {.set = 0x01020304, .audit = 1, .revision = 0x11121314};
 	struct ipcache_key exact = {.space = 0x0102};
 	struct ipcache_prefix_key prefix = {.length = 32 + 112, .space = 0x0102};
 	struct ipcache_row row = {.identity = 0x00100101, .node = 9, .flags = IPCACHE_EXACT, .check = 0xabcd};

@@ -145,3 +145,24 @@ test("an agent that enforces policy says so in its Hello", async () => {
   const without = (await startTestNode({ kernel: createMemoryKernel() })).connect()?.message;
   assert.ok(without?.$case === "hello" && !without.value.capabilities.includes("policies"));
 });
+
+test("a pod is in audit mode while its record says so, also for the next agent, and then its policy is enforced again", async () => {
+  const kernel = createMemoryKernel();
+  const [east, west] = clusters();
+  const first = await synced(await startAgent(kernel), east, west);
+  const enforced = wordOf(first);
+  await first.receive(east.change([makeEndpoint(POD, WEB, { audited: true })]));
+  assert.deepEqual(wordOf(first), { ...enforced, audit: 1 });
+  assert.deepEqual(
+    ask(first, "ingress", ...PEERS),
+    PEERS.map(() => true),
+  );
+  const second = await startAgent(kernel);
+  assert.deepEqual(wordOf(second), { ...enforced, audit: 1 });
+  await synced(second, east, west);
+  assert.deepEqual(wordOf(second), { ...enforced, audit: 1 });
+  await second.receive(east.change([makeEndpoint(POD, WEB)]));
+  const again = wordOf(second);
+  assert.deepEqual([again.set, again.audit, again.revision > enforced.revision], [enforced.set, 0, true]);
+  assert.deepEqual(ask(second, "ingress", "10.2.1.5"), [false]);
+});

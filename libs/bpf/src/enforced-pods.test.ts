@@ -5,7 +5,7 @@ import { readEnforcedPods } from "./enforced-pods.js";
 import { EndpointKey, EndpointRow, openDatapath, PodPolicyWord } from "./index.js";
 import { startNode } from "./testing/node.js";
 
-test("pods with a policy set are read from pins; a row that no entry names, and a pod that had a policy once, are not among them", async (t) => {
+test("pods with a policy set are read from pins; a row that no entry names, a pod that had a policy once, and one in audit mode, are not among them", async (t) => {
   const node = await startNode("enforced");
   t.after(() => node.remove());
   const { bpffs } = node.options;
@@ -15,14 +15,15 @@ test("pods with a policy set are read from pins; a row that no entry names, and 
   assert.deepEqual(await readEnforcedPods(bpffs), []);
   const [path, entries] = [datapath.packets, new Map<string, Uint8Array>()];
   assert.ok(path);
-  for (const [index, address, set, isNamed] of [
-    [1, "10.1.0.1", 7, true],
-    [2, "10.1.0.2", 0, true],
-    [3, "10.1.0.3", 7, false],
-    [4, "fd00::4", 8, true],
+  for (const [index, address, set, audit, isNamed] of [
+    [1, "10.1.0.1", 7, 0, true],
+    [2, "10.1.0.2", 0, 0, true],
+    [3, "10.1.0.3", 7, 0, false],
+    [4, "fd00::4", 8, 0, true],
+    [5, "10.1.0.5", 7, 1, true],
   ] as const) {
     path.endpoints.storeWord32(index, EndpointRow.offsets.id, index);
-    path.endpoints.storeWord64(index, EndpointRow.offsets.policy, PodPolicyWord.toWord({ set, revision: 9 }));
+    path.endpoints.storeWord64(index, EndpointRow.offsets.policy, PodPolicyWord.toWord({ set, audit, revision: 9 }));
     const key = bytesKey(EndpointKey.encode({ addr: parseAddress(address) }));
     if (isNamed) entries.set(key, new Uint8Array(Uint32Array.of(index).buffer));
   }

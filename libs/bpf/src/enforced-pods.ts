@@ -6,7 +6,7 @@ import { openIfThere } from "./attach/pins.js";
 import { EndpointKey, EndpointRow, MAP_NAMES, PodPolicyWord } from "./gen/index.js";
 import { createHashMap } from "./hash-map.js";
 
-/** Addresses of pods that have a policy set. None without the maps. Changes nothing. */
+/** Addresses of pods that have a policy set and are not in audit mode. None without the maps. Changes nothing. */
 export async function readEnforcedPods(pinFolder: string): Promise<readonly Address[]> {
   const [index, rows] = [MAP_NAMES.endpointIndex, MAP_NAMES.endpoints].map((name) =>
     openIfThere(join(pinFolder, name)),
@@ -19,7 +19,8 @@ export async function readEnforcedPods(pinFolder: string): Promise<readonly Addr
       return [...entries].flatMap(([key, value]) => {
         const row = new DataView(value.buffer, value.byteOffset).getUint32(0, true);
         const { policy } = EndpointRow.decode(endpoints.read(row));
-        if (PodPolicyWord.fromWord(policy).set === 0) return [];
+        const { set, audit } = PodPolicyWord.fromWord(policy);
+        if (set === 0 || audit !== 0) return [];
         return [addressFromBytes(EndpointKey.decode(keyBytes(key)).addr)];
       });
     } finally {

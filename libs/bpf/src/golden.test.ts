@@ -176,7 +176,7 @@ const VALUES: Readonly<Record<string, Uint8Array>> = {
     moved: 0x01020304,
     movesEnded: 0x01020300,
   }),
-  pod_policy_word: PodPolicyWord.encode({ set: 0x01020304, revision: 0x11121314 }),
+  pod_policy_word: PodPolicyWord.encode({ set: 0x01020304, audit: 1, revision: 0x11121314 }),
   ipcache_key: IpcacheKey.encode({ addr: parseAddress("10.1.0.1"), space: 0x0102 }),
   ipcache_prefix_key: IpcachePrefixKey.encode({ length: 32 + 112, space: 0x0102, addr: parseAddress("10.1.0.0") }),
   ipcache_row: IpcacheRow.encode({ identity: 0x00100101, node: 9, flags: IpcacheFlag.Exact, check: 0xabcd }),

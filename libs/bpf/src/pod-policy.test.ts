@@ -13,6 +13,7 @@ import {
   MAP_NAMES,
   PolicyPeerKey,
   PolicyPeerRow,
+  Verdict,
 } from "./gen/index.js";
 import { native } from "./native.js";
 import { makeNetns, makeVeth } from "./testing/netns.js";
@@ -492,6 +493,163 @@ test("events name the identities and the rule", async (t) => {
     [EventKind.Drop, DropReason.EgressDenied, 0, ID_FAR, 6],
     [EventKind.Drop, DropReason.IngressDenied, ID_B, 0, 0],
   ]);
+});
+
+for (const [program, fields, ifindex] of [
+  ["from_pod", {}, A.ifindex],
+  ["from_network", { source: FAR }, UPLINK],
+  ["to_pod", { source: FAR }, B.ifindex],
+  ["to_pod", { source: WORLD }, B.ifindex],
+] as const) {
+  const sender = "source" in fields ? fields.source : A.address;
+  test(`in audit mode of the receiver, what it does not allow passes ${program}, from ${sender}, and is reported once`, async (t) => {
+    const node = setUp(t);
+    node.events().want([EventKind.Audited, EventKind.Drop]);
+    node.policy.set(5, { in: { allow: false, rule: 9 } });
+    node.policy.enforce(B.row, 5, 1, "audit");
+    assert.notEqual(await node.run(program, fields, ifindex), Drop);
+    assert.notEqual(await node.run(program, { ...fields, flags: TcpFlag.Ack }, ifindex), Drop);
+    assert.equal((await node.answer("from_pod", { target: sender })) === Drop, false);
+    const { judged, ingress_audited, ingress_denied = 0 } = node.counts();
+    assert.deepEqual([judged, ingress_audited, ingress_denied, node.icmpErrors()], [1, 1, 0, 0]);
+    const [event, ...more] = await node.readEvents(1);
+    assert.deepEqual(
+      [event?.kind, event?.verdict, event?.reason, event?.rule, event?.targetIdentity, more.length],
+      [EventKind.Audited, Verdict.Audit, DropReason.IngressDenied, 9, 0, 0],
+    );
+    const identity = { [A.address]: ID_A, [FAR]: ID_FAR, [WORLD]: KnownIdentity.World }[sender];
+    assert.equal(event?.sourceIdentity, identity);
+  });
+}
+
+test("in audit mode of the sender, what it does not allow passes and is reported, and what it allows is not", async (t) => {
+  const node = setUp(t);
+  node.events().want([EventKind.Audited]);
+  node.policy.set(5, { out: { allow: false, rule: 4 } });
+  node.policy.peer(5, ID_FAR, { out: ALLOW });
+  node.policy.enforce(A.row, 5, 1, "audit");
+  assert.equal(await node.run("from_pod", { target: FAR }), Redirect);
+  assert.equal(await node.run("from_pod"), Redirect);
+  assert.equal(await node.run("from_pod", { target: WORLD }), Unspecified);
+  // Requests of this protocol have no ports, so each packet is asked about.
+  assert.equal(await node.run("from_pod", { protocol: 47 }), Unspecified);
+  assert.equal(await node.run("from_pod", { target: "10.2.0.77" }), Redirect);
+  const { egress_audited, unknown_audited, egress_denied, unknown_identity } = node.counts();
+  assert.deepEqual([egress_audited, unknown_audited, egress_denied, unknown_identity], [3, 1, undefined, undefined]);
+  const events = (await node.readEvents(4)).map(({ reason, targetIdentity, rule }) => [reason, targetIdentity, rule]);
+  assert.deepEqual(events, [
+    [DropReason.EgressDenied, ID_B, 4],
+    [DropReason.EgressDenied, KnownIdentity.World, 4],
+    [DropReason.EgressDenied, ID_B, 4],
+    [DropReason.UnknownIdentity, UNMANAGED, 4],
+  ]);
+});
+
+test("of two ends in audit mode the sender's denial is reported, and the flow is noted for both", async (t) => {
+  const node = setUp(t);
+  node.events().want([EventKind.Audited]);
+  node.policy.set(5, { out: { allow: false, rule: 4 } });
+  node.policy.set(6, { in: { allow: false, rule: 6 } });
+  node.policy.enforce(A.row, 5, 7, "audit");
+  node.policy.enforce(B.row, 6, 8, "audit");
+  assert.equal(await node.run("from_pod"), Redirect);
+  assert.deepEqual(node.allowed(), [7, 8]);
+  const [event] = await node.readEvents(1);
+  assert.deepEqual(
+    [event?.reason, event?.rule, event?.sourceIdentity, event?.targetIdentity],
+    [DropReason.EgressDenied, 4, 0, ID_B],
+  );
+  assert.deepEqual(node.counts(), { judged: 1, flow_new: 1, deliver: 1, egress_audited: 1 });
+});
+
+test("audit mode of one end opens nothing that the other one denies", async (t) => {
+  const node = setUp(t);
+  node.events().want([EventKind.Audited, EventKind.Drop]);
+  node.policy.set(5, {});
+  node.policy.enforce(A.row, 5, 1, "audit");
+  node.policy.enforce(B.row, 5, 2);
+  assert.equal(await node.run("from_pod"), Drop);
+  node.policy.enforce(A.row, 5, 3);
+  node.policy.enforce(B.row, 5, 4, "audit");
+  assert.equal(await node.run("from_pod"), Drop);
+  assert.deepEqual([node.flows(), node.counts()], [[], { judged: 2, ingress_denied: 1, egress_denied: 1 }]);
+  const events = (await node.readEvents(2)).map(({ kind, reason, sourceIdentity, targetIdentity }) => [
+    ...[kind, reason],
+    ...[sourceIdentity, targetIdentity],
+  ]);
+  assert.deepEqual(events, [
+    [EventKind.Drop, DropReason.IngressDenied, ID_A, ID_B],
+    [EventKind.Drop, DropReason.EgressDenied, 0, ID_B],
+  ]);
+});
+
+test("when audit mode ends, with another revision, what passed in it is denied at once in both directions", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.enforce(B.row, 5, 1, "audit");
+  assert.equal(await node.run("from_pod"), Redirect);
+  assert.equal(await node.answer("from_pod"), Redirect);
+  node.policy.enforce(B.row, 5, 2);
+  assert.equal(await node.run("from_pod", { flags: TcpFlag.Ack }), Drop);
+  assert.equal(await node.answer("from_pod", { flags: TcpFlag.Ack }), Drop);
+  node.policy.enforce(B.row, 5, 2, "audit");
+  assert.equal(await node.run("from_pod", { flags: TcpFlag.Ack }), Redirect);
+  assert.equal(await node.answer("from_pod", { flags: TcpFlag.Ack }), Redirect);
+  assert.deepEqual(node.allowed(), [undefined, 2]);
+});
+
+test("in audit mode an answer of which nobody knows the flow is reported only if it is allowed in neither direction", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.peer(5, ID_A, { in: ALLOW });
+  node.policy.enforce(B.row, 5, 1, "audit");
+  assert.equal(await node.answer("from_pod", { flags: TcpFlag.Ack }), Unspecified);
+  const [flow] = node.flows();
+  assert.equal((flow?.flags.get(`${A.address}:40000`) ?? 0) & FlowFlag.Initiator, FlowFlag.Initiator);
+  assert.deepEqual([node.counts()["egress_audited"], node.counts()["ingress_audited"]], [undefined, undefined]);
+  assert.equal(await node.answer("from_pod", { target: FAR, flags: TcpFlag.Ack }), Unspecified);
+  assert.deepEqual([node.counts()["egress_audited"], node.counts()["ingress_audited"]], [1, undefined]);
+});
+
+test("an answer that one end denies as what begins passes if the other end is in audit mode only", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, { in: ALLOW });
+  node.policy.set(6, {});
+  node.policy.enforce(B.row, 5, 1);
+  node.policy.enforce(A.row, 6, 2, "audit");
+  assert.equal(await node.answer("from_pod", { flags: TcpFlag.Ack }), Unspecified);
+  const { egress_audited, egress_denied } = node.counts();
+  assert.deepEqual([egress_audited, egress_denied], [1, undefined]);
+  node.policy.enforce(A.row, 6, 3);
+  assert.equal(await node.answer("from_pod", { flags: TcpFlag.Ack }), Drop);
+});
+
+test("in audit mode an ICMP error about a flow that nobody knows passes", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.enforce(A.row, 5, 1, "audit");
+  const sent = { source: A.address, target: FAR, sourceMac: A.mac, flags: TcpFlag.Ack } as const;
+  const tooBig = {
+    ...{ source: OTHER_NODE, target: A.address, protocol: ICMP, sourcePort: 0x0304 },
+    quoted: quote(makePacket(sent)),
+  };
+  assert.equal(await node.run("from_network", tooBig, UPLINK), Unspecified);
+  assert.equal(await node.run("to_pod", tooBig), Unspecified);
+  assert.equal(node.counts()["ingress_audited"], 2);
+  node.policy.enforce(A.row, 5, 2);
+  assert.equal(await node.run("to_pod", tooBig), Drop);
+});
+
+test("what passes in audit mode is counted each time, and its events are limited as drops are", async (t) => {
+  const node = setUp(t);
+  node.events().want([EventKind.Audited]);
+  node.policy.set(5, {});
+  node.policy.enforce(A.row, 5, 1, "audit");
+  for (let i = 0; i < 300; i++) assert.equal(await node.run("from_pod", { sourcePort: 1000 + i }), Redirect);
+  const { egress_audited, event_limited = 0 } = node.counts();
+  assert.equal(egress_audited, 300);
+  // The runs take a while, in which there may be more.
+  assert.ok(event_limited > 100 && event_limited <= 280, `${event_limited}`);
 });
 
 test("another pod's entry of the same ports says nothing for a new pod", async (t) => {

@@ -51,6 +51,15 @@ test("a connect that policy denies is refused by ICMP, and never moved", async (
   );
 });
 
+test("in audit mode a connect that policy does not allow goes to its backend, and is moved like any other", async (t) => {
+  const node = await setUp(t);
+  for (const row of [rowOf(), ...BACKENDS.map(rowOf)]) node.policy.enforce(row, SET, 1, "audit");
+  assert.equal((await node.sendSyn())?.address, FIRST.address);
+  assert.equal((await node.sendReset())?.address, SECOND.address);
+  const { moved, prohibited, move_denied, egress_audited } = node.counts();
+  assert.deepEqual([moved, prohibited, move_denied, egress_audited], [1, undefined, undefined, 2]);
+});
+
 for (const [whose, enforce] of [
   [
     "the client's",

@@ -19,6 +19,8 @@ export interface DesiredSubject {
   /** The one that its cluster gave it, also where policies know its address by a node-local one. */
   readonly identity: IdentityNumber;
   readonly set: PolicySet;
+  /** In audit mode: what the set denies passes, and is reported. */
+  readonly audited: boolean;
 }
 
 export interface DesiredPolicy {
@@ -32,7 +34,7 @@ export interface DesiredPolicy {
 
 /** What changed since the last flush. */
 export interface PolicyChanges {
-  /** Those with another set or identity, and those that are gone; see `SubjectChange`. */
+  /** Those with another set, identity or mode, and those that are gone; see `SubjectChange`. */
   readonly subjects: ReadonlyMap<string, { readonly tightens: boolean }>;
   /** Rows that came or went in place with identities, by set. */
   readonly rows: ReadonlyMap<PolicySet, RowChanges>;

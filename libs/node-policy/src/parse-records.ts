@@ -23,6 +23,8 @@ export interface EndpointFacts {
   /** Kubernetes name of its node. */
   readonly node: string;
   readonly podUid: string;
+  /** In audit mode. */
+  readonly audited: boolean;
 }
 
 export interface IdentityFacts {
@@ -48,9 +50,9 @@ export function readIdentity(clusterId: number, record: HashedRecord, cluster: s
 
 /** The identity must be of the record's cluster. */
 export function readEndpoint(clusterId: number, record: HashedRecord): EndpointFacts {
-  const { address, identity, ports, node, podUid } = Endpoint.decode(record.value);
+  const { address, identity, ports, node, podUid, audited } = Endpoint.decode(record.value);
   requireOf(clusterId, identity);
-  return { address: addressFromBytes(address), identity: identity as IdentityNumber, ports, node, podUid };
+  return { address: addressFromBytes(address), identity: identity as IdentityNumber, ports, node, podUid, audited };
 }
 
 const PARSERS: Readonly<Record<string, (object: unknown, options: ParseOptions) => ParsedPolicy>> = {

@@ -301,3 +301,17 @@ test("a policy that cannot be read leaves the one before", async () => {
   assert.match(node.refused.join(), /Cannot enforce policy "policies\/networkpolicies\/shop\/p": .*metadata/);
   assert.equal(node.allows("10.1.1.5", "ingress", "10.1.2.5", 80), false);
 });
+
+test("the mode of a pod of this node is that of the local cluster's record, and a change of it is one of the pod alone", async () => {
+  const node = await startMesh();
+  const pod = bytesKey(parseAddress("10.1.1.5"));
+  assert.equal(node.desired.subjects.get(pod)?.audited, false);
+  await node.take(1, [makeEndpoint("10.1.1.5", WEB, { audited: true })]);
+  const { subjects, addresses, rows } = await node.flush();
+  assert.deepEqual([[...subjects.keys()], addresses.size, rows.size], [[pod], 0, 0]);
+  assert.equal(node.desired.subjects.get(pod)?.audited, true);
+  await node.take(1, [makeEndpoint("10.1.1.5", WEB)]);
+  await node.take(2, [makeEndpoint("10.1.1.5", FAR, { audited: true })]);
+  await node.settle();
+  assert.equal(node.desired.subjects.get(pod)?.audited, false);
+});

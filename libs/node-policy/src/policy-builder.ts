@@ -203,7 +203,7 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
     if (clusterId === localCluster) model.policies.set(record.key, readPolicy(record, cluster));
   }
 
-  /** Takes the subjects that a commit changed; returns them, and those whose identity changed, with whether less is allowed. */
+  /** Takes the subjects that a commit changed; returns them, and those whose identity or mode changed, with whether less is allowed. */
   function takeSubjects(
     changed: ReadonlyMap<string, SubjectChange>,
     others: ReadonlySet<string>,
@@ -211,11 +211,11 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
     const all = new Map<string, { readonly tightens: boolean }>();
     for (const address of new Set([...others, ...changed.keys()])) {
       const set = model.engine.setOf(address);
-      const identity = pods.identity(address);
-      if (set === undefined || identity === undefined) {
+      const subject = pods.subject(address);
+      if (set === undefined || subject === undefined) {
         // It never was a subject.
         if (!subjects.delete(address)) continue;
-      } else subjects.set(address, { identity, set });
+      } else subjects.set(address, { ...subject, set });
       all.set(address, { tightens: changed.get(address)?.tightens ?? false });
     }
     return all;

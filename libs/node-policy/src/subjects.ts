@@ -4,7 +4,6 @@
  * A record and an attachment are of one pod if they have the same address and uid. An attachment has no uid if the file with the
  * attachments was lost; then the record must name this node.
  */
-import type { IdentityNumber } from "@isthmus/identity";
 import { bytesKey } from "@isthmus/model";
 import type { PolicyEngine } from "@isthmus/policy";
 import type { EndpointFacts } from "./parse-records.js";
@@ -18,6 +17,9 @@ export interface AttachedPod {
   readonly uid: string;
 }
 
+/** What is kept of a pod whose policy is enforced. */
+export type Subject = Pick<EndpointFacts, "identity" | "audited">;
+
 export interface Subjects {
   /** Replaces the pod with this device. May be called at any time. */
   attach(pod: AttachedPod): void;
@@ -27,10 +29,10 @@ export interface Subjects {
   attached(): Iterable<AttachedPod>;
   /** The local cluster's record of an address; undefined: it has none. */
   setEndpoint(address: string, endpoint: EndpointFacts | undefined): void;
-  /** Gives the engine what changed; returns the addresses of pods that have another identity or are no subjects any more. */
+  /** Gives the engine what changed; returns the addresses of pods that have another identity or mode, or are no subjects any more. */
   settle(): ReadonlySet<string>;
-  /** Of the subject at this address, as of the last `settle`. */
-  identity(address: string): IdentityNumber | undefined;
+  /** The subject at this address, as of the last `settle`. */
+  subject(address: string): Subject | undefined;
 }
 
 /** Has no subject. `node`: Kubernetes name of this node. `engine`: gets the subjects, by address. */
@@ -38,7 +40,7 @@ export function createSubjects(node: string, engine: Pick<PolicyEngine, "setSubj
   const pods = new Map<string, AttachedPod>();
   const podOf = new Map<string, AttachedPod>();
   const endpoints = new Map<string, EndpointFacts>();
-  const identities = new Map<string, IdentityNumber>();
+  const subjects = new Map<string, Subject>();
   const pending = new Set<string>();
 
   function detach(hostDevice: string): void {
@@ -61,7 +63,7 @@ export function createSubjects(node: string, engine: Pick<PolicyEngine, "setSubj
   return {
     detach,
     attached: () => pods.values(),
-    identity: (address) => identities.get(address),
+    subject: (address) => subjects.get(address),
     attach(pod) {
       detach(pod.hostDevice);
       pods.set(pod.hostDevice, pod);
@@ -79,13 +81,13 @@ export function createSubjects(node: string, engine: Pick<PolicyEngine, "setSubj
       const changed = new Set<string>();
       for (const address of pending) {
         const endpoint = endpointOf(address);
-        const before = identities.get(address);
-        if (before !== endpoint?.identity) changed.add(address);
+        const before = subjects.get(address);
+        if (before?.identity !== endpoint?.identity || before?.audited !== endpoint?.audited) changed.add(address);
         if (endpoint === undefined) {
-          identities.delete(address);
+          subjects.delete(address);
           engine.deleteSubject(address);
         } else {
-          identities.set(address, endpoint.identity);
+          subjects.set(address, { identity: endpoint.identity, audited: endpoint.audited });
           engine.setSubject(address, endpoint);
         }
       }

@@ -55,6 +55,7 @@ test("input in any order gives identical bytes", () => {
       namespace: "a",
       pod: "p",
       podUid: "u",
+      audited: false,
       ports: p,
     });
   const slice = (p: typeof ports, b: typeof backends) =>

@@ -36,6 +36,7 @@ const endpoint = (text: string, identity = identityNumber(limits.id, 300) as num
     namespace: "",
     pod: "",
     podUid: "",
+    audited: false,
     ports: [],
   }).finish();
 const node = (name: string, cidr: string, ip = "192.168.7.1") => {

@@ -206,6 +206,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         kubeAgeMs: local.exported.kubeAgeMs(),
         certificates: [],
         policiesNotAccepted: 0,
+        auditedPods: 0,
         publisher: publisherStatus(),
         sources: streams.served().map((source) => source.report()),
         ...listAgents(modules.agents.reports(), modules.nodes(), clock.now()),

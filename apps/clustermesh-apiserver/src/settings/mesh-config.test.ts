@@ -33,6 +33,25 @@ test("policy-default-scope is local unless it is mesh, and is saved for the next
   );
 });
 
+test("policy-audit-mode is false unless it is set, is saved for the next start, and is never while it is not understood", () => {
+  assert.equal(parseMeshConfig(GOOD).auditMode, "false");
+  assert.equal(salvageMeshConfig({ ...GOOD, "pod-cidrs": "junk" })?.auditMode, "false");
+  for (const mode of ["false", "true", "never"] as const) {
+    const data = { ...GOOD, "policy-audit-mode": mode };
+    assert.equal(parseMeshConfig(data).auditMode, mode);
+    assert.equal(parseMeshConfig(JSON.parse(savedText(data)) as Record<string, string>).auditMode, mode);
+    assert.equal(salvageMeshConfig({ ...data, "pod-cidrs": "junk" })?.auditMode, mode);
+  }
+  for (const bad of ["yes", "per-pod", "True", "off"]) {
+    const data = { ...GOOD, "policy-audit-mode": bad };
+    assert.throws(
+      () => parseMeshConfig(data),
+      new RegExp(`"policy-audit-mode" is "${bad}": it is none of "false", "true" and "never"`),
+    );
+    assert.equal(salvageMeshConfig(data)?.auditMode, "never");
+  }
+});
+
 test("rescue-after is auto unless it is set, and is saved for the next start", () => {
   assert.equal(parseMeshConfig(GOOD).rescueAfter, "auto");
   for (const [text, value] of [

@@ -21,7 +21,7 @@ import {
   type RescueAfter,
 } from "@isthmus/model";
 import { splitHostPort } from "@isthmus/observe";
-import type { PolicyScope } from "@isthmus/policy";
+import { type ClusterAuditMode, parseClusterAuditMode, type PolicyScope } from "@isthmus/policy";
 
 export interface MeshConfig {
   /** "cluster-name": it changes only with a restart. */
@@ -42,6 +42,8 @@ export interface MeshConfig {
   readonly rescueAfter: RescueAfter;
   /** Whose pods a selector of a Cilium policy means that asks for no cluster. */
   readonly policyScope: PolicyScope;
+  /** Of pods and namespaces without an annotation about it; "never" while it cannot be known. */
+  readonly auditMode: ClusterAuditMode;
 }
 
 export type ConfigData = Readonly<Record<string, string>>;
@@ -70,6 +72,7 @@ export function parseMeshConfig(data: Data): MeshConfig & { readonly podCidrs: r
     adminCa: data["admin-ca"] ?? "",
     rescueAfter: rescueDefault(data),
     policyScope: scopeDefault(data),
+    auditMode: auditDefault(data),
   };
 }
 
@@ -84,6 +87,7 @@ export function salvageMeshConfig(data: ConfigData): MeshConfig | undefined {
     adminServers: attempt(() => list(data, "admin-servers", hostPort, "10.0.0.1:7444")) ?? [],
     rescueAfter: attempt(() => rescueDefault(data)) ?? DEFAULT_RESCUE_AFTER,
     policyScope: attempt(() => scopeDefault(data)) ?? "local",
+    auditMode: attempt(() => auditDefault(data)) ?? "never",
   };
 }
 
@@ -103,6 +107,7 @@ const KEPT = [
   "admin-servers",
   "rescue-after",
   "policy-default-scope",
+  "policy-audit-mode",
 ] as const;
 
 function rescueDefault(data: Data): RescueAfter {
@@ -113,6 +118,17 @@ function rescueDefault(data: Data): RescueAfter {
 function scopeDefault(data: Data): PolicyScope {
   if (data["policy-default-scope"] === undefined) return "local";
   return field(data, "policy-default-scope", policyScope, "local");
+}
+
+function auditDefault(data: Data): ClusterAuditMode {
+  if (data["policy-audit-mode"] === undefined) return "false";
+  return field(data, "policy-audit-mode", auditMode, "false");
+}
+
+function auditMode(text: string): ClusterAuditMode {
+  const mode = parseClusterAuditMode(text);
+  if (mode === undefined) throw new Error('it is none of "false", "true" and "never"');
+  return mode;
 }
 
 function policyScope(text: string): PolicyScope {

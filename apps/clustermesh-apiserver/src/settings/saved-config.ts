@@ -103,7 +103,7 @@ function fromAnnotation({ metadata, spec }: MeshCluster): MeshConfig | undefined
   }
 }
 
-/** Servers and rescue-after are not in the spec; they come from mesh-config if those fields can be read. */
+/** Servers, rescue-after and what is set for policies are not in the spec; they come from mesh-config if those fields can be read. */
 function fromSpec({ metadata, spec, status }: MeshCluster, data: ConfigData | string): MeshConfig | undefined {
   try {
     const salvaged = typeof data === "string" ? undefined : salvageMeshConfig(data);
@@ -115,6 +115,7 @@ function fromSpec({ metadata, spec, status }: MeshCluster, data: ConfigData | st
       servers: salvaged?.servers ?? [],
       rescueAfter: salvaged?.rescueAfter ?? DEFAULT_RESCUE_AFTER,
       policyScope: salvaged?.policyScope ?? "local",
+      auditMode: salvaged?.auditMode ?? "never",
       ...{ adminServers: status?.adminServers ?? [], adminCa: "" },
     };
   } catch {

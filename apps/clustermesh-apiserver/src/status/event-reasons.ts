@@ -23,6 +23,11 @@ export type EventReason =
    */
   | "NoIdentity"
   /**
+   * On a pod: its annotation asks for policy audit mode, and neither its Namespace nor mesh-config lets it be in it, so its policies stay
+   * enforced. Fix: annotate the Namespace with "per-pod", or remove the annotation.
+   */
+  | "AuditModeNotAllowed"
+  /**
    * On a MeshIdentity: its number is none of this cluster, or its labels are none of a pod of this cluster; it was written by hand, or
    * under another name of the cluster. Fix: delete it.
    */

@@ -14,11 +14,18 @@ function conditionCounts(services: LocalServices): ReadonlyMap<string, number> {
   return counts;
 }
 
-/** Each scrape reads the values anew and goes through all Services and policies. */
+export interface LocalClusterModules {
+  readonly services: LocalServices;
+  readonly policies: Pick<LocalPolicies, "known">;
+  /** Pods in policy audit mode. */
+  readonly auditedPods: () => number;
+}
+
+/** Each scrape reads the values anew and goes through all Services, policies and pods. */
 export function watchLocalCluster(
   metrics: Metrics,
   own: LocalSource,
-  { services, policies }: { readonly services: LocalServices; readonly policies: Pick<LocalPolicies, "known"> },
+  { services, policies, auditedPods }: LocalClusterModules,
 ): void {
   metrics.gauge("mesh_kube_contact_age_seconds", "Age of the last contact with the Kubernetes API", [], (gauge) =>
     gauge.set(own.exported.kubeAgeMs() / 1000),
@@ -40,6 +47,7 @@ export function watchLocalCluster(
   metrics.gauge("mesh_policies_not_accepted", "Policies whose present generation is not accepted", [], (gauge) => {
     gauge.set(countNotAccepted(policies.known()));
   });
+  metrics.gauge("mesh_audited_pods", "Pods in policy audit mode", [], (gauge) => gauge.set(auditedPods()));
   metrics.gauge(
     "mesh_service_conditions",
     "Services with a condition that this program wrote, by type",

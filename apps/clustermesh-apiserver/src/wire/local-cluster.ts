@@ -89,7 +89,10 @@ export async function createLocalCluster(
   ranges.follow(local.configure);
   follow(settings, "rescueAfter", (rescueAfter) => local.configure({ rescueAfter }));
   follow(settings, "policyScope", (policyScope) => local.configure({ policyScope }));
-  watchLocalCluster(metrics, local, { services, policies: feeds.policies.policies });
+  follow(settings, "auditMode", (auditMode) => local.configure({ auditMode }));
+  watchLocalCluster(metrics, local, {
+    ...{ services, policies: feeds.policies.policies, auditedPods: feeds.pods.identities.auditedPods },
+  });
   const nodes = () => (local.inSync ? feeds.nodes.known : undefined);
   const sources = createSourceSet(local.stream);
   const agents = createAgentRegistry(clock, (node) => nodes()?.get(node) !== undefined);
@@ -126,7 +129,7 @@ export async function createLocalCluster(
 }
 
 /** Calls `listener` with the setting now and at each change; not before one is known. */
-function follow<Name extends "rescueAfter" | "policyScope">(
+function follow<Name extends "rescueAfter" | "policyScope" | "auditMode">(
   settings: ConfigSource,
   name: Name,
   listener: (value: MeshConfig[Name]) => void,

@@ -87,7 +87,9 @@ export async function serveAdmin(
         ...mesh.report(),
         certificates: reportCertificates(certificates()),
         policiesNotAccepted: countNotAccepted(feeds.policies.policies.known()),
+        auditedPods: feeds.pods.identities.auditedPods(),
       }),
+      auditedPods: feeds.pods.identities.auditedPods,
       applied: applied.services,
       positions: agents.applied,
       diffPolicies: (request) =>

@@ -184,7 +184,7 @@ test("pods of the node and ranges of pods, in mode packets", async () => {
     moved: 9,
     movesEnded: 7,
     identity: 1048832,
-    policy: PodPolicyWord.toWord({ set: 3, revision: 9 }),
+    policy: PodPolicyWord.toWord({ set: 3, audit: 1, revision: 9 }),
   };
   const addr = parseAddress("10.1.0.1");
   const { rows } = await setUp({
@@ -203,7 +203,7 @@ test("pods of the node and ranges of pods, in mode packets", async () => {
     {
       ...{ index: "1", address: "10.1.0.1", pod: "shop/cart", ifindex: "11", "netns-id": "0" },
       ...{ mac: "02:00:00:00:00:0a", "host-mac": "02:00:00:00:00:0a", "moved-connects": "2" },
-      ...{ identity: "1048832", "policy-set": "3", revision: "9" },
+      ...{ identity: "1048832", "policy-set": "3", "policy-mode": "audit", revision: "9" },
     },
   ]);
   assert.deepEqual(await rows("endpoint-index"), [{ address: "10.1.0.1", endpoint: "1" }]);

@@ -199,6 +199,7 @@ export function packetTables(
         ["moved-connects", "number"],
         ["identity", "number"],
         ["policy-set", "number"],
+        ["policy-mode", "text"],
         ["revision", "number"],
       ],
       (bytes, at, index) => {
@@ -211,8 +212,9 @@ export function packetTables(
           const pod = pods.byDevice(ifindex);
           const name = pod === undefined ? "" : `${pod.namespace}/${pod.name}`;
           const ofDevice = [ifindex, macText(mac), macText(hostMac), netnsNumber(netnsId)];
-          const { set, revision } = PodPolicyWord.fromWord(policy);
-          const enforced = [identity, set, revision];
+          const { set, audit, revision } = PodPolicyWord.fromWord(policy);
+          const mode = set === 0 ? "" : audit === 0 ? "enforce" : "audit";
+          const enforced = [identity, set, mode, revision];
           return [index, formatAddress(addr), name, ...ofDevice, (moved - movesEnded) >>> 0, ...enforced];
         };
       },

@@ -215,3 +215,18 @@ test("a rule that is gone has its number and no name, and a pod has at most eigh
   const many = decode({ ...from, ...drop(DropReason.EgressDenied) })?.policy;
   assert.deepEqual([many?.direction, many?.isolating.length, many?.moreIsolating], [EGRESS, 8, 2]);
 });
+
+test("what passed in audit mode is no drop, and says why it would be one", () => {
+  const event = toWeb({
+    kind: EventKind.Audited,
+    verdict: Verdict.Audit,
+    reason: DropReason.IngressDenied,
+    targetPort: 81,
+  });
+  assert.deepEqual(
+    [event?.kind, event?.verdict, event?.dropReason],
+    [FlowEventKind.FLOW_EVENT_KIND_AUDITED, FlowVerdict.FLOW_VERDICT_AUDIT, "ingress_denied"],
+  );
+  const { direction, ofSource, isolating } = event?.policy ?? {};
+  assert.deepEqual([direction, ofSource, isolating], [INGRESS, false, [WEB_TWICE, WEB_POLICY]]);
+});

@@ -34,6 +34,7 @@ const KINDS: ReadonlyMap<number, FlowEventKind> = new Map([
   [EventKind.FlowClosed, FlowEventKind.FLOW_EVENT_KIND_CLOSED],
   [EventKind.Drop, FlowEventKind.FLOW_EVENT_KIND_DROP],
   [EventKind.Moved, FlowEventKind.FLOW_EVENT_KIND_MOVED],
+  [EventKind.Audited, FlowEventKind.FLOW_EVENT_KIND_AUDITED],
 ]);
 const POINTS: ReadonlyMap<number, FlowEventPoint> = new Map([
   [EventPoint.FromPod, FlowEventPoint.FLOW_EVENT_POINT_FROM_POD],
@@ -47,6 +48,7 @@ const VERDICTS: ReadonlyMap<number, FlowVerdict> = new Map([
   [Verdict.Refuse, FlowVerdict.FLOW_VERDICT_DROPPED],
   [Verdict.Deliver, FlowVerdict.FLOW_VERDICT_DELIVERED],
   [Verdict.Forward, FlowVerdict.FLOW_VERDICT_FORWARDED],
+  [Verdict.Audit, FlowVerdict.FLOW_VERDICT_AUDIT],
 ]);
 
 const AT = PacketEvent.offsets;

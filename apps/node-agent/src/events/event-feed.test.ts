@@ -10,19 +10,21 @@ import { CLIENT, WEB } from "./testing/policy-names.js";
 
 const ALL = EventFilter.create();
 const DROP = { kind: EventKind.Drop, verdict: Verdict.Drop, reason: DropReason.SpoofedSource };
+const AUDITED = { kind: EventKind.Audited, verdict: Verdict.Audit, reason: DropReason.IngressDenied };
+const DENIALS = [EventKind.Drop, EventKind.Audited];
 const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed, EventKind.Moved];
 const ports = (batch: EventBatch | undefined) => batch?.events.map(({ source }) => source?.port);
 
-test("programs write drops always, and flows only while somebody wants them", () => {
+test("programs write drops always, and what passes in audit mode, and flows only while somebody wants them", () => {
   const stop = new AbortController();
   const { feed, wanted, reading } = startFakeFeed(stop.signal);
-  assert.deepEqual(wanted(), [EventKind.Drop]);
+  assert.deepEqual(wanted(), DENIALS);
   const drops = feed.subscribe({ ...ALL, dropsOnly: true });
-  assert.deepEqual(wanted(), [EventKind.Drop]);
+  assert.deepEqual(wanted(), DENIALS);
   const all = feed.subscribe(ALL);
-  assert.deepEqual(wanted(), [...FLOWS, EventKind.Drop].sort());
+  assert.deepEqual(wanted(), [...FLOWS, ...DENIALS].sort());
   all.close();
-  assert.deepEqual([wanted(), feed.subscribers], [[EventKind.Drop], 1]);
+  assert.deepEqual([wanted(), feed.subscribers], [DENIALS, 1]);
   drops.close();
   feed.subscribe(ALL);
   stop.abort();
@@ -33,15 +35,15 @@ test("flows of one pod are written only while it is on this node", () => {
   const { feed, pods, wanted } = startFakeFeed();
   const other = feed.subscribe({ ...ALL, fromNamespace: "shop", fromPod: "c" });
   const otherNamespace = feed.subscribe({ ...ALL, fromNamespace: "other", fromPod: "a" });
-  assert.deepEqual(wanted(), [EventKind.Drop]);
+  assert.deepEqual(wanted(), DENIALS);
   otherNamespace.close();
   pods.set(13, { namespace: "shop", name: "c", addresses: [parseAddress("10.1.0.3")] });
-  assert.deepEqual(wanted(), [...FLOWS, EventKind.Drop].sort(), "it came to this node");
+  assert.deepEqual(wanted(), [...FLOWS, ...DENIALS].sort(), "it came to this node");
   pods.delete(13);
-  assert.deepEqual(wanted(), [EventKind.Drop]);
+  assert.deepEqual(wanted(), DENIALS);
   other.close();
   feed.subscribe({ ...ALL, fromNamespace: "shop", fromPod: "a" });
-  assert.deepEqual(wanted(), [...FLOWS, EventKind.Drop].sort());
+  assert.deepEqual(wanted(), [...FLOWS, ...DENIALS].sort());
 });
 
 test("a filter of a Service lets the flows pass whose pods dialled it", () => {
@@ -80,27 +82,31 @@ test("each subscriber gets what its filter lets pass", () => {
     { sourcePort: 2, ifindex: 12, source: parseAddress("10.1.0.2") },
     // Of b, whatever it claims.
     { ...DROP, sourcePort: 3, ifindex: 12 },
+    { ...AUDITED, sourcePort: 4 },
   ]);
   assert.deepEqual(
     [all, fromB, otherNamespace, drops].map((each) => ports(each.take())),
-    [[1, 2, 3], [2, 3], undefined, [3]],
+    [[1, 2, 3, 4], [2, 3], undefined, [3, 4]],
   );
   assert.equal(all.take(), undefined);
-  assert.equal(feed.counts.read, 3);
+  assert.equal(feed.counts.read, 4);
 });
 
 test("every drop is passed to the listener for drops, also without a subscriber", () => {
   const { write, dropped } = startFakeFeed();
-  write([{ sourcePort: 1 }, { ...DROP, sourcePort: 2, ifindex: 12 }]);
+  write([{ sourcePort: 1 }, { ...DROP, sourcePort: 2, ifindex: 12 }, { ...AUDITED, sourcePort: 3 }]);
   assert.deepEqual(
     dropped.map(({ dropReason, source }) => [dropReason, source?.port, source?.pod]),
     [["spoofed_source", 2, "b"]],
   );
 });
 
-test("a new subscriber gets the latest drops first, at most 100", () => {
+test("a new subscriber gets the latest denials first, at most 100, those of audit mode too", () => {
   const { feed, write } = startFakeFeed();
-  write([{ sourcePort: 9 }, ...Array.from({ length: 150 }, (_, i) => ({ ...DROP, sourcePort: i + 1 }))]);
+  write([
+    { sourcePort: 9 },
+    ...Array.from({ length: 150 }, (_, i) => ({ ...(i % 2 === 0 ? DROP : AUDITED), sourcePort: i + 1 })),
+  ]);
   assert.deepEqual(
     ports(feed.subscribe(ALL).take()),
     Array.from({ length: 100 }, (_, i) => i + 51),

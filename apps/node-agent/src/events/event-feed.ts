@@ -2,11 +2,11 @@
  * Reads the events of the packet path, and passes them to the subscribers.
  *
  * ```
- *   ring buffer ─► thread of the addon ─► this feed ─┬─► the latest drops, for later subscribers
+ *   ring buffer ─► thread of the addon ─► this feed ─┬─► the latest denials, for later subscribers
  *                                                    └─► queue of each subscriber ─► batches, a few a second
  * ```
- * Programs write drops always, and flows only while a subscriber may get some: one that asks for those of a pod gets none
- * on other nodes. Every queue is bounded; what does not fit is counted and reported in the next batch.
+ * Programs write drops always, and what passes in audit mode; flows only while a subscriber may get some: one that asks for those of
+ * a pod gets none on other nodes. Every queue is bounded; what does not fit is counted and reported in the next batch.
  */
 import { EventKind, eachRecord, type PacketEvents, type RingBatch } from "@isthmus/bpf";
 import type { Clock } from "@isthmus/model";
@@ -50,7 +50,7 @@ export interface EventSubscription {
 }
 
 export interface EventFeed {
-  /** Begins with the latest drops that the filter lets pass. */
+  /** Begins with the latest denials, in audit mode too, that the filter lets pass. */
   subscribe(filter: EventFilter): EventSubscription;
   /** Subscriptions that are open. */
   readonly subscribers: number;
@@ -62,11 +62,13 @@ export interface EventFeed {
 const BATCH_MS = 100;
 /** Events that wait for a subscriber: 8 batches. */
 const MAX_QUEUED = 8 * BATCH_EVENTS;
-/** Drops that are kept for later subscribers. */
-const RECENT_DROPS = 100;
+/** Denials that are kept for later subscribers. */
+const RECENT_DENIALS = 100;
 /** Bytes of events between the addon's thread and the event loop: about 30,000 events. */
 const MAX_QUEUED_BYTES = 4 << 20;
 
+/** Always asked for. */
+const DENIALS = [EventKind.Drop, EventKind.Audited];
 const FLOWS = [EventKind.FlowNew, EventKind.FlowPickedUp, EventKind.FlowClosed, EventKind.Moved];
 
 /** Reads from now on, until the signal aborts. */
@@ -84,7 +86,7 @@ export function startEventFeed(modules: EventFeedModules): EventFeed {
 
   function want(): void {
     const flows = [...subscribers].some(mayGetFlows);
-    events.want(signal.aborted ? [] : flows ? [EventKind.Drop, ...FLOWS] : [EventKind.Drop]);
+    events.want(signal.aborted ? [] : flows ? [...DENIALS, ...FLOWS] : DENIALS);
   }
 
   function takeBatch(batch: RingBatch): void {
@@ -96,11 +98,11 @@ export function startEventFeed(modules: EventFeedModules): EventFeed {
       if (event === undefined) return;
       counts.read++;
       const queued = queuedEvent(event, policies);
-      if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) {
+      if (isDenial(event)) {
         recent.push(queued);
-        if (recent.length > RECENT_DROPS) recent.shift();
-        dropped?.(event);
+        if (recent.length > RECENT_DENIALS) recent.shift();
       }
+      if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) dropped?.(event);
       for (const subscriber of subscribers) if (passes(event, subscriber.filter)) offer(subscriber, queued);
     });
     for (const subscriber of subscribers) ready(subscriber);
@@ -199,9 +201,14 @@ function notShownOf(counts: {
   return { limited: BigInt(limited), ringFull: BigInt(ringFull), late: BigInt(late), slow: BigInt(slow) };
 }
 
+/** True for a drop, and for what would be one without audit mode. */
+function isDenial({ kind }: Pick<FlowEvent, "kind">): boolean {
+  return kind === FlowEventKind.FLOW_EVENT_KIND_DROP || kind === FlowEventKind.FLOW_EVENT_KIND_AUDITED;
+}
+
 /** Whether a filter lets an event pass. */
 export function passes({ kind, source, service }: FlowEvent, filter: EventFilter): boolean {
-  if (filter.dropsOnly && kind !== FlowEventKind.FLOW_EVENT_KIND_DROP) return false;
+  if (filter.dropsOnly && !isDenial({ kind })) return false;
   if (filter.fromPod !== "" && (source?.pod !== filter.fromPod || source.namespace !== filter.fromNamespace))
     return false;
   return filter.service === "" || (service?.name === filter.service && service.namespace === filter.serviceNamespace);

@@ -142,7 +142,7 @@ test("a change to mode sockets that is refused leaves the policies of pods in fo
   const row = (await endpointIndex.load()).get(bytesKey(b.attachment.addresses[0]));
   assert.ok(row);
   // Its set says nothing, so it denies everything.
-  const word = PodPolicyWord.toWord({ set: 1, revision: 1 });
+  const word = PodPolicyWord.toWord({ set: 1, audit: 0, revision: 1 });
   endpoints.storeWord64(row[0] ?? 0, EndpointRow.offsets.policy, word);
   const denied = () => datapath.metrics().get("ingress_denied") ?? 0;
   const send = () => a.sockets.send(echo, "x");

@@ -241,7 +241,7 @@ export const FlowFlag = {
   Nat: 16,
   /** its connect is not moved: a filter refused it */
   Pinned: 32,
-  /** policy of the pod at this end allowed the flow, at revision flow_word.rev */
+  /** policy of the pod at this end let the flow pass, at revision flow_word.rev: allowed, or in audit mode */
   Allowed: 64,
 } as const;
 export type FlowFlag = (typeof FlowFlag)[keyof typeof FlowFlag];
@@ -253,7 +253,7 @@ export const FlowFlagHelp: ReadonlyMap<number, { readonly name: string; readonly
   [8, { name: "service", text: "the pod at which it began dialled a Service: mesh_flow_bodies says which" }],
   [16, { name: "nat", text: "its packets are translated: mesh_nat says how" }],
   [32, { name: "pinned", text: "its connect is not moved: a filter refused it" }],
-  [64, { name: "allowed", text: "policy of the pod at this end allowed the flow, at revision flow_word.rev" }],
+  [64, { name: "allowed", text: "policy of the pod at this end let the flow pass, at revision flow_word.rev: allowed, or in audit mode" }],
 ]);
 
 /** Bits of flow_row.sent: what an end of a flow has sent. */
@@ -335,6 +335,8 @@ export const EventKind = {
   Drop: 4,
   /** a connect was refused by its backend, or not answered, and goes to another one of the Service */
   Moved: 5,
+  /** a packet passed that policy denies, because the pod is in audit mode */
+  Audited: 6,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 /** Name and meaning of each value, for tables and metrics. */
@@ -345,6 +347,7 @@ export const EventKindHelp: ReadonlyMap<number, { readonly name: string; readonl
   [3, { name: "flow_closed", text: "a TCP flow begins to close: one end has sent RST, or both FIN" }],
   [4, { name: "drop", text: "a packet was dropped" }],
   [5, { name: "moved", text: "a connect was refused by its backend, or not answered, and goes to another one of the Service" }],
+  [6, { name: "audited", text: "a packet passed that policy denies, because the pod is in audit mode" }],
 ]);
 
 /** Why a connect was moved to another backend, or why it was not although its backend refused it or did not answer. */
@@ -417,7 +420,7 @@ export const EventFlagHelp: ReadonlyMap<number, { readonly name: string; readonl
 export const EventLimit = {
   /** packet_event.version of this layout */
   Version: 1,
-  /** events of drops a second, for each reason and endpoint */
+  /** events of drops a second, for each reason and endpoint; and as many of EVENT_AUDITED */
   DropsPerS: 10,
   /** of them at once */
   DropsBurst: 20,
@@ -434,7 +437,7 @@ export type EventLimit = (typeof EventLimit)[keyof typeof EventLimit];
 /** Name and meaning of each value, for tables and metrics. */
 export const EventLimitHelp: ReadonlyMap<number, { readonly name: string; readonly text: string }> = new Map([
   [1, { name: "version", text: "packet_event.version of this layout" }],
-  [10, { name: "drops_per_s", text: "events of drops a second, for each reason and endpoint" }],
+  [10, { name: "drops_per_s", text: "events of drops a second, for each reason and endpoint; and as many of EVENT_AUDITED" }],
   [20, { name: "drops_burst", text: "of them at once" }],
   [20000, { name: "flows_per_s", text: "events of flows a second, for each kind and endpoint" }],
   [20000, { name: "flows_burst", text: "of them at once" }],
@@ -458,6 +461,8 @@ export const Verdict = {
   Move: 5,
   /** dropped, and answered with a refusal */
   Refuse: 6,
+  /** passes although policy denies it: the pod is in audit mode */
+  Audit: 7,
 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 /** Name and meaning of each value, for tables and metrics. */
@@ -469,6 +474,7 @@ export const VerdictHelp: ReadonlyMap<number, { readonly name: string; readonly 
   [4, { name: "forward", text: "a packet goes to another node" }],
   [5, { name: "move", text: "the SYN of a connect begins again, for another backend" }],
   [6, { name: "refuse", text: "dropped, and answered with a refusal" }],
+  [7, { name: "audit", text: "passes although policy denies it: the pod is in audit mode" }],
 ]);
 
 /** Why a program drops or refuses. */
@@ -591,6 +597,12 @@ export const Metric = {
   Judged: 35,
   /** ICMP error written to the sender of what policy does not allow */
   Prohibited: 36,
+  /** flow that passed in audit mode: policy of the pod that sends it does not allow it */
+  EgressAudited: 37,
+  /** flow that passed in audit mode: policy of the pod that it is for does not allow it */
+  IngressAudited: 38,
+  /** flow that passed in audit mode: policy is asked about an address of a pod range of which nothing is known yet */
+  UnknownAudited: 39,
 } as const;
 export type Metric = (typeof Metric)[keyof typeof Metric];
 /** Name and meaning of each value, for tables and metrics. */
@@ -632,4 +644,7 @@ export const MetricHelp: ReadonlyMap<number, { readonly name: string; readonly t
   [34, { name: "unknown_identity", text: "dropped: policy is asked about an address of a pod range of which nothing is known yet" }],
   [35, { name: "judged", text: "policy of a pod asked about a flow" }],
   [36, { name: "prohibited", text: "ICMP error written to the sender of what policy does not allow" }],
+  [37, { name: "egress_audited", text: "flow that passed in audit mode: policy of the pod that sends it does not allow it" }],
+  [38, { name: "ingress_audited", text: "flow that passed in audit mode: policy of the pod that it is for does not allow it" }],
+  [39, { name: "unknown_audited", text: "flow that passed in audit mode: policy is asked about an address of a pod range of which nothing is known yet" }],
 ]);

@@ -16,7 +16,7 @@ export interface PacketEvent {
   readonly point: number;
   /** enum verdict */
   readonly verdict: number;
-  /** enum drop_reason */
+  /** enum drop_reason; with VERDICT_AUDIT why it would be dropped */
   readonly reason: number;
   /** IP protocol; 0 = the packet has no ports that can be read */
   readonly proto: number;

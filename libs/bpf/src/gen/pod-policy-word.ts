@@ -8,6 +8,8 @@ import { bits, highHalf, lowHalf, viewOf, word64 } from "../codec.js";
 export interface PodPolicyWord {
   /** index into mesh_policy_sets; 0 = everything is allowed */
   readonly set: number;
+  /** audit mode: what the set denies passes, and is reported */
+  readonly audit: number;
   /** counts what was enforced on this node and allowed less, or otherwise, than before */
   readonly revision: number;
 }
@@ -18,7 +20,8 @@ export const PodPolicyWord = {
   /** Packs the fields. Throws RangeError when a value does not fit its bits. */
   toWord(value: PodPolicyWord): bigint {
     const low =
-      bits("set", value.set, 32);
+      bits("set", value.set, 31) |
+      (bits("audit", value.audit, 1) << 31);
     const high =
       bits("revision", value.revision, 32);
     return word64(low, high);
@@ -26,7 +29,8 @@ export const PodPolicyWord = {
   fromWord(word: bigint): PodPolicyWord {
     const [low, high] = [lowHalf(word), highHalf(word)];
     return {
-      set: low >>> 0,
+      set: low & 0x7fffffff,
+      audit: (low >>> 31) & 0x1,
       revision: high >>> 0,
     };
   },

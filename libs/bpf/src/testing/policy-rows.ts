@@ -55,8 +55,9 @@ export function createPolicyWriter({ map, array }: Pick<TestObject, "map" | "arr
 
   return {
     /** Sets what is enforced for the pod in this row of mesh_endpoints. */
-    enforce(row: number, set: number, revision: number): void {
-      endpoints.storeWord64(row, EndpointRow.offsets.policy, PodPolicyWord.toWord({ set, revision }));
+    enforce(row: number, set: number, revision: number, mode: "enforce" | "audit" = "enforce"): void {
+      const word = { set, audit: Number(mode === "audit"), revision };
+      endpoints.storeWord64(row, EndpointRow.offsets.policy, PodPolicyWord.toWord(word));
     },
     identity(address: string, identity: number): void {
       const key = IpcacheKey.encode({ addr: parseAddress(address), space: 0 });

@@ -33,12 +33,14 @@ export interface EndpointSpec {
   readonly node?: string;
   readonly uid?: string;
   readonly ports?: readonly NamedPort[];
+  /** In audit mode. */
+  readonly audited?: boolean;
 }
 
 /** The pod has the uid `uid-ADDRESS` unless it is given. */
 export function makeEndpoint(address: string, identity: IdentityNumber, spec: EndpointSpec = {}): HashedRecord {
-  const { node = "n1", uid = `uid-${address}`, ports = [] } = spec;
-  const endpoint = { address: bytes(address), identity, node, podUid: uid, ports: [...ports] };
+  const { node = "n1", uid = `uid-${address}`, ports = [], audited = false } = spec;
+  const endpoint = { address: bytes(address), identity, node, podUid: uid, ports: [...ports], audited };
   return hashRecord(
     Kind.KIND_ENDPOINT,
     endpointKey(parseAddress(address)),

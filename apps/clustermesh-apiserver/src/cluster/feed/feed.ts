@@ -7,7 +7,7 @@
  */
 import type { Change, KubeObject, ReportedEvent, Resource } from "@isthmus/kube";
 import type { Prefix, RescueAfter } from "@isthmus/model";
-import type { PolicyScope } from "@isthmus/policy";
+import type { ClusterAuditMode, PolicyScope } from "@isthmus/policy";
 import type { VersionType } from "@isthmus/records";
 import type { RecordChange } from "./record-diff.js";
 
@@ -57,4 +57,6 @@ export interface LocalSettings {
   readonly rescueAfter?: RescueAfter;
   /** Whose pods a selector of a Cilium policy means that asks for no cluster. */
   readonly policyScope?: PolicyScope;
+  /** Of pods and namespaces without an annotation about it. */
+  readonly auditMode?: ClusterAuditMode;
 }

@@ -17,11 +17,16 @@ export function identityRecord(number: IdentityNumber, labels: string): HashedRe
   return IDENTITY_KIND.record(identityKey(number), { labels: sorted });
 }
 
-/** The record of one of a pod's addresses. */
-export function endpointRecord(address: Address, pod: PodFacts, identity: IdentityNumber): HashedRecord {
+/** The record of one of a pod's addresses. `audited`: the pod is in policy audit mode, which other clusters do not learn. */
+export function endpointRecord(
+  address: Address,
+  pod: PodFacts,
+  identity: IdentityNumber,
+  audited: boolean,
+): HashedRecord {
   return ENDPOINT_KIND.record(endpointKey(address), {
     ...{ address: Buffer.from(address), identity, node: pod.node, namespace: pod.namespace },
-    ...{ pod: pod.name, podUid: pod.uid, ports: [...pod.ports] },
+    ...{ pod: pod.name, podUid: pod.uid, ports: [...pod.ports], audited },
   });
 }
 

@@ -25,7 +25,7 @@ test("a pod's labels, account, node and addresses are kept, and nothing that onl
   const { addresses: _, ...rest } = facts() ?? assert.fail();
   assert.deepEqual(rest, {
     ...{ namespace: "shop", name: "web-1", uid: "u1", objectUid: "u1", node: "n1", serviceAccount: "web" },
-    ...{ labels: '[["app","web"]]', isReported: false, ports: [], isTerminating: false },
+    ...{ labels: '[["app","web"]]', isReported: false, ports: [], isTerminating: false, auditMode: undefined },
     created: Date.parse("2026-11-30T09:00:00Z") / 1000,
   });
   assert.deepEqual(addresses({}), ["10.11.1.5", "fd00:1::5"]);

@@ -16,6 +16,17 @@ export function podAddressesText(address: Address, { objectUid }: Pick<PodFacts,
   return `${formatAddress(address)}@${objectUid}`;
 }
 
+/** Annotation of a Pod, and of a Namespace, about policy audit mode: docs/design/policy.md. */
+export const POLICY_AUDIT_MODE = "mesh.isthmus.io/policy-audit-mode";
+
+/** Longer values of the annotation are invalid anyway. */
+const LONGEST = 64;
+
+/** Its value; undefined without one. */
+export function auditModeText({ annotations }: KubeObject["metadata"]): string | undefined {
+  return annotations?.[POLICY_AUDIT_MODE]?.slice(0, LONGEST);
+}
+
 export interface PodFacts {
   /** Name of its namespace. */
   readonly namespace: string;
@@ -41,6 +52,8 @@ export interface PodFacts {
   readonly created: number;
   /** It is being deleted; its containers may still run. */
   readonly isTerminating: boolean;
+  /** `auditModeText` of it. */
+  readonly auditMode: string | undefined;
 }
 
 /** Returns the same string object for equal texts, so that those that pods share are in memory once. */
@@ -89,6 +102,7 @@ export function podFacts(object: KubeObject, intern: Intern = (text) => text): P
     ports: namedPorts(spec),
     created: Math.floor(Date.parse(metadata.creationTimestamp ?? "") / 1000) || 0,
     isTerminating: metadata.deletionTimestamp !== undefined,
+    auditMode: auditModeText(metadata),
   };
 }
 

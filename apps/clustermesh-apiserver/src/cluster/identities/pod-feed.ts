@@ -11,7 +11,7 @@ import { createPodIdentities, type PodIdentities } from "./pod-identities.js";
 
 /** What other parts read of the pods and of the numbers of their label sets, as of the last `takeChanges`. */
 export interface LocalIdentities
-  extends Pick<PodIdentities, "highest" | "labelSet" | "owns" | "pod" | "refused" | "labelSets"> {
+  extends Pick<PodIdentities, "auditedPods" | "highest" | "labelSet" | "owns" | "pod" | "refused" | "labelSets"> {
   /** Calls the listener with the keys of label sets of which pods or objects changed; returns what ends that. */
   onSets(listener: (keys: readonly string[]) => void): () => void;
   /** Calls the listener with the pods that were added, changed or deleted, as namespace/name; returns what ends that. */
@@ -43,8 +43,9 @@ export function createPodFeed(options: IdentityObjectsOptions, podCidrs: readonl
       for (const { key, value } of sets) table.setPod(key, value);
     },
     records: {
-      configure({ podCidrs }) {
+      configure({ podCidrs, auditMode }) {
         if (podCidrs !== undefined) table.setPodCidrs(podCidrs);
+        if (auditMode !== undefined) table.setAuditMode(auditMode);
       },
       takeChanges() {
         const { local, exported, notes, ...rest } = table.flush();
@@ -59,6 +60,7 @@ export function createPodFeed(options: IdentityObjectsOptions, podCidrs: readonl
     identities: {
       ...{ highest: table.highest, labelSet: table.labelSet, labelSets: table.labelSets, refused: table.refused },
       ...{ pod: table.pod, owns: table.owns, onSets: setChanges.subscribe, onPods: podChanges.subscribe },
+      auditedPods: table.auditedPods,
     },
     namespaces: {
       resource: NAMESPACES,

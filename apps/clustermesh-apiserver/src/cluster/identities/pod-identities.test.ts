@@ -224,3 +224,81 @@ test("the owner of an address is known for reports", () => {
   pod({ name: "web-2", address: "10.11.1.5", reported: "10.11.1.5" });
   assert.ok(!table.owns("shop/web-1", parseAddress("10.11.1.5")));
 });
+
+/** A pod in the namespace "shop", whose annotation and the pod's may be set; "audited" or "enforced" after a flush. */
+function modes() {
+  const test = oneWeb();
+  const { namespace, pod, flush, own, exported } = test;
+  const audited = (records: typeof own) =>
+    Endpoint.decode(records.get("endpoints/10.11.1.5")?.value ?? Buffer.alloc(0)).audited;
+  return {
+    ...test,
+    ofNamespace: (mode?: string) => namespace("shop", { team: "a" }, undefined, mode),
+    ofPod: (auditMode?: string, uid?: string) =>
+      pod({
+        address: "10.11.1.5",
+        ...(auditMode === undefined ? {} : { auditMode }),
+        ...(uid === undefined ? {} : { uid }),
+      }),
+    mode() {
+      flush();
+      assert.equal(audited(exported), false, "other clusters do not learn of it");
+      assert.equal(test.table.auditedPods(), Number(audited(own)));
+      return audited(own) ? "audited" : "enforced";
+    },
+  };
+}
+
+test("a pod is in audit mode by its namespace, and not if its own annotation says false", () => {
+  const { ofNamespace, ofPod, mode, last, notes } = modes();
+  assert.equal(mode(), "enforced");
+  ofNamespace("true");
+  assert.equal(mode(), "audited");
+  assert.deepEqual(last(), { own: ["endpoints/10.11.1.5"], exported: [], sets: [] });
+  ofPod("false");
+  assert.equal(mode(), "enforced");
+  ofPod();
+  assert.equal(mode(), "audited");
+  ofNamespace();
+  assert.equal(mode(), "enforced");
+  assert.deepEqual(notes, []);
+});
+
+test("a pod that asks for audit mode is in it only where its namespace lets it, and an Event says so", () => {
+  const { ofNamespace, ofPod, mode, notes, table } = modes();
+  ofPod("true");
+  assert.equal(mode(), "enforced");
+  assert.deepEqual(notes, ["AuditModeNotAllowed web-1"]);
+  ofNamespace("per-pod");
+  assert.equal(mode(), "audited");
+  table.setAuditMode("never");
+  assert.equal(mode(), "enforced");
+  assert.deepEqual(notes, ["AuditModeNotAllowed web-1", "AuditModeNotAllowed web-1"]);
+  table.setAuditMode("true");
+  assert.equal(mode(), "audited");
+  ofPod();
+  assert.equal(mode(), "enforced", "the namespace leaves it to the pod");
+  ofNamespace();
+  assert.equal(mode(), "audited");
+  ofNamespace("false");
+  assert.equal(mode(), "enforced");
+});
+
+for (const bad of ["yes", "", "True", "never", "x".repeat(300)])
+  test(`of an annotation that is not understood the value before stays: ${bad.slice(0, 8)}`, () => {
+    const { ofNamespace, ofPod, mode, notes } = modes();
+    ofNamespace(bad);
+    assert.equal(mode(), "enforced");
+    ofNamespace("true");
+    ofNamespace(bad);
+    assert.equal(mode(), "audited");
+    ofPod("false");
+    ofPod(bad);
+    assert.equal(mode(), "enforced");
+    ofPod(bad, "another");
+    assert.equal(mode(), "audited", "another pod of the name");
+    assert.deepEqual(notes, [
+      ...["InvalidAnnotation shop", "InvalidAnnotation shop"],
+      ...["InvalidAnnotation web-1", "InvalidAnnotation web-1"],
+    ]);
+  });

@@ -10,12 +10,28 @@
 import type { IdentityNumber, LabelSetState } from "@isthmus/identity";
 import type { ReportedEvent } from "@isthmus/kube";
 import { type Address, bytesKey, type Prefix } from "@isthmus/model";
+import {
+  type ClusterAuditMode,
+  isAudited,
+  type NamespaceAuditMode,
+  type PodAuditMode,
+  parseNamespaceAuditMode,
+  parsePodAuditMode,
+} from "@isthmus/policy";
 import { BOUNDS, type HashedRecord, outOfBounds } from "@isthmus/records";
 import type { FeedChanges } from "../feed/feed.js";
 import { createRecordDiff } from "../feed/record-diff.js";
 import { createAddressOwners } from "./address-owners.js";
 import type { IdentityFacts } from "./identity-facts.js";
-import { identityNotUsed, invalidGlobal, tooLargeToExport, tooManyLabels } from "./identity-notes.js";
+import {
+  auditNotAllowed,
+  identityNotUsed,
+  invalidGlobal,
+  invalidNamespaceMode,
+  invalidPodMode,
+  tooLargeToExport,
+  tooManyLabels,
+} from "./identity-notes.js";
 import { createIdentityObjects, type IdentityObjectsOptions, type LocalIdentity } from "./identity-objects.js";
 import { endpointRecord, identityRecord, isExportable } from "./identity-records.js";
 import { createLabelSets, type LabelSet } from "./label-sets.js";
@@ -39,6 +55,8 @@ export interface PodIdentities {
   deleteIdentity(facts: IdentityFacts): void;
   /** Other clusters refuse addresses outside. */
   setPodCidrs(podCidrs: readonly Prefix[]): void;
+  /** For pods and namespaces that say nothing of it; "false" at first. */
+  setAuditMode(mode: ClusterAuditMode): void;
   /** What is new since the last flush. */
   flush(): PodIdentitiesFlush;
   /** What is known of a label set, by its `labelSetKey`. */
@@ -47,6 +65,8 @@ export interface PodIdentities {
   labelSets(): Iterable<string>;
   /** A label set that has more labels than a record holds, with one of its pods; undefined: there is none. */
   refused(): { readonly pod: string; readonly labels: number } | undefined;
+  /** Pods in policy audit mode that have a record; goes through all pods. */
+  auditedPods(): number;
   /** The highest number of the objects; undefined: there is none. */
   highest(): IdentityNumber | undefined;
 }
@@ -67,6 +87,14 @@ interface KnownPod {
   readonly facts: PodFacts;
   /** That of its records. */
   number: IdentityNumber | undefined;
+  /** Of its annotation, the last one that was understood. */
+  readonly auditMode: PodAuditMode | undefined;
+}
+
+/** What its annotations say, the last values that were understood. */
+interface NamespaceState {
+  readonly isGlobal: boolean;
+  readonly auditMode: NamespaceAuditMode | undefined;
 }
 
 /** `podCidrs`: ranges of this cluster's pods; undefined: not known yet, and nothing is published then. */
@@ -80,7 +108,7 @@ export function createPodIdentities(
   const pods = new Map<string, KnownPod>();
   /** Pods whose records have the number. */
   const users = new Map<IdentityNumber, Set<string>>();
-  const namespaces = new Map<string, { readonly isGlobal: boolean }>();
+  const namespaces = new Map<string, NamespaceState>();
   const identitiesOf = new Map<string, Set<IdentityNumber>>();
   const local = createRecordDiff();
   const exported = createRecordDiff();
@@ -88,6 +116,7 @@ export function createPodIdentities(
   const dirtyIdentities = new Set<IdentityNumber>();
   let notes: ReportedEvent[] = [];
   let podCidrs = initial;
+  let clusterMode: ClusterAuditMode = "false";
 
   function setPod(pod: string, facts: PodFacts | undefined): void {
     const before = pods.get(pod);
@@ -98,11 +127,24 @@ export function createPodIdentities(
       pods.delete(pod);
     } else {
       // Another pod of the name: the number of the one before is not its own.
-      const number = before?.facts.uid === facts.uid ? before.number : undefined;
-      if (number === undefined) setNumber(pod, before, undefined);
-      pods.set(pod, { facts, number });
+      const same = before?.facts.uid === facts.uid ? before : undefined;
+      if (same?.number === undefined) setNumber(pod, before, undefined);
+      pods.set(pod, { facts, number: same?.number, auditMode: podMode(facts, same) });
     }
     dirty.pods.add(pod);
+  }
+
+  function podMode(facts: PodFacts, before: KnownPod | undefined): PodAuditMode | undefined {
+    if (facts.auditMode === undefined) return undefined;
+    const mode = parsePodAuditMode(facts.auditMode);
+    if (mode === undefined) notes.push(invalidPodMode(facts));
+    return mode ?? before?.auditMode;
+  }
+
+  /** Policies are not enforced for the pod. */
+  function isAuditedPod({ facts, auditMode }: KnownPod): boolean {
+    const namespace = namespaces.get(facts.namespace)?.auditMode;
+    return isAudited({ cluster: clusterMode, namespace, pod: auditMode });
   }
 
   function setNumber(pod: string, known: KnownPod | undefined, number: IdentityNumber | undefined): void {
@@ -141,11 +183,18 @@ export function createPodIdentities(
 
   function flushAddress(key: string, address: Address): void {
     const facts = owners.owner(address);
-    const number = facts && pods.get(`${facts.namespace}/${facts.name}`)?.number;
-    const record = facts && number !== undefined ? endpointRecord(address, facts, number) : undefined;
-    local.set(`e${key}`, record === undefined ? [] : [record]);
-    const isExported = record !== undefined && isGlobal(facts?.namespace) && isExportable(address, podCidrs);
-    exported.set(`e${key}`, isExported && facts !== undefined ? exportable(record, facts) : []);
+    const pod = facts && pods.get(`${facts.namespace}/${facts.name}`);
+    if (pod?.number === undefined) {
+      local.set(`e${key}`, []);
+      exported.set(`e${key}`, []);
+      return;
+    }
+    const audited = isAuditedPod(pod);
+    if (!audited && pod.auditMode === "true") notes.push(auditNotAllowed(pod.facts, clusterMode === "never"));
+    const record = endpointRecord(address, pod.facts, pod.number, false);
+    local.set(`e${key}`, [audited ? endpointRecord(address, pod.facts, pod.number, true) : record]);
+    const isExported = isGlobal(pod.facts.namespace) && isExportable(address, podCidrs);
+    exported.set(`e${key}`, isExported ? exportable(record, pod.facts) : []);
   }
 
   /** Readers refuse what is out of bounds, so it is left out and reported. */
@@ -183,10 +232,12 @@ export function createPodIdentities(
     else if (of.delete(number) && of.size === 0) identitiesOf.delete(namespace);
   }
 
-  function setGlobal(namespace: string, isNow: boolean | undefined): void {
-    if (namespaces.get(namespace)?.isGlobal === isNow) return;
-    if (isNow === undefined) namespaces.delete(namespace);
-    else namespaces.set(namespace, { isGlobal: isNow });
+  /** `now` undefined: the namespace is gone. */
+  function setState(namespace: string, now: NamespaceState | undefined): void {
+    const before = namespaces.get(namespace);
+    if (before?.isGlobal === now?.isGlobal && before?.auditMode === now?.auditMode) return;
+    if (now === undefined) namespaces.delete(namespace);
+    else namespaces.set(namespace, now);
     for (const number of identitiesOf.get(namespace) ?? []) dirtyIdentities.add(number);
     for (const set of sets.all(namespace)) for (const pod of set.pods) dirtyAddressesOf(pod);
   }
@@ -206,15 +257,21 @@ export function createPodIdentities(
     pod: (pod) => pods.get(pod)?.facts,
     owns: (pod, address) => owners.owner(address) === pods.get(pod)?.facts,
     setNamespace(facts) {
-      const { name, global } = facts;
-      if (global !== undefined && global !== "true" && global !== "false") {
-        notes.push(invalidGlobal(facts));
-        setGlobal(name, namespaces.get(name)?.isGlobal ?? true);
-      } else setGlobal(name, global !== "false");
+      const { name, global, auditMode } = facts;
+      const before = namespaces.get(name);
+      const isGlobalValid = global === undefined || global === "true" || global === "false";
+      const mode = auditMode === undefined ? undefined : parseNamespaceAuditMode(auditMode);
+      const isModeValid = auditMode === undefined || mode !== undefined;
+      if (!isGlobalValid) notes.push(invalidGlobal(facts));
+      if (!isModeValid) notes.push(invalidNamespaceMode(facts));
+      setState(name, {
+        isGlobal: isGlobalValid ? global !== "false" : (before?.isGlobal ?? true),
+        auditMode: isModeValid ? mode : before?.auditMode,
+      });
       relabel(name, facts.labels);
     },
     deleteNamespace(name) {
-      setGlobal(name, undefined);
+      setState(name, undefined);
       relabel(name, undefined);
     },
     setIdentity(facts) {
@@ -233,6 +290,10 @@ export function createPodIdentities(
     },
     setPodCidrs(next) {
       podCidrs = next;
+      for (const pod of pods.keys()) dirtyAddressesOf(pod);
+    },
+    setAuditMode(mode) {
+      clusterMode = mode;
       for (const pod of pods.keys()) dirtyAddressesOf(pod);
     },
     flush() {
@@ -266,6 +327,12 @@ export function createPodIdentities(
         if (size > BOUNDS.labels && pod !== undefined) return { pod, labels: size };
       }
       return undefined;
+    },
+    auditedPods() {
+      let count = 0;
+      for (const pod of pods.values())
+        if (pod.number !== undefined && pod.facts.addresses.length > 0 && isAuditedPod(pod)) count++;
+      return count;
     },
     highest: identities.highest,
   };

@@ -29,6 +29,8 @@ export interface TestPod {
   readonly created?: string;
   readonly deleted?: boolean;
   readonly ports?: number;
+  /** Value of the annotation about policy audit mode. */
+  readonly auditMode?: string;
 }
 
 export function testPod(pod: TestPod): KubePod {
@@ -39,7 +41,10 @@ export function testPod(pod: TestPod): KubePod {
       ...{ namespace, name, uid, labels },
       creationTimestamp: pod.created ?? "2026-11-30T09:00:00Z",
       ...(pod.deleted === true ? { deletionTimestamp: "2026-11-30T10:00:00Z" } : {}),
-      ...(reported === undefined ? {} : { annotations: { "mesh.isthmus.io/pod-ips": `${reported}@${uid}` } }),
+      annotations: {
+        ...(reported === undefined ? {} : { "mesh.isthmus.io/pod-ips": `${reported}@${uid}` }),
+        ...(pod.auditMode === undefined ? {} : { "mesh.isthmus.io/policy-audit-mode": pod.auditMode }),
+      },
     },
     spec: {
       ...{ nodeName: pod.node ?? "n1", serviceAccountName: "default" },
@@ -90,8 +95,11 @@ export function createTestIdentities() {
       return facts;
     },
     gone: (key: string) => table.setPod(key, undefined),
-    namespace(name: string, labels: Record<string, string> = { team: "a" }, global?: string) {
-      const annotations = global === undefined ? {} : { "clustermesh.cilium.io/global": global };
+    namespace(name: string, labels: Record<string, string> = { team: "a" }, global?: string, auditMode?: string) {
+      const annotations = {
+        ...(global === undefined ? {} : { "clustermesh.cilium.io/global": global }),
+        ...(auditMode === undefined ? {} : { "mesh.isthmus.io/policy-audit-mode": auditMode }),
+      };
       table.setNamespace(namespaceFacts({ metadata: { name, uid: `uid-${name}`, labels, annotations } }));
     },
     identity: (...args: Parameters<typeof testIdentity>) => table.setIdentity(identityFacts(testIdentity(...args))),

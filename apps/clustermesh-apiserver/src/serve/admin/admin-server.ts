@@ -94,6 +94,8 @@ export interface AdminServerModules {
   readonly diffPolicies?: (request: DiffPoliciesRequest) => Promise<DiffPoliciesResponse>;
   /** What is known of Services beyond their records. Absent: nothing. */
   readonly explain?: Pick<ExplainModules, "service" | "appliedOn">;
+  /** Pods in policy audit mode. */
+  readonly auditedPods?: () => number;
   /** Services of this cluster that have no frontend to be merged. */
   readonly withoutClusterIp?: (request: ListServicesRequest) => readonly FrontendReport[];
 }
@@ -267,7 +269,7 @@ export async function startAdminServer(
     }),
     explainService: answer("read", ofExplainService.requestDeserialize, explainOneService),
     listPolicies: answer("read", ofPolicies.requestDeserialize, async (request): Promise<ListPoliciesResponse> => {
-      return { policies: [...(modules.policies?.(request) ?? [])] };
+      return { policies: [...(modules.policies?.(request) ?? [])], auditedPods: modules.auditedPods?.() ?? 0 };
     }),
     diffPolicies: answer("read", ofDiff.requestDeserialize, (request): Promise<DiffPoliciesResponse> => {
       const { diffPolicies: diff } = modules;

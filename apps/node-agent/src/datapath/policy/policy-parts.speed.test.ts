@@ -121,7 +121,7 @@ test("10,000 identities and 500 policies are written at once, adopted without a 
   function changesOf({ subjects: changed, rows }: PolicyChange, moved: Iterable<string>): PolicyPartChanges {
     for (const [address, { set }] of changed) {
       const identity = addresses.get(address);
-      if (set !== undefined && identity !== undefined) subjects.set(address, { identity, set });
+      if (set !== undefined && identity !== undefined) subjects.set(address, { identity, set, audited: false });
     }
     return { policy: { subjects: changed, rows, addresses: new Set(moved), prefixes: new Set() } };
   }

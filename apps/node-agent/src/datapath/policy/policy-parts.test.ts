@@ -70,8 +70,8 @@ test("a pod that no policy selects needs no rows; its word names no set", async 
   assert.deepEqual(
     [wordOf(agent, A), wordOf(agent, B)],
     [
-      { set: 0, revision: 0 },
-      { set: 1, revision: 2 },
+      { set: 0, audit: 0, revision: 0 },
+      { set: 1, audit: 0, revision: 2 },
     ],
   );
   assert.equal(agent.pods.policyOf(A)?.identity, numberOf(0));
@@ -107,6 +107,66 @@ test("a pod is ready when its word and its own identity are in the maps", async 
   assert.equal(agent.parts.isReady(B), true);
   agent.pods.remove(B);
   assert.equal(agent.parts.isReady(B), false);
+});
+
+test("audit mode begins with one store, and ends with another revision, also when another agent begins or ends it", async () => {
+  const { inputs, start, takeWrites } = await setUp();
+  let agent = await start();
+  inputs.policies.set("p", allowing("p", "b", "a"));
+  await agent.update();
+  const enforced = wordOf(agent, B);
+  takeWrites();
+  inputs.audited.add(A).add(B);
+  agent.flush();
+  assert.deepEqual([agent.parts.isReady(A), agent.parts.isReady(B)], [true, false]);
+  await agent.apply();
+  assert.equal(agent.parts.isReady(B), true);
+  assert.deepEqual(takeWrites(), ["word mesh_endpoints_v1", "word mesh_endpoints_v1"]);
+  assert.deepEqual(wordOf(agent, B), { ...enforced, audit: 1 });
+  assert.equal(wordOf(agent, A).audit, 0, "no policy selects it");
+  assert.equal(receives(agent, B, 2), true);
+
+  await agent.settled();
+  agent = await start();
+  await agent.update();
+  assert.deepEqual(takeWrites(), []);
+  inputs.audited.clear();
+  await agent.update();
+  const again = wordOf(agent, B);
+  assert.deepEqual([again.set, again.audit, receives(agent, B, 2)], [enforced.set, 0, false]);
+  assert.ok(again.revision > enforced.revision);
+
+  await agent.settled();
+  inputs.audited.add(B);
+  agent = await start();
+  await agent.update();
+  assert.deepEqual([wordOf(agent, B).set, wordOf(agent, B).audit], [enforced.set, 1]);
+  await agent.settled();
+  const audited = wordOf(agent, B);
+  inputs.audited.clear();
+  agent = await start();
+  await agent.update();
+  assert.deepEqual([wordOf(agent, B).set, wordOf(agent, B).audit], [enforced.set, 0]);
+  assert.ok(wordOf(agent, B).revision > audited.revision);
+});
+
+test("another policy of a pod in audit mode, and another identity of an address, leave it in the mode", async () => {
+  const { inputs, start } = await setUp();
+  const agent = await start();
+  inputs.audited.add(B);
+  inputs.policies.set("p", allowing("p", "b", "a"));
+  await agent.update();
+  const first = wordOf(agent, B);
+  assert.equal(first.audit, 1);
+  inputs.policies.set("p", allowing("p", "b", "c"));
+  await agent.update();
+  const second = wordOf(agent, B);
+  assert.deepEqual([second.audit, second.set !== first.set, second.revision > first.revision], [1, true, true]);
+  inputs.addresses.set(FAR, 2);
+  await agent.update();
+  inputs.addresses.set(FAR, 0);
+  await agent.update();
+  assert.deepEqual([wordOf(agent, B).audit, wordOf(agent, B).revision > second.revision], [1, true]);
 });
 
 test("a row of a pod that comes after its policy is known gets it with the next apply, also one of another pod", async () => {
@@ -383,7 +443,7 @@ for (const [what, packets, map] of [
     inputs.policies.set("p", what === "ports" ? onPort("p", "b", 443) : allowing("p", "b", "a"));
     await agent.update();
     await agent.settled();
-    assert.deepEqual(wordOf(agent, B), { set: 0, revision: 0 });
+    assert.deepEqual(wordOf(agent, B), { set: 0, audit: 0, revision: 0 });
     assert.deepEqual(
       [...agent.status.errors].map(([name, error]) => [
         name,

@@ -121,6 +121,26 @@ test("another identity of an address ends the flows that it may not have, and a 
   assert.ok(node.judged() > asked);
 });
 
+test("what a policy denies passes in audit mode, and ends with it, also on connections that were made in it", async (t) => {
+  const node = await setUp(t);
+  node.inputs.audited.add(key(B.address));
+  await node.enforce(networkPolicy("p", { ...selectsB, ingress: [from("c")] }));
+  assert.deepEqual(await node.flows(1001, TcpFlag.Syn), [true, true]);
+  const asked = node.judged();
+  assert.deepEqual(await node.flows(1001), [true, true]);
+  assert.equal(node.judged(), asked);
+  await node.restart();
+  await node.agent.update();
+  assert.deepEqual(await node.flows(1001), [true, true]);
+  node.inputs.audited.clear();
+  await node.agent.update();
+  assert.deepEqual(await node.flows(1001), [false, false]);
+  assert.deepEqual(await node.flows(1002, TcpFlag.Syn), [false, false]);
+  node.inputs.audited.add(key(B.address));
+  await node.agent.update();
+  assert.deepEqual(await node.flows(1001), [true, true]);
+});
+
 test("a pod's egress, by a rule that denies and one that names ports", async (t) => {
   const node = await setUp(t);
   const deny = (...ports: readonly string[]) =>

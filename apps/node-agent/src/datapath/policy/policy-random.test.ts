@@ -1,5 +1,5 @@
 /**
- * Random histories of pods, identities and policies, with kills: after each write programs allow nothing that neither the state
+ * Random histories of pods, identities, policies and audit mode, with kills: after each write programs allow nothing that neither the state
  * before nor the one after allows, and no flow goes on that is not allowed any more.
  */
 import assert from "node:assert/strict";
@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { KnownIdentity, PodPolicyWord } from "@isthmus/bpf";
 import type { IdentityNumber } from "@isthmus/identity";
 import { TCP, UDP } from "@isthmus/model";
-import { lookUp, type Policy } from "@isthmus/policy";
+import { lookUp, type Policy, type PolicyQuery, type PolicySet } from "@isthmus/policy";
 import { createMemoryKernel, fastCheckOptions, Killed } from "@isthmus/testing";
 import fc from "fast-check";
 import { type PolicyView, viewPolicy } from "./testing/decide.js";
@@ -77,6 +77,7 @@ const action = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ what: fc.constant("pod" as const), address: fc.constantFrom(...PODS) }) },
+  { weight: 2, arbitrary: fc.record({ what: fc.constant("mode" as const), address: fc.constantFrom(...PODS) }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -102,14 +103,21 @@ const step = fc.oneof(
 const isReserved = (identity: number): boolean => !NUMBERS.some((one) => one === identity);
 const nameOf = (...parts: readonly (string | number)[]): string => parts.join("|");
 
-/** What desired sets allow, by pod, identity and query. */
+/** What desired sets and modes let pass, by pod, identity and query. */
 function allowedBy(agent: PolicyAgent): Map<string, boolean> {
   const table = new Map<string, boolean>();
   for (const [pod, set] of agent.sets)
     for (const identity of IDENTITIES)
       for (const [i, query] of QUERIES.entries())
-        table.set(nameOf(pod, identity, i), lookUp(set, { ...query, identity: identity as IdentityNumber }).allow);
+        table.set(
+          nameOf(pod, identity, i),
+          passes(agent, pod, set, { ...query, identity: identity as IdentityNumber }),
+        );
   return table;
+}
+
+function passes({ audited }: PolicyAgent, pod: string, set: PolicySet, query: PolicyQuery): boolean {
+  return audited.has(pod) || lookUp(set, query).allow;
 }
 
 /** A word that a program may have loaded. */
@@ -145,8 +153,8 @@ function watch() {
     const looked = IDENTITIES.filter((identity) => isReserved(identity) || heldIdentities.has(identity));
     for (const pod of pods.addresses) {
       const word = pods.policyOf(pod)?.word ?? 0n;
-      const { set, revision } = PodPolicyWord.fromWord(word);
-      held.set(`${pod} ${set}`, { pod, word, states, lastCurrent: at });
+      const { set, audit, revision } = PodPolicyWord.fromWord(word);
+      held.set(`${pod} ${set} ${audit}`, { pod, word, states, lastCurrent: at });
       for (const [i, query] of QUERIES.entries()) {
         for (const identity of looked) {
           const known = statesOf(identity).map((state) => state.get(nameOf(pod, identity, i)));
@@ -252,7 +260,7 @@ function checkServed(agent: PolicyAgent, addresses: ReadonlyMap<string, number>)
       for (const query of QUERIES)
         assert.equal(
           view.allows(held.word, { ...query, identity }),
-          lookUp(set, { ...query, identity: identity as IdentityNumber }).allow,
+          passes(agent, pod, set, { ...query, identity: identity as IdentityNumber }),
           `${pod.charCodeAt(15)} ${identity} ${JSON.stringify(query)}`,
         );
   }
@@ -307,6 +315,8 @@ test("random changes and kills: nothing is allowed between two states that neith
             } else if (each.what === "prefix") {
               if (each.identity === null) inputs.prefixes.delete(each.prefix);
               else inputs.prefixes.set(each.prefix, each.identity);
+            } else if (each.what === "mode") {
+              if (!inputs.audited.delete(each.address)) inputs.audited.add(each.address);
             } else if (each.what === "pod") {
               if (inputs.pods.delete(each.address)) went.push(each.address);
               else {

@@ -12,8 +12,8 @@
  *
  * A set that pods have follows identities in place: its row of an identity is there before any address has the identity, and
  * goes after the last one. Everything else is another set, and one store of the pod's word. The word gets another revision if
- * the pod may be allowed less than before; so does one that another process wrote, unless its set says the same, and one of a
- * pod that had no set.
+ * the pod may be allowed less than before, or leaves audit mode; so does one that another process wrote, unless its set says the
+ * same, and one of a pod that had no set.
  *
  * Until the local cluster is in sync nothing is written. What the maps hold of a pod stays while its desired set is not known.
  * Rows that a pod's former set has of identities that are not known, and that addresses still have, are kept in its next one.
@@ -24,7 +24,7 @@ import { addressFromBytes, bytesKey, formatAddress, keyBytes, parseAddress } fro
 import { isOpen, type PolicySet } from "@isthmus/policy";
 import { createStatusTable, isMapFull } from "@isthmus/reconcile";
 import type { Part } from "../../apply/part.js";
-import type { DesiredPolicy, PolicyChanges } from "@isthmus/node-policy";
+import type { DesiredPolicy, DesiredSubject, PolicyChanges } from "@isthmus/node-policy";
 import { createFollowedRows } from "./followed-rows.js";
 import type { IdentityMove, IdentityUses, PodPolicies, PolicyRows, PolicySync } from "./modules.js";
 import type { Revisions } from "./revisions.js";
@@ -158,9 +158,12 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
     const stored = held !== undefined && isOpen(subject.set) && held.rows.size === 0 ? undefined : held;
     if (stored === undefined && !isOpen(subject.set)) return;
     const index = stored?.index ?? 0;
-    const isSame = pod.word.set === index && (pod.enforced !== undefined || pod.set === stored);
-    const keeps = isSame || (pod.enforced !== undefined && pod.set !== undefined && !tightened.has(address));
-    const word = isSame ? pod.word : { set: index, revision: keeps ? pod.word.revision : revision() };
+    const audit = auditBit(subject, index);
+    const isSame =
+      pod.word.set === index && pod.word.audit === audit && (pod.enforced !== undefined || pod.set === stored);
+    const tightens = tightened.has(address) || audit < pod.word.audit;
+    const keeps = isSame || (pod.enforced !== undefined && pod.set !== undefined && !tightens);
+    const word = isSame ? pod.word : { set: index, audit, revision: keeps ? pod.word.revision : revision() };
     if (!isSame || pod.identity !== subject.identity) {
       users.add(stored);
       const isStored = modules.pods.setPolicy(address, PodPolicyWord.toWord(word), subject.identity);
@@ -215,7 +218,7 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
       const isConcerned = concerned.get(pod.set) ?? mayLose(pod.set, moves);
       concerned.set(pod.set, isConcerned);
       if (!isConcerned) continue;
-      const word = { set: pod.word.set, revision: revision() };
+      const word = { ...pod.word, revision: revision() };
       if (modules.pods.setPolicy(address, PodPolicyWord.toWord(word), pod.identity)) pod.word = word;
     }
   }
@@ -232,7 +235,8 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
     isCurrent(address) {
       const [pod, subject] = [pods.get(address), desired.subjects.get(address)];
       if (pod === undefined || subject === undefined) return false;
-      return pod.enforced === subject.set && pod.identity === subject.identity;
+      const isMode = pod.word.audit === auditBit(subject, pod.word.set);
+      return pod.enforced === subject.set && pod.identity === subject.identity && isMode;
     },
     judgeAgain,
     touch({ policy }) {
@@ -317,6 +321,11 @@ export function createPolicySetsPart(port: PolicyPort, store: SetStore, modules:
       { map: port.ports.name, used: store.usedPorts, capacity: port.ports.maxEntries },
     ],
   };
+}
+
+/** A word without a set has none. */
+function auditBit({ audited }: DesiredSubject, set: number): number {
+  return Number(audited && set !== 0);
 }
 
 /** True unless the set allows of the second identity of each move all that it allows of the first one. */

@@ -20,7 +20,7 @@ import type { HashPort } from "@isthmus/reconcile";
 
 /** A copy of the maps at one moment. */
 export interface PolicyView {
-  /** True for a pod with this word, a `struct pod_policy_word`, when the flow may pass. */
+  /** True for a pod with this word, a `struct pod_policy_word`, when the flow may pass, if only in audit mode. */
   allows(word: bigint, query: Omit<PolicyQuery, "identity"> & { readonly identity: number }): boolean;
   /** Identity of an address (`bytesKey`). */
   identityOf(address: string): number;
@@ -99,8 +99,8 @@ export function viewPolicy({ sets, peers, ports, addresses, prefixes }: PolicyPo
     identities: new Set([...exact.values(), ...ranges.map(({ row }) => row)].map(({ identity }) => identity)),
     namedClasses: new Map(named.map((number) => [number, classText(number)])),
     allows(word, { direction, identity, protocol, port }) {
-      const { set } = PodPolicyWord.fromWord(word);
-      if (set === 0) return true;
+      const { set, audit } = PodPolicyWord.fromWord(word);
+      if (set === 0 || audit !== 0) return true;
       if (identity === KnownIdentity.Host && direction === "ingress") return true;
       const peer = peerRows.get(`${set} ${identity}`);
       if (peer === undefined && set >= sets.maxEntries) return false;

@@ -141,10 +141,12 @@ export interface PolicyInputs {
   readonly prefixes: Map<string, number | "exact">;
   /** Addresses of pods of this node. */
   readonly pods: Set<string>;
+  /** Those in audit mode. */
+  readonly audited: Set<string>;
 }
 
 export function createInputs(): PolicyInputs {
-  return { policies: new Map(), addresses: new Map(), prefixes: new Map(), pods: new Set() };
+  return { policies: new Map(), addresses: new Map(), prefixes: new Map(), pods: new Set(), audited: new Set() };
 }
 
 export interface PolicyAgent extends Apply<PolicyPartChanges> {
@@ -154,6 +156,8 @@ export interface PolicyAgent extends Apply<PolicyPartChanges> {
   readonly revisions: Revisions;
   /** The sets that inputs lead to, by address of a pod, as of the last `flush`. */
   readonly sets: ReadonlyMap<string, PolicySet>;
+  /** Pods in audit mode, as of the last `flush`. */
+  readonly audited: ReadonlySet<string>;
   /** Takes the inputs as they are now, as one flush of the desired state. */
   flush(): void;
   /** `flush`, then an apply; does not wait for freeing. */
@@ -228,11 +232,12 @@ export async function startAgent(
     const touched = new Map<string, { readonly tightens: boolean }>();
     for (const address of new Set([...inputs.pods, ...subjects.keys()])) {
       const [before, i, set] = [subjects.get(address), inputs.addresses.get(address), engine.setOf(address)];
-      const now =
-        !inputs.pods.has(address) || i === undefined || set === undefined ? undefined : { identity: numberOf(i), set };
+      const audited = inputs.audited.has(address);
+      const isKnown = inputs.pods.has(address) && i !== undefined && set !== undefined;
+      const now = isKnown ? { identity: numberOf(i), set, audited } : undefined;
       if (now === undefined) subjects.delete(address);
       else subjects.set(address, now);
-      if (before?.set !== now?.set || before?.identity !== now?.identity)
+      if (before?.set !== now?.set || before?.identity !== now?.identity || before?.audited !== now?.audited)
         touched.set(address, { tightens: changed.subjects.get(address)?.tightens ?? false });
     }
     const moved = difference(addresses, new Map([...inputs.addresses].map(([address, i]) => [address, numberOf(i)])));
@@ -258,6 +263,9 @@ export async function startAgent(
     known,
     get sets() {
       return new Map([...subjects].map(([address, { set }]) => [address, set]));
+    },
+    get audited() {
+      return new Set([...subjects].filter(([, { audited }]) => audited).map(([address]) => address));
     },
     get isInSync() {
       return sync.isInSync;

@@ -179,6 +179,8 @@ export enum FlowEventKind {
   FLOW_EVENT_KIND_DROP = 4,
   /** FLOW_EVENT_KIND_MOVED - a connect to a Service goes to another backend */
   FLOW_EVENT_KIND_MOVED = 5,
+  /** FLOW_EVENT_KIND_AUDITED - a packet that policy does not allow passed: the pod is in audit mode */
+  FLOW_EVENT_KIND_AUDITED = 6,
   UNRECOGNIZED = -1,
 }
 
@@ -202,6 +204,8 @@ export enum FlowVerdict {
   FLOW_VERDICT_DELIVERED = 3,
   /** FLOW_VERDICT_FORWARDED - to another node */
   FLOW_VERDICT_FORWARDED = 4,
+  /** FLOW_VERDICT_AUDIT - passed although policy does not allow it */
+  FLOW_VERDICT_AUDIT = 5,
   UNRECOGNIZED = -1,
 }
 
@@ -231,6 +235,8 @@ export interface StatusResponse {
   certificates: CertificateReport[];
   /** their present generation; a former one may be in force */
   policiesNotAccepted: number;
+  /** in policy audit mode: what policies do not allow them passes */
+  auditedPods: number;
 }
 
 /** The Nodes of this cluster by what runs on them. Every Linux node has an entry in agents; the others have no agent. */
@@ -377,6 +383,8 @@ export interface ListPoliciesRequest {
 
 export interface ListPoliciesResponse {
   policies: PolicyReport[];
+  /** of this cluster, of all namespaces, in policy audit mode */
+  auditedPods: number;
 }
 
 export interface PolicyReport {
@@ -787,6 +795,7 @@ export interface EventFilter {
   /** with from_pod: only flows that this pod began, and its packets that were dropped */
   fromNamespace: string;
   fromPod: string;
+  /** and what passed in audit mode */
   dropsOnly: boolean;
   /** with service: only flows whose source dialled this Service. An older agent ignores it */
   serviceNamespace: string;
@@ -1118,8 +1127,8 @@ export interface EventsNotShown {
 }
 
 /**
- * The first packet of a flow, its close, or a drop. The source is the end that began the flow, as far as the node saw it; of a drop
- * the end that sent the packet.
+ * The first packet of a flow, its close, or a drop. The source is the end that began the flow, as far as the node saw it; of a drop,
+ * and of what passed in audit mode, the end that sent the packet.
  */
 export interface FlowEvent {
   /** wall clock of the node */
@@ -1127,7 +1136,7 @@ export interface FlowEvent {
   kind: FlowEventKind;
   point: FlowEventPoint;
   verdict: FlowVerdict;
-  /** name, docs/reference/drop-reasons.md */
+  /** name, docs/reference/drop-reasons.md; of FLOW_EVENT_KIND_AUDITED why it would be dropped */
   dropReason: string;
   /** 0: the packet's ports could not be read */
   protocol: number;
@@ -1167,7 +1176,7 @@ export interface FlowPolicy {
   rule: number;
   /** which have this number: one, nearly always; none: it is gone */
   rules: PolicyRule[];
-  /** of a drop by no rule: the policies that isolate the pod in this direction */
+  /** of a drop by no rule, in audit mode too: the policies that isolate the pod in this direction */
   isolating: PolicyName[];
   /** that are not in isolating */
   moreIsolating: number;
@@ -1297,6 +1306,7 @@ function createBaseStatusResponse(): StatusResponse {
     nodes: undefined,
     certificates: [],
     policiesNotAccepted: 0,
+    auditedPods: 0,
   };
 }
 
@@ -1346,6 +1356,9 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     }
     if (message.policiesNotAccepted !== 0) {
       writer.uint32(120).uint32(message.policiesNotAccepted);
+    }
+    if (message.auditedPods !== 0) {
+      writer.uint32(128).uint32(message.auditedPods);
     }
     return writer;
   },
@@ -1483,6 +1496,14 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             message.policiesNotAccepted = reader.uint32();
             continue;
           }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.auditedPods = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1519,6 +1540,7 @@ export const StatusResponse: MessageFns<StatusResponse> = {
       : undefined;
     message.certificates = object.certificates?.map((e) => CertificateReport.fromPartial(e)) || [];
     message.policiesNotAccepted = object.policiesNotAccepted ?? 0;
+    message.auditedPods = object.auditedPods ?? 0;
     return message;
   },
 };
@@ -3034,13 +3056,16 @@ export const ListPoliciesRequest: MessageFns<ListPoliciesRequest> = {
 };
 
 function createBaseListPoliciesResponse(): ListPoliciesResponse {
-  return { policies: [] };
+  return { policies: [], auditedPods: 0 };
 }
 
 export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
   encode(message: ListPoliciesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.policies) {
       PolicyReport.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.auditedPods !== 0) {
+      writer.uint32(16).uint32(message.auditedPods);
     }
     return writer;
   },
@@ -3066,6 +3091,14 @@ export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
             message.policies.push(PolicyReport.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.auditedPods = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3084,6 +3117,7 @@ export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
   fromPartial(object: DeepPartial<ListPoliciesResponse>): ListPoliciesResponse {
     const message = createBaseListPoliciesResponse();
     message.policies = object.policies?.map((e) => PolicyReport.fromPartial(e)) || [];
+    message.auditedPods = object.auditedPods ?? 0;
     return message;
   },
 };

@@ -162,6 +162,8 @@ export interface Endpoint {
   pod: string;
   podUid: string;
   ports: NamedPort[];
+  /** Policy audit mode: what policies do not allow this pod passes, and is reported. Never exported, and ignored in what a peer says. */
+  audited: boolean;
 }
 
 export interface Port {
@@ -1262,7 +1264,16 @@ export const Node: MessageFns<Node> = {
 };
 
 function createBaseEndpoint(): Endpoint {
-  return { address: Buffer.alloc(0), identity: 0, node: "", namespace: "", pod: "", podUid: "", ports: [] };
+  return {
+    address: Buffer.alloc(0),
+    identity: 0,
+    node: "",
+    namespace: "",
+    pod: "",
+    podUid: "",
+    ports: [],
+    audited: false,
+  };
 }
 
 export const Endpoint: MessageFns<Endpoint> = {
@@ -1287,6 +1298,9 @@ export const Endpoint: MessageFns<Endpoint> = {
     }
     for (const v of message.ports) {
       NamedPort.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.audited !== false) {
+      writer.uint32(64).bool(message.audited);
     }
     return writer;
   },
@@ -1360,6 +1374,14 @@ export const Endpoint: MessageFns<Endpoint> = {
             message.ports.push(NamedPort.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.audited = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1384,6 +1406,7 @@ export const Endpoint: MessageFns<Endpoint> = {
     message.pod = object.pod ?? "";
     message.podUid = object.podUid ?? "";
     message.ports = object.ports?.map((e) => NamedPort.fromPartial(e)) || [];
+    message.audited = object.audited ?? false;
     return message;
   },
 };
