@@ -228,6 +228,10 @@ test("policies are listed with exit code 1 when one is not accepted, and an empt
   const listed = await mesh("policy", "list");
   assert.equal(listed.code, 0, listed.err);
   assert.match(listed.out, /NetworkPolicy +a\/b +yes +0\/2 nodes/);
+  assert.equal(listed.err, "");
+  first.answers.policies = ListPoliciesResponse.fromPartial({ policies: [policy], auditedPods: 2 });
+  const audited = await mesh("policy", "list");
+  assert.match(audited.err, /^2 pods of the cluster are in audit mode: /);
   first.answers.policies = ListPoliciesResponse.fromPartial({ policies: [{ ...policy, findings: ["Field x"] }] });
   assert.equal((await mesh("policy", "list", "-o", "json")).code, 1);
   first.answers.policies = ListPoliciesResponse.fromPartial({});

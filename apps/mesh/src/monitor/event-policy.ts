@@ -7,11 +7,12 @@ const DIRECTIONS: ReadonlyMap<PolicyDirection, "ingress" | "egress"> = new Map([
   [PolicyDirection.POLICY_DIRECTION_EGRESS, "egress"],
 ]);
 const DENIALS: ReadonlySet<string> = new Set(["egress_denied", "ingress_denied", "unknown_identity"]);
+const DENYING: ReadonlySet<FlowVerdict> = new Set([FlowVerdict.FLOW_VERDICT_DROPPED, FlowVerdict.FLOW_VERDICT_AUDIT]);
 const MAX_POLICIES = 3;
 
-/** Policy decided that the packet is dropped. */
+/** Policy does not allow the packet: it was dropped, or passed in audit mode. */
 export function isDenied({ verdict, dropReason }: FlowEvent): boolean {
-  return verdict === FlowVerdict.FLOW_VERDICT_DROPPED && DENIALS.has(dropReason);
+  return DENYING.has(verdict) && DENIALS.has(dropReason);
 }
 
 /**

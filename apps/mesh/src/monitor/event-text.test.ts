@@ -38,6 +38,7 @@ const service = (name: string, ip = "10.96.0.10") => ({
   ...(name === "" ? {} : { namespace: "shop", name }),
 });
 const DROP = { kind: FlowEventKind.FLOW_EVENT_KIND_DROP, verdict: FlowVerdict.FLOW_VERDICT_DROPPED };
+const AUDITED = { kind: FlowEventKind.FLOW_EVENT_KIND_AUDITED, verdict: FlowVerdict.FLOW_VERDICT_AUDIT };
 
 const WEB_POLICY = { kind: "NetworkPolicy", namespace: "shop", name: "web" };
 const WALL = { kind: "CiliumClusterwideNetworkPolicy", name: "wall" };
@@ -108,6 +109,15 @@ const JUDGED: readonly FlowEvent[] = [
     ...{ ...EGRESS_DENIED, service: service("web"), source: cart, destination: known(end("10.2.0.9", 8080), FAR) },
     policy: { direction: EGRESS, ofSource: true, isolating: [{ ...WEB_POLICY, name: "cart" }] },
   }),
+  event({
+    ...{ ...INGRESS_DENIED, ...AUDITED, source: cart, destination: web, limited: 3 },
+    policy: { direction: INGRESS, isolating: [WEB_POLICY] },
+  }),
+  event({
+    ...{ ...EGRESS_DENIED, ...AUDITED, source: cart, destination: known(end("203.0.113.7", 443), WORLD) },
+    policy: { direction: EGRESS, ofSource: true, rule: 9, rules: [{ policy: WALL, path: "spec.egressDeny[0]" }] },
+  }),
+  event({ ...INGRESS_DENIED, ...AUDITED, source: cart, destination: web }),
 ];
 
 const EVENTS: readonly FlowEvent[] = [

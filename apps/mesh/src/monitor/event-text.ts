@@ -22,6 +22,7 @@ const KINDS: ReadonlyMap<FlowEventKind, string> = new Map([
   [FlowEventKind.FLOW_EVENT_KIND_CLOSED, "CLOSED"],
   [FlowEventKind.FLOW_EVENT_KIND_DROP, "DROP"],
   [FlowEventKind.FLOW_EVENT_KIND_MOVED, "MOVED"],
+  [FlowEventKind.FLOW_EVENT_KIND_AUDITED, "AUDIT"],
 ]);
 const VERDICTS: ReadonlyMap<FlowVerdict, string> = new Map([
   [FlowVerdict.FLOW_VERDICT_TO_STACK, "to the node's stack"],
@@ -111,11 +112,17 @@ function moveText(event: FlowEvent, { reason, backend, sourcePort }: FlowMove): 
   return `${why}: goes to ${to} from port ${sourcePort}`;
 }
 
+const DENIALS: ReadonlyMap<FlowEventKind, string> = new Map([
+  [FlowEventKind.FLOW_EVENT_KIND_DROP, "dropped"],
+  [FlowEventKind.FLOW_EVENT_KIND_AUDITED, "audited: would be denied"],
+]);
+
 function outcome(event: FlowEvent): string {
   if (event.move !== undefined) return moveText(event, event.move);
-  if (event.kind === FlowEventKind.FLOW_EVENT_KIND_DROP) {
+  const denial = DENIALS.get(event.kind);
+  if (denial !== undefined) {
     const more = event.limited > 0 ? ` (${event.limited} more not shown)` : "";
-    return `dropped: ${lineText(event.dropReason)}${meaningText(event)}${more}`;
+    return `${denial}: ${lineText(event.dropReason)}${meaningText(event)}${more}`;
   }
   if (event.kind === FlowEventKind.FLOW_EVENT_KIND_CLOSED)
     return event.isReply ? "by the destination" : "by the source";

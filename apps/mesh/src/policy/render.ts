@@ -9,6 +9,12 @@ export function policiesTable(policies: readonly PolicyReport[]): string {
   return table(policies.map(row), HEADER);
 }
 
+/** That policies are not enforced for some pods. */
+export function auditedText(pods: number): string {
+  const which = pods === 1 ? "1 pod of the cluster is" : `${pods} pods of the cluster are`;
+  return `${which} in audit mode: what policies do not allow passes, and mesh monitor --drops shows it\n`;
+}
+
 /** Fields may be added; changing one needs another `schemaVersion`. */
 export function policyJson(policy: PolicyReport): object {
   const { kind, namespace, name, generation, inForce, findings, enforcedNodes, nodes } = policy;

@@ -278,6 +278,25 @@ test("policies that are not accepted are a warning with the command that names t
   assert.match(found(2).findings[0]?.message ?? "", /^2 policies are not accepted/);
 });
 
+test("pods in policy audit mode are a warning with their number", () => {
+  const found = (auditedPods: number) =>
+    assess([view("east", (report) => Object.assign(report, { auditedPods })), view("west")]);
+  assert.deepEqual(found(0).findings, []);
+  assert.equal(found(1).ok, true);
+  assert.deepEqual(found(1).findings, [
+    {
+      group: "policies",
+      status: "warning",
+      subject: "east",
+      message: "policies are not enforced for 1 pod in audit mode; what they do not allow passes, and is reported",
+      fix:
+        "mesh monitor --drops --context east shows what would be denied; the annotation " +
+        "mesh.isthmus.io/policy-audit-mode, or policy-audit-mode in mesh-config, ends it",
+    },
+  ]);
+  assert.match(found(2).findings[0]?.message ?? "", /^policies are not enforced for 2 pods in audit mode/);
+});
+
 test("a certificate is a warning 30 days before it expires and a failure in its last week, with the fix", () => {
   const nowMs = Date.UTC(2026, 10, 1);
   const at = (days: number) => BigInt(nowMs / 1000 + days * 86_400 + 60);

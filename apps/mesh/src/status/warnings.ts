@@ -18,6 +18,7 @@ export function warnings(views: readonly ClusterView[], hops: readonly Hop[]): F
     ...views.flatMap(fullMaps),
     ...views.flatMap(conditions),
     ...views.flatMap(policies),
+    ...views.flatMap(audited),
   ];
 }
 
@@ -107,6 +108,21 @@ function policies({ context, cluster, report }: ClusterView): Finding[] {
       subject: cluster,
       message: `${count === 1 ? "1 policy is" : `${count} policies are`} not accepted; what was accepted before stays in force`,
       fix: `mesh policy list --context ${shellWord(context)} names the field and what to do`,
+    },
+  ];
+}
+
+/** Pods in policy audit mode. */
+function audited({ context, cluster, report }: ClusterView): Finding[] {
+  const count = report?.auditedPods ?? 0;
+  if (count === 0) return [];
+  return [
+    {
+      group: "policies",
+      status: "warning",
+      subject: cluster,
+      message: `policies are not enforced for ${count === 1 ? "1 pod" : `${count} pods`} in audit mode; what they do not allow passes, and is reported`,
+      fix: `mesh monitor --drops --context ${shellWord(context)} shows what would be denied; the annotation mesh.isthmus.io/policy-audit-mode, or policy-audit-mode in mesh-config, ends it`,
     },
   ];
 }
