@@ -128,15 +128,9 @@ export function packetPolicyTests(at: () => PacketPods): void {
       const from = ["--context", solo.plan.name, "--from", `${NAMESPACE}/${GUEST}`];
       const { code, out, err } = await meshOf(lab)("monitor", ...from, "--drops", "--for", "2s", "-o", "json");
       assert.equal(code, 0, err);
-      const events = out
-        .split("\n")
-        .flatMap((line) => (line === "" ? [] : ((JSON.parse(line) as DropLine).event ?? [])));
-      const drop = events.findLast(({ destination }) => destination.pod === near.name);
+      const drop = eventsOf(out).findLast(({ destination }) => destination.pod === near.name);
       assert.equal(drop?.dropReason, "ingress_denied", out);
-      assert.deepEqual(drop.policy, {
-        ...{ direction: "ingress", pod: "destination", allowed: false },
-        isolatedBy: [{ kind: "NetworkPolicy", namespace: NAMESPACE, name: "servers" }],
-      });
+      assert.deepEqual(drop.policy, SERVERS_DENY);
       assert.ok(drop.source.identity?.labels?.includes(`k8s:io.kubernetes.pod.namespace=${NAMESPACE}`), out);
       assert.ok(drop.destination.identity?.labels?.includes("k8s:role=server"), out);
       await removePolicy(solo, "servers");
@@ -185,6 +179,48 @@ export function packetPolicyTests(at: () => PacketPods): void {
       assert.deepEqual([allowed.code, allowed.ends[1]?.rules, allowed.ends[1]?.maps?.rules], [0, [rule], [rule]]);
       assert.equal((await explained(HTTP_PORT, "denied")).code, 1);
       await removePolicy(other, "servers");
+    });
+
+    test("passes and is reported while its namespace is in audit mode, and is enforced by the end of it", async (t) => {
+      const { lab, solo, near, far } = at();
+      const audit = (change: string) =>
+        kubectl(solo, "annotate", "--overwrite", "namespace", NAMESPACE, `mesh.isthmus.io/policy-audit-mode${change}`);
+      const findsServers = async (wanted: string) => {
+        for (const { echo } of [near, far]) await outcome(solo, GUEST, echo, wanted);
+      };
+      const client = startPodCommand(lab, solo, GUEST, "/paths", "client", near.echo);
+      const lastIs = (holds: (last: string) => boolean, what: string) =>
+        eventually(what, () => client.lines.at(-1) ?? "", holds, 30_000);
+      t.after(async () => {
+        client.kill();
+        await audit("-");
+        await removePolicy(solo, "servers");
+      });
+      await audit("=true");
+      await applyPolicy(solo, "servers", onlyClients("absent"));
+      const from = ["--context", solo.plan.name, "--from", `${NAMESPACE}/${GUEST}`];
+      const audited = await eventually(
+        "an event of what would be denied",
+        async () => {
+          await findsServers("open");
+          const { code, out, err } = await meshOf(lab)("monitor", ...from, "--drops", "--for", "2s", "-o", "json");
+          assert.equal(code, 0, err);
+          return eventsOf(out).findLast(({ kind, destination }) => kind === "audited" && destination.pod === near.name);
+        },
+        (event) => event !== undefined,
+      );
+      assert.deepEqual([audited?.verdict, audited?.dropReason], ["audit", "ingress_denied"]);
+      assert.deepEqual(audited?.policy, SERVERS_DENY);
+      const status = await meshOf(lab)("status", "--context", solo.plan.name);
+      assert.match(status.err, /policies are not enforced for \d+ pods in audit mode/);
+
+      client.write("one");
+      await lastIs((last) => last === "echoed one", "an echo in audit mode");
+      await audit("-");
+      await findsServers("unreachable");
+      client.write("two");
+      await lastIs((last) => last !== "echoed one", "the end of the connection");
+      assert.equal(client.lines.at(-1), "timeout");
     });
 
     test("follows the labels of a namespace", async () => {
@@ -265,7 +301,9 @@ export function packetPolicyTests(at: () => PacketPods): void {
 /** Of `mesh monitor --drops -o json`. */
 interface DropLine {
   readonly event?: {
-    readonly dropReason: string;
+    readonly kind: string;
+    readonly verdict: string;
+    readonly dropReason?: string;
     readonly source: DropEnd;
     readonly destination: DropEnd;
     readonly policy?: object;
@@ -290,6 +328,16 @@ interface Explained {
     readonly maps: { readonly verdict: string; readonly rules: readonly object[] } | null;
   }[];
 }
+
+function eventsOf(out: string): readonly NonNullable<DropLine["event"]>[] {
+  return out.split("\n").flatMap((line) => (line === "" ? [] : ((JSON.parse(line) as DropLine).event ?? [])));
+}
+
+/** Of an event: why the policy of `onlyClients` denies. */
+const SERVERS_DENY = {
+  ...{ direction: "ingress", pod: "destination", allowed: false },
+  isolatedBy: [{ kind: "NetworkPolicy", namespace: NAMESPACE, name: "servers" }],
+};
 
 /** What `mesh policy diff -o json` prints. */
 interface Difference {
