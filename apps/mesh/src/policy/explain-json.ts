@@ -77,11 +77,12 @@ function mapsJson({
   peer,
   port,
   allowed,
+  audited,
   rule,
   rules,
 }: PolicyEntries): object {
   return {
-    verdict: endpoint === 0 ? null : allowed ? "allowed" : "denied",
+    verdict: endpoint === 0 ? null : allowed ? "allowed" : audited ? "audited" : "denied",
     rule,
     rules: rulesJson(rules),
     endpoint: endpoint === 0 ? null : { row: endpoint, identity, set, revision },

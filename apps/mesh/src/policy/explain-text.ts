@@ -71,8 +71,10 @@ function decisionText(view: EndView): string {
   const { policies } = view.answer;
   const verdict = verdictAt(view);
   if (policies === undefined) return "unknown, the labels of the pod's identity are not known";
-  if (policies.rule !== 0) return `${verdict} by ${deciding(policies)}`;
-  if (verdict === "denied") return "denied, no rule allows it";
+  const passes = verdict === "audited" ? ", but passes in audit mode" : "";
+  if (policies.rule !== 0)
+    return `${policies.allowed ? "allowed" : "denied"} by ${deciding(policies)}${passes}`;
+  if (!policies.allowed) return `denied, no rule allows it${passes}`;
   if (policies.selecting.length === 0) return "allowed, no policy selects the pod";
   const isolating = policies.selecting.some(({ isolates }) => isolates);
   return isolating ? "allowed, its own node always reaches a pod" : `allowed, no policy isolates its ${view.direction}`;
@@ -120,17 +122,19 @@ function mapsLines(view: EndView, node: string): readonly string[] {
   ];
 }
 
-function verdictText({ allowed, endpoint, rule, rules }: PolicyEntries): string {
+function verdictText({ allowed, audited, endpoint, rule, rules }: PolicyEntries): string {
   if (endpoint === 0) return "nothing";
   const verdict = allowed ? "allowed" : "denied";
-  return rule === 0 ? verdict : `${verdict} by ${deciding({ rule, rules })}`;
+  const passes = audited && !allowed ? ", but passes in audit mode" : "";
+  return `${verdict}${rule === 0 ? "" : ` by ${deciding({ rule, rules })}`}${passes}`;
 }
 
 /** One for each map that the programs look into, in their order. */
 function entryTexts({ answer, direction }: EndView, maps: PolicyEntries): readonly string[] {
   if (maps.endpoint === 0) return ["endpoints: no row of the pod"];
   const { set, other, peer, port } = maps;
-  const word = set === 0 ? "no policy set, everything is allowed" : `policy set ${set}, revision ${maps.revision}`;
+  const mode = maps.audited ? ", audit mode" : "";
+  const word = set === 0 ? "no policy set, everything is allowed" : `policy set ${set}, revision ${maps.revision}${mode}`;
   return [
     `endpoints: row ${maps.endpoint}, identity ${maps.identity}, ${word}`,
     ...(other === undefined ? [] : [addressText(other, maps)]),

@@ -35,6 +35,14 @@ const DENIED = explanation(
   ingress({ node: { node: "w1", state: MonitorState.MONITOR_STATE_NOT_CONNECTED }, maps: undefined }),
 );
 
+const AUDITED = explanation(
+  egress(),
+  ingress({
+    policies: { ...NO_RULE, audited: true },
+    maps: { ...MAPS, ...{ allowed: false, audited: true, rule: 0, rules: [] }, port: { found: false } },
+  }),
+);
+
 const WORLD: Explanation = {
   ...{ source: CLIENT, protocol: 17, port: 53, missing: undefined },
   destination: { cluster: "", namespace: "", pod: "", address: parseAddress("203.0.113.53") },
@@ -63,7 +71,7 @@ const WORLD: Explanation = {
 };
 
 test("the verdict first, then each end with its policies and the entries of the maps", () => {
-  const all = { ALLOWED, STALE, DENIED, WORLD };
+  const all = { ALLOWED, STALE, DENIED, WORLD, AUDITED };
   golden(
     "policy-explain",
     Object.entries(all)
@@ -73,7 +81,7 @@ test("the verdict first, then each end with its policies and the entries of the 
 });
 
 test("JSON has the same content", () => {
-  golden("policy-explain-json", json({ explanations: [ALLOWED, STALE, DENIED, WORLD].map(explanationJson) }));
+  golden("policy-explain-json", json({ explanations: [ALLOWED, STALE, DENIED, WORLD, AUDITED].map(explanationJson) }));
 });
 
 test("it is allowed when both ends allow it, and both nodes' maps say so, too", () => {
@@ -82,6 +90,7 @@ test("it is allowed when both ends allow it, and both nodes' maps say so, too", 
   assert.deepEqual(said(STALE), ["allowed", false, false]);
   assert.deepEqual(said(DENIED), ["denied", undefined, false]);
   assert.deepEqual(said(WORLD), ["denied", true, false]);
+  assert.deepEqual(said(AUDITED), ["audited", true, false]);
   assert.deepEqual(said(explanation(egress({ policies: undefined }), ingress())), ["unknown", true, false]);
   assert.deepEqual(said({ ...ALLOWED, views: [egress()], missing: "no context" }), ["unknown", true, false]);
   assert.deepEqual(said(explanation()), ["allowed", true, true], "a pod and itself");
@@ -98,6 +107,7 @@ test("each point in which maps are not what the policies say is named", () => {
   assert.deepEqual(points({}), []);
   assert.match(points({ endpoint: 0 }).join(), /no row for the pod/);
   assert.match(points({ identity: 9 }).join(), /give the pod identity 9, its record 2097408/);
+  assert.match(points({ audited: true }).join(), /^the pod is in audit mode in the maps and not by its record$/);
   assert.match(points({ allowed: false }).join(), /^the maps deny it, the policies allow it$/);
   assert.match(
     points({ rule: 78, rules: [{ ...RULES[0], path: "spec.ingress[1]" }] }).join(),

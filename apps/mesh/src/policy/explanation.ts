@@ -2,7 +2,7 @@
  * The verdict of `mesh policy explain`, from what the clusters of both ends answer (pure).
  *
  * Each end that is a pod has a view: what the policies of its cluster say, and what the maps of its node say. A flow passes if both
- * ends allow it. A view in which policies and maps differ is a finding, whatever they say.
+ * ends allow it, or do not and are in audit mode. A view in which policies and maps differ is a finding, whatever they say.
  */
 import { identityCluster, identityLocal, RESERVED } from "@isthmus/identity";
 import { formatAddress } from "@isthmus/model";
@@ -48,12 +48,13 @@ export interface Explanation {
   readonly missing: string | undefined;
 }
 
-export type Verdict = "allowed" | "denied" | "unknown";
+/** `audited`: policies deny what passes, because the pod is in audit mode. */
+export type Verdict = "allowed" | "denied" | "audited" | "unknown";
 
 /** What the policies say at one end. */
 export function verdictAt({ answer: { policies } }: EndView): Verdict {
   if (policies === undefined) return "unknown";
-  return policies.allowed ? "allowed" : "denied";
+  return policies.allowed ? "allowed" : policies.audited ? "audited" : "denied";
 }
 
 /** What the policies say of the flow, with the reason in words. */
@@ -67,6 +68,9 @@ export function verdictOf({ views, missing }: Explanation): { readonly verdict: 
       why: `the identity of ${podText(unknown.pod)} is not known in ${unknown.answer.cluster} yet`,
     };
   if (missing !== undefined) return { verdict: "unknown", why: missing };
+  const audited = views.find((view) => verdictAt(view) === "audited");
+  if (audited !== undefined)
+    return { verdict: "audited", why: `passes, ${podText(audited.pod)} is in audit mode and would deny the ${audited.direction}` };
   return { verdict: "allowed", why: views.length === 0 ? "a pod always reaches itself" : "" };
 }
 
@@ -100,6 +104,13 @@ export function differences(view: EndView): readonly string[] {
   if (maps.other !== undefined && !isSame(maps.other.identity, inMaps, inRecords))
     found.push(
       `the maps give the other end ${identityText(maps.other.identity, inMaps)}, records ${inRecords === undefined ? "none" : identityText(inRecords.number, inRecords)}`,
+    );
+  // Without a set the maps say nothing of it.
+  if (maps.set !== 0 && maps.audited !== policies.audited)
+    found.push(
+      maps.audited
+        ? "the pod is in audit mode in the maps and not by its record"
+        : "the pod is in audit mode by its record and not in the maps",
     );
   if (maps.allowed !== policies.allowed)
     found.push(

@@ -116,7 +116,7 @@ test("without a policy everything is allowed, and there is no row of a set", asy
   assert.deepEqual(
     { ...entries, endpoint: entries.endpoint > 0 },
     {
-      ...{ endpoint: true, identity: numberOf(0), set: 0, revision: entries.revision },
+      ...{ endpoint: true, identity: numberOf(0), set: 0, audited: false, revision: entries.revision },
       other: { identity: numberOf(1), exact: true, prefix: "", exactOnly: false },
       ...{ peer: undefined, port: undefined, allowed: true, rule: 0, rules: [], otherIdentity: undefined },
     },
@@ -154,6 +154,15 @@ test("the entries of a flow that a rule of ports allows, and of those that none 
   assert.deepEqual(world.other, { identity: KnownIdentity.World, exact: false, prefix: "", exactOnly: false });
   assert.deepEqual(world.peer, { ownRow: false, untrusted: false, allPorts: true, allow: false, number: 0 });
   assert.deepEqual([world.allowed, world.rule], [false, 0]);
+});
+
+test("the entries of a pod in audit mode say so, and what its set denies", async (t) => {
+  const node = await setUp(t);
+  node.inputs.audited.add(key(B.address));
+  await node.enforce(networkPolicy("web", { ...selects("b"), ingress: [{ from: [selects("a")], ports: ports(80) }] }));
+  const [open, shut] = [80, 81].map((port) => node.ask(B.address, INGRESS, A.address, port));
+  assert.deepEqual([open?.audited, open?.allowed, shut?.audited, shut?.allowed], [true, true, true, false]);
+  assert.equal(await node.passes(81, 1001), true);
 });
 
 test("an address without a row has the identity of the longest prefix", async (t) => {

@@ -150,10 +150,10 @@ export function createPolicyLookup({ packets, names }: PolicyLookupModules): Pol
       return { problem: "the agent takes two addresses of 16 bytes and a direction" };
     const endpoint = endpointAt(query.pod);
     if (endpoint === undefined) return PolicyEntries.create();
-    const { set, revision } = PodPolicyWord.fromWord(endpoint.policy);
+    const { set, audit, revision } = PodPolicyWord.fromWord(endpoint.policy);
     const other = addressEntry(query.other);
     const entries = {
-      ...{ endpoint: endpoint.index, identity: endpoint.identity, set, revision, other },
+      ...{ endpoint: endpoint.index, identity: endpoint.identity, set, audited: audit !== 0, revision, other },
       ...{ otherIdentity: named(other.identity), peer: undefined, port: undefined, rules: [] },
     };
     const isOwnNode = other.identity === KnownIdentity.Host && direction === "ingress";

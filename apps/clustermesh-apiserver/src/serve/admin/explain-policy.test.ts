@@ -115,7 +115,7 @@ test("a flow that a rule allows: rule, policies, identities, and the entries of 
   assert.deepEqual(
     { ...policies, rule: (policies?.rule ?? 0) > 0 },
     {
-      ...{ allowed: true, rule: true, rules: [{ policy: POLICY, path: "spec.ingress[0]" }] },
+      ...{ allowed: true, audited: false, rule: true, rules: [{ policy: POLICY, path: "spec.ingress[0]" }] },
       ...{ selecting: [{ policy: POLICY, isolates: true }], moreSelecting: 0 },
     },
   );
@@ -144,6 +144,14 @@ test("what no rule allows, a pod that no policy selects, and ends that are no po
   assert.deepEqual(await said({ other: "192.0.2.2" }), [false, 0, 1, "reserved:remote-node", ""]);
   assert.deepEqual(await said({ direction: EGRESS, other: "10.2.1.7" }), [true, 0, 1, "app=client", ""]);
   assert.deepEqual(await said({ pod: "client", other: "10.1.1.5" }), [true, 0, 0, "app=web", ""]);
+});
+
+test("of a pod in audit mode it is said, with what its policies deny", async () => {
+  const sources = policySources();
+  const record = makePod("web", "10.1.1.5", WEB, { node: "w1", audited: true });
+  sources[0].index.apply({ upserts: [record], deletes: [], position: positionOf(0, 101), observedMicros: 0 });
+  const { policies } = await setUp({ sources }).explain({ other: "10.2.1.7" });
+  assert.deepEqual([policies?.allowed, policies?.audited], [false, true]);
 });
 
 test("a pod of a cluster that is cut off is as this cluster knows it", async () => {

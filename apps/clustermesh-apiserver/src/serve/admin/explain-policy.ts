@@ -221,7 +221,7 @@ function decision(
     isolating.set(policy, (isolating.get(policy) ?? false) || isolates.has(direction));
   const selecting = [...isolating].map(([policy, isolates]) => ({ policy: parsePolicyKey(policy), isolates }));
   return {
-    ...{ allowed: allow, rule },
+    ...{ allowed: allow, rule, audited: subject.audited },
     rules:
       rule === NO_RULE
         ? []

@@ -13,6 +13,7 @@ export const policyExplain: Command = {
     "A pod is CONTEXT/NAMESPACE/POD, or NAMESPACE/POD of the context of --context. --to may be an IP address, too: of a node, of the world,",
     "or of a pod, whose ingress is asked about if its cluster is the one of --from or has a context of its name.",
     "Policies see pods, not Services: name a pod behind the Service; mesh service explain has them.",
+    "audited: policies deny it, and it passes nevertheless, because the pod that would deny it is in audit mode.",
     "Exit code 0 when the flow is allowed and the maps of the nodes say so too, 1 otherwise.",
   ].join("\n"),
   options: [

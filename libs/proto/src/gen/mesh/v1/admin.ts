@@ -475,6 +475,8 @@ export interface PolicyDecision {
   selecting: SelectingPolicy[];
   /** that are not in selecting */
   moreSelecting: number;
+  /** the pod is in policy audit mode: what is not allowed passes */
+  audited: boolean;
 }
 
 export interface SelectingPolicy {
@@ -1051,7 +1053,11 @@ export interface PolicyEntries {
   /** which have this number on the node */
   rules: PolicyRule[];
   /** what the number of the other end stands for on the node; absent: nothing that its agent knows */
-  otherIdentity: EventIdentity | undefined;
+  otherIdentity:
+    | EventIdentity
+    | undefined;
+  /** in that row: what is not allowed passes */
+  audited: boolean;
 }
 
 /** Whose an address is: mesh_ipcache, mesh_ipcache_prefixes. */
@@ -3727,7 +3733,7 @@ export const ExplainedEnd: MessageFns<ExplainedEnd> = {
 };
 
 function createBasePolicyDecision(): PolicyDecision {
-  return { allowed: false, rule: 0, rules: [], selecting: [], moreSelecting: 0 };
+  return { allowed: false, rule: 0, rules: [], selecting: [], moreSelecting: 0, audited: false };
 }
 
 export const PolicyDecision: MessageFns<PolicyDecision> = {
@@ -3746,6 +3752,9 @@ export const PolicyDecision: MessageFns<PolicyDecision> = {
     }
     if (message.moreSelecting !== 0) {
       writer.uint32(40).uint32(message.moreSelecting);
+    }
+    if (message.audited !== false) {
+      writer.uint32(48).bool(message.audited);
     }
     return writer;
   },
@@ -3803,6 +3812,14 @@ export const PolicyDecision: MessageFns<PolicyDecision> = {
             message.moreSelecting = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.audited = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3825,6 +3842,7 @@ export const PolicyDecision: MessageFns<PolicyDecision> = {
     message.rules = object.rules?.map((e) => PolicyRule.fromPartial(e)) || [];
     message.selecting = object.selecting?.map((e) => SelectingPolicy.fromPartial(e)) || [];
     message.moreSelecting = object.moreSelecting ?? 0;
+    message.audited = object.audited ?? false;
     return message;
   },
 };
@@ -9229,6 +9247,7 @@ function createBasePolicyEntries(): PolicyEntries {
     rule: 0,
     rules: [],
     otherIdentity: undefined,
+    audited: false,
   };
 }
 
@@ -9266,6 +9285,9 @@ export const PolicyEntries: MessageFns<PolicyEntries> = {
     }
     if (message.otherIdentity !== undefined) {
       EventIdentity.encode(message.otherIdentity, writer.uint32(90).fork()).join();
+    }
+    if (message.audited !== false) {
+      writer.uint32(96).bool(message.audited);
     }
     return writer;
   },
@@ -9371,6 +9393,14 @@ export const PolicyEntries: MessageFns<PolicyEntries> = {
             message.otherIdentity = EventIdentity.decode(reader, reader.uint32());
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.audited = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -9403,6 +9433,7 @@ export const PolicyEntries: MessageFns<PolicyEntries> = {
     message.otherIdentity = (object.otherIdentity !== undefined && object.otherIdentity !== null)
       ? EventIdentity.fromPartial(object.otherIdentity)
       : undefined;
+    message.audited = object.audited ?? false;
     return message;
   },
 };
