@@ -72,8 +72,7 @@ function decisionText(view: EndView): string {
   const verdict = verdictAt(view);
   if (policies === undefined) return "unknown, the labels of the pod's identity are not known";
   const passes = verdict === "audited" ? ", but passes in audit mode" : "";
-  if (policies.rule !== 0)
-    return `${policies.allowed ? "allowed" : "denied"} by ${deciding(policies)}${passes}`;
+  if (policies.rule !== 0) return `${policies.allowed ? "allowed" : "denied"} by ${deciding(policies)}${passes}`;
   if (!policies.allowed) return `denied, no rule allows it${passes}`;
   if (policies.selecting.length === 0) return "allowed, no policy selects the pod";
   const isolating = policies.selecting.some(({ isolates }) => isolates);
@@ -134,7 +133,8 @@ function entryTexts({ answer, direction }: EndView, maps: PolicyEntries): readon
   if (maps.endpoint === 0) return ["endpoints: no row of the pod"];
   const { set, other, peer, port } = maps;
   const mode = maps.audited ? ", audit mode" : "";
-  const word = set === 0 ? "no policy set, everything is allowed" : `policy set ${set}, revision ${maps.revision}${mode}`;
+  const word =
+    set === 0 ? "no policy set, everything is allowed" : `policy set ${set}, revision ${maps.revision}${mode}`;
   return [
     `endpoints: row ${maps.endpoint}, identity ${maps.identity}, ${word}`,
     ...(other === undefined ? [] : [addressText(other, maps)]),

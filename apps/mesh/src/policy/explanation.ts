@@ -70,7 +70,10 @@ export function verdictOf({ views, missing }: Explanation): { readonly verdict: 
   if (missing !== undefined) return { verdict: "unknown", why: missing };
   const audited = views.find((view) => verdictAt(view) === "audited");
   if (audited !== undefined)
-    return { verdict: "audited", why: `passes, ${podText(audited.pod)} is in audit mode and would deny the ${audited.direction}` };
+    return {
+      verdict: "audited",
+      why: `passes, ${podText(audited.pod)} is in audit mode and would deny the ${audited.direction}`,
+    };
   return { verdict: "allowed", why: views.length === 0 ? "a pod always reaches itself" : "" };
 }
 
