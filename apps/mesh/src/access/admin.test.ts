@@ -10,7 +10,15 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { createAuthority, issue } from "@isthmus/pki";
-import { AdminService, MonitorRequest, type MonitorResponse, StatusResponse } from "@isthmus/proto";
+import {
+  AdminService,
+  ExplainServiceRequest,
+  ExplainServiceResponse,
+  MonitorRequest,
+  type MonitorResponse,
+  MonitorState,
+  StatusResponse,
+} from "@isthmus/proto";
 import { freePort } from "@isthmus/testing";
 import { adminServers, createAdminApi } from "./admin.js";
 
@@ -36,12 +44,17 @@ after(() => {
 type Answer = { readonly leader: boolean } | { readonly refuses: string };
 
 async function serving(instance: string, answer: Answer): Promise<string> {
-  const server = new Server();
   const call: handleUnaryCall<unknown, StatusResponse> = (_, done) =>
     "refuses" in answer
       ? done({ code: status.FAILED_PRECONDITION, details: answer.refuses })
       : done(null, StatusResponse.fromPartial({ instance, leader: answer.leader }));
-  server.addService(AdminService, { status: call } as unknown as UntypedServiceImplementation);
+  return listening({ status: call });
+}
+
+/** The address of a server with these calls. */
+async function listening(calls: object): Promise<string> {
+  const server = new Server();
+  server.addService(AdminService, calls as UntypedServiceImplementation);
   servers.push(server);
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync("127.0.0.1:0", tls, (error, bound) => (error === null ? resolve(bound) : reject(error))),
@@ -81,6 +94,28 @@ test("a refusal counts as an answer, and the error names the servers that do not
   assert.match(await asked([refusing]), /it answers FAILED_PRECONDITION, "Cannot use mesh-config: /);
   const dead = `127.0.0.1:${await freePort()}`;
   assert.match(await asked([dead]), /no server answers: 127\.0\.0\.1:\d+ \(connection refused\)/);
+});
+
+test("a Service is explained by the server that has the node's agent, at any position in the list, else by the first", async () => {
+  const explaining = async (node: string, state: MonitorState) => {
+    const answer = ExplainServiceResponse.fromPartial({ node: { node, state } });
+    const explainService: handleUnaryCall<unknown, ExplainServiceResponse> = (_, done) => done(null, answer);
+    return listening({ explainService });
+  };
+  const without = await explaining("without", MonitorState.MONITOR_STATE_NOT_CONNECTED);
+  const having = await explaining("having", MonitorState.MONITOR_STATE_HEARD);
+  const refusing = await explaining("refusing", MonitorState.MONITOR_STATE_UNAVAILABLE);
+  const dead = `127.0.0.1:${await freePort()}`;
+  for (const [addresses, wanted] of [
+    [[without, having], "having"],
+    [[having, without], "having"],
+    [[dead, without, refusing], "refusing"],
+    [[without, dead], "without"],
+  ] as const) {
+    const api = createAdminApi({ name: "east", addresses, ca, token: "t", signal: AbortSignal.timeout(20_000) });
+    const { node } = await api.explainService(ExplainServiceRequest.create()).finally(api.close);
+    assert.equal(node?.node, wanted);
+  }
 });
 
 test("servers are those of the ConfigMap, then those of the status, without duplicates", () => {

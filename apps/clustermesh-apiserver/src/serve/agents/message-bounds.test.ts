@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Ack, AgentMessage, EventBatch, Hello, Kind, MapRows, PolicyEntries, ToServer } from "@isthmus/proto";
+import {
+  Ack,
+  AgentMessage,
+  EventBatch,
+  Hello,
+  Kind,
+  MapRows,
+  NodeFrontends,
+  PolicyEntries,
+  ToServer,
+} from "@isthmus/proto";
 import { answerProblem, messageProblem } from "./message-bounds.js";
 
 type Message = NonNullable<ToServer["message"]>;
@@ -56,6 +66,25 @@ test("truncated messages, endless varints and group wire types are malformed", (
 test("a tag of more than 32 bits is malformed, since a decoder would read it as another field", () => {
   // 0x0a with bit 32 set: as 32 bits it is field 1, Hello.
   assert.match(messageProblem(Uint8Array.from([0x8a, 0x80, 0x80, 0x80, 0x10, 0])) ?? "", /malformed/);
+});
+
+test("what programs find for frontends is bounded in frontends, tiers, backends and the bytes of each", () => {
+  const frontends = (...rows: NonNullable<Parameters<typeof NodeFrontends.fromPartial>[0]["frontends"]>) => {
+    const value = NodeFrontends.fromPartial({ frontends: rows });
+    const answer = { id: 1, last: true, problem: "", part: { $case: "frontends" as const, value } };
+    return answerProblem(AgentMessage.encode({ message: { $case: "answer", value: answer } }).finish());
+  };
+  const backend = { address: Buffer.alloc(16, 255), rankName: "draining", clusterState: 2 ** 32 - 1 };
+  const tiers = (count: number, backends = 250) =>
+    Array.from({ length: count }, () => ({ backends: Array.from({ length: backends }, () => backend) }));
+  assert.equal(frontends({ plannedFor: "x".repeat(512), problems: ["y".repeat(1024)], tiers: tiers(4) }), undefined);
+  assert.match(frontends(...Array.from({ length: 17 }, () => ({}))) ?? "", /frontends\.frontends has more than 16/);
+  assert.match(frontends({ tiers: tiers(5, 1) }) ?? "", /tiers has more than 4 entries/);
+  assert.match(frontends({ tiers: tiers(1, 1001) }) ?? "", /backends has more than 1000 entries/);
+  assert.match(frontends({ plannedFor: "x".repeat(513) }) ?? "", /planned_for has 513 bytes/);
+  assert.match(frontends({ problems: Array.from({ length: 9 }, () => "") }) ?? "", /problems has more than 8 entries/);
+  const long = { backends: [{ address: Buffer.alloc(17) }] };
+  assert.match(frontends({ tiers: [long] }) ?? "", /address has 17 bytes, more than 16/);
 });
 
 test("rows of a map are bounded in their number, their cells and the bytes of each", () => {
