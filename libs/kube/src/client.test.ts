@@ -136,6 +136,10 @@ test("contexts are listed; an unusable kubeconfig is a KUBE_CONFIG error", () =>
   const { names, current, namespace } = openKubeconfig(server.kubeconfig);
   assert.deepEqual({ names, current }, { names: ["test"], current: "test" });
   assert.equal(namespace("test"), "default");
+  const file = join(server.folder, "namespaced");
+  const contexts = [{ name: "shop", context: { cluster: "c", user: "u", namespace: "shop" } }];
+  writeFileSync(file, JSON.stringify({ contexts, clusters: [], users: [] }));
+  assert.equal(openKubeconfig(file).namespace("shop"), "shop");
   assert.throws(() => loadKubeAccess({ kubeconfig: "/nowhere" }), { code: "KUBE_CONFIG" });
   assert.throws(() => loadKubeAccess({ kubeconfig: server.kubeconfig, context: "other" }), { code: "KUBE_CONFIG" });
 });
