@@ -13,9 +13,9 @@ import {
   type DiffPoliciesResponse,
   Endpoint,
   type FlipEnds,
+  type FlipReason,
   Kind,
   PolicyAction,
-  type FlipReason,
   PolicyDirection,
 } from "@isthmus/proto";
 import { createSourceIndex, type HashedRecord, hashRecord, localPosition } from "@isthmus/records";
@@ -199,8 +199,8 @@ test("ranges are pairs with a prefix, and pods with different ports of one name 
   assert.deepEqual(
     lines(back).map((line) => line.replace(/^.* to /, "").replace(/: .*/, "")),
     [
-      "east.shop.web#256, east.shop.client#257 (east/shop/web-1, east/shop/client, east/shop/web-2)",
-      "reserved:world in 198.51.100.0/24 ()",
+      "reserved:world in 198.51.100.0/24, east.shop.web#256, east.shop.client#257 " +
+        "(east/shop/web-1, east/shop/client, east/shop/web-2)",
     ],
   );
   const named = networkPolicy("web", { ...fromClients, ingress: [{ ports: [{ port: "http" }] }] });

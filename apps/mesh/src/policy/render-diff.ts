@@ -122,7 +122,7 @@ function endsText(ends: FlipEnds | undefined): string {
   const now = all === 1 ? "1 identity" : `${all} identities`;
   const examples = [...pods.map(lineText), ...(morePods === 0 ? [] : [`${morePods} more`])];
   return [
-    ...(others ? [`all without a rule of their own, ${now} now:`] : []),
+    ...(others ? [`all that no rule tells apart, ${now} now:`] : []),
     ...identities.map(identityText),
     ...(moreIdentities === 0 ? [] : [`${moreIdentities} more`]),
     ...(examples.length === 0 ? [] : [`pods: ${examples.join(", ")}`]),

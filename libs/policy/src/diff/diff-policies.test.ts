@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { type IdentityNumber, reservedIdentity } from "@isthmus/identity";
 import type { Policy } from "../model/policy.js";
 import type { Identity } from "../resolve/peer-registry.js";
-import { acceptedCiliumPolicy, acceptedPolicy, localNumber, podLabels } from "../testing/node.js";
 import type { TestSpec } from "../testing/mesh.js";
+import { acceptedCiliumPolicy, acceptedPolicy, localNumber, podLabels } from "../testing/node.js";
 import { diffPolicies, type PolicyDiff, type PolicyDiffInput } from "./diff-policies.js";
 import type { Decision, VerdictFlip } from "./flip-list.js";
 
@@ -80,6 +80,20 @@ test("a policy that goes opens what it denied, and the rule that comes in place 
     `ingress a0 <> ${A1}: 6:0-79 (${rule}); 6:81-65535 (${rule}); !6 (${rule})`,
   ]);
   assert.deepEqual(allowed.flips, []);
+});
+
+test("rules of one direction split no pairs of the other one", () => {
+  const peers = { from: from("a1"), ports: [{ port: 80 }] };
+  const web = policy("web", { podSelector: app("a0"), policyTypes: ["Ingress", "Egress"], ingress: [peers] });
+  const { flips } = diff({ after: [web] }).denied;
+  assert.deepEqual(
+    flips.map(({ direction, peers }) => [direction, peers]),
+    [
+      ["ingress", [REMOTE_NODE, A0, A2]],
+      ["ingress", [A1]],
+      ["egress", [HOST, REMOTE_NODE, A0, A1, A2]],
+    ],
+  );
 });
 
 test("what is written differently and means the same is no difference, nor what another policy says anyway", () => {

@@ -20,6 +20,7 @@ import type { PeerRow, PolicySet } from "../resolve/policy-set.js";
 import type { Outcome } from "../resolve/port-rules.js";
 import { createRuleDirectory, type RuleDirectory } from "../resolve/rule-directory.js";
 import { NO_RULE } from "../resolve/rule-name.js";
+import type { PeerVerdict } from "../resolve/verdict.js";
 import { createFlipList, type DecidedPorts, type Decision, type FlipTotals } from "./flip-list.js";
 import { type PortFlip, portFlips } from "./port-flips.js";
 
@@ -80,12 +81,9 @@ export function* diffPolicies(input: PolicyDiffInput): Generator<void, PolicyDif
     yield;
     const now = createCombination(group.after, group.ports, registry).build();
     yield;
-    for (const { rows, peers, others } of changedRows(old, now, all)) {
-      for (const direction of ["ingress", "egress"] as const) {
-        const its = direction === "egress" ? peers : peers.filter((number) => number !== HOST);
-        const [from, to] = rows.map((row) => (direction === "ingress" ? row.in : row.out));
-        if (its.length === 0 || from === undefined || to === undefined) continue;
-        const ends = { direction, subjects: group.subjects, subjectIdentities: group.identities, peers: its, others };
+    for (const direction of ["ingress", "egress"] as const) {
+      for (const { from, to, peers, others } of changedVerdicts(old, now, direction, all)) {
+        const ends = { direction, subjects: group.subjects, subjectIdentities: group.identities, peers, others };
         const decided = (flip: PortFlip): DecidedPorts => ({
           ...{ protocol: flip.protocol, except: flip.except, first: flip.first, last: flip.last },
           before: decision(flip.before, direction, before.rules, group.before),
@@ -192,35 +190,47 @@ function bySerial(a: CompiledSpec, b: CompiledSpec): number {
   return a.serial - b.serial;
 }
 
-/** Identities whose row is another one. */
-interface ChangedRows {
-  /** Before and after. */
-  readonly rows: readonly [PeerRow, PeerRow];
+/** Identities at the other end of which a set says something else in one direction. */
+interface ChangedVerdict {
+  readonly from: PeerVerdict;
+  readonly to: PeerVerdict;
   /** Sorted. */
-  readonly peers: readonly IdentityNumber[];
-  /** They have no row of their own on either side. */
-  readonly others: boolean;
+  readonly peers: IdentityNumber[];
+  /** Those that no rule tells apart are among them. */
+  others: boolean;
 }
 
-function changedRows(before: PolicySet, after: PolicySet, all: ReadonlySet<IdentityNumber>): readonly ChangedRows[] {
-  const pairs = new Map<PeerRow, Map<PeerRow, IdentityNumber[]>>();
+function changedVerdicts(
+  before: PolicySet,
+  after: PolicySet,
+  direction: Direction,
+  all: ReadonlySet<IdentityNumber>,
+): readonly ChangedVerdict[] {
+  const verdictOf = (row: PeerRow) => (direction === "ingress" ? row.in : row.out);
+  const changed = new Map<string, Map<string, ChangedVerdict>>();
+  const changeOf = (from: PeerVerdict, to: PeerVerdict): ChangedVerdict => {
+    const byAfter = changed.get(from.key) ?? new Map<string, ChangedVerdict>();
+    changed.set(from.key, byAfter);
+    const known = byAfter.get(to.key) ?? { from, to, peers: [], others: false };
+    byAfter.set(to.key, known);
+    return known;
+  };
+  const isPeer = (number: IdentityNumber) => all.has(number) && (direction === "egress" || number !== HOST);
   for (const number of new Set([...before.rows.keys(), ...after.rows.keys()])) {
     const [old, now] = [before.rows.get(number) ?? before.others, after.rows.get(number) ?? after.others];
-    if (old.key === now.key || !all.has(number)) continue;
-    const byAfter = pairs.get(old) ?? new Map<PeerRow, IdentityNumber[]>();
-    pairs.set(old, byAfter);
-    const numbers = byAfter.get(now) ?? [];
-    byAfter.set(now, numbers);
-    numbers.push(number);
+    const [from, to] = [verdictOf(old), verdictOf(now)];
+    if (from.key !== to.key && isPeer(number)) changeOf(from, to).peers.push(number);
   }
-  const changed: ChangedRows[] = [];
-  for (const [old, byAfter] of pairs)
-    for (const [now, numbers] of byAfter)
-      changed.push({ rows: [old, now], peers: numbers.sort((a, b) => a - b), others: false });
-  if (before.others.key === after.others.key) return changed;
-  const rest = [...all].filter((number) => !before.rows.has(number) && !after.rows.has(number));
-  const rows = [before.others, after.others] as const;
-  return [...changed, { rows, peers: rest.sort((a, b) => a - b), others: true }];
+  const [from, to] = [verdictOf(before.others), verdictOf(after.others)];
+  if (from.key !== to.key) {
+    const rest = changeOf(from, to);
+    rest.others = true;
+    for (const number of all)
+      if (!before.rows.has(number) && !after.rows.has(number) && isPeer(number)) rest.peers.push(number);
+  }
+  const found = [...changed.values()].flatMap((byAfter) => [...byAfter.values()]);
+  for (const { peers } of found) peers.sort((a, b) => a - b);
+  return found.filter(({ peers }) => peers.length > 0);
 }
 
 function selectedBy(
