@@ -17,7 +17,8 @@ export function compileProbe(into: string): Promise<string> {
   return compile("probe", into);
 }
 
-async function compile(name: string, into: string): Promise<string> {
+/** The same of another program. */
+export async function compile(name: string, into: string): Promise<string> {
   const binary = join(into, name);
   const source = fileURLToPath(new URL(`../../src/e2e/image/${name}.c`, import.meta.url));
   await promisify(execFile)("cc", ["-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", binary, source]);

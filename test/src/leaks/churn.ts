@@ -5,7 +5,7 @@ import { makeNextAddress } from "../e2e/agents.js";
 import type { Clusters, LeakCluster } from "./clusters.js";
 import { nowMicros } from "./history.js";
 import { type Model, type ModelPod, policyName } from "./model.js";
-import { NAMESPACES_USED, ROLE_OF_BACKENDS } from "./objects.js";
+import { NAMESPACES_USED, type PodPlan, ROLE_OF_BACKENDS } from "./objects.js";
 import type { PolicyObject } from "./oracle.js";
 import type { Random } from "./random.js";
 import { COLORS, randomSpec, TEAMS } from "./random-policy.js";
@@ -34,6 +34,10 @@ export interface ChurnModules {
   readonly random: Random;
   /** Called with each step. */
   readonly onStep: (step: Step) => void;
+  /** What a pod dials from its first moment on. */
+  readonly firstTargets: (pod: PodPlan) => readonly string[];
+  /** Judges what it found; called before it ends. */
+  readonly judgeFirst: (pod: ModelPod) => Promise<void>;
   /** Pods came or went. */
   readonly podsChanged: () => void;
   /** A change that runs beside others failed. */
@@ -61,7 +65,7 @@ const FAULT_MS = 3000;
 const PENDING_MS = 60_000;
 
 export function createChurn(modules: ChurnModules): Churn {
-  const { lab, clusters, model, random, onStep, podsChanged, failed } = modules;
+  const { lab, clusters, model, random, onStep, firstTargets, judgeFirst, podsChanged, failed } = modules;
   const steps: Step[] = [];
   const policies: PolicyObject[] = [];
   const beside = new Set<Promise<void>>();
@@ -165,10 +169,14 @@ export function createChurn(modules: ChurnModules): Churn {
     const { address = "", node } = pod;
     note(kind, `${pod.name} (${address}) by ${plan.name} color=${plan.labels.color}`);
     startBeside(node, async () => {
+      await judgeFirst(pod);
       await clusters.deletePod(pod);
       podsChanged();
       if (isReused) await makeNextAddress(lab, nodeOf(node), address);
-      const started = await clusters.startPod(clusters.named(pod.cluster), plan);
+      const started = await clusters.startPod(clusters.named(pod.cluster), {
+        ...plan,
+        firstTargets: firstTargets(plan),
+      });
       note(kind, `${started.name} runs with ${started.address}`);
       podsChanged();
     });

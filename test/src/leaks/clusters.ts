@@ -21,6 +21,7 @@ import { createTimeline, nowMicros, type Version } from "./history.js";
 import { type ClusterInForce, createInForce, hasPod, type IsKnown, identitiesOf, labelOf } from "./in-force.js";
 import { type Model, type ModelPod, policyName } from "./model.js";
 import {
+  FIRST,
   firstTeam,
   NAMESPACES_USED,
   namespaceObject,
@@ -47,6 +48,8 @@ export interface Clusters {
   named(name: string): LeakCluster;
   /** Resolves when it runs and its address is known. */
   startPod(cluster: LeakCluster, plan: PodPlan): Promise<ModelPod>;
+  /** What it found of what it dialled first, as lines. */
+  firstFound(pod: ModelPod): Promise<readonly string[]>;
   /** Resolves when it is gone. */
   deletePod(pod: ModelPod): Promise<void>;
   relabelPod(pod: ModelPod, change: Labels): Promise<void>;
@@ -180,6 +183,15 @@ function changesOf(all: readonly LeakCluster[], model: Model, failed: (error: Er
           throw new Error(`Timed out after ${START_MS / 1000} s waiting for pod "${pod.name}" to run: ${phase}`);
         await sleep(100);
       }
+    },
+    async firstFound({ cluster, namespace, name }) {
+      const { code, out, err } = await named(cluster).kubectl("logs", name, "-n", namespace, "-c", FIRST);
+      if (code !== 0) throw new Error(`Cannot read what pod "${name}" found: ${err}`);
+      // The last line may be half written.
+      return out
+        .slice(0, out.lastIndexOf("\n") + 1)
+        .split("\n")
+        .filter((line) => line !== "");
     },
     async deletePod(pod) {
       const { client } = named(pod.cluster);

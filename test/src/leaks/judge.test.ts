@@ -124,6 +124,8 @@ test("a failed connect is excused while the target is new or ends, the clusters 
   const judge = createJudge(model, []);
   judge.late("client", 13 * SECOND + 1, 13 * SECOND + 2);
   assert.equal(reason(judge.judge(probe(13 * SECOND, "timeout", to))), "client did not run");
+  add(model, "client-2", "10.11.0.4", "red", 13 * SECOND);
+  assert.equal(reason(judged(model, probe(14 * SECOND, "timeout", { client: "client-2" }))), "client is new");
   const pod = model.pods.get("server-2");
   if (pod !== undefined) pod.deletedAt = 14 * SECOND;
   assert.equal(reason(judged(model, probe(14 * SECOND - 5, "timeout", to))), "target ends");

@@ -31,7 +31,13 @@ export type Judgement =
   | { readonly verdict: "unknown" }
   | { readonly verdict: "leak" | "fault"; readonly pods: readonly string[] };
 
-export type Excuse = "clusters cut" | "client did not run" | "target is new" | "target ends" | "nobody has the address";
+export type Excuse =
+  | "clusters cut"
+  | "client did not run"
+  | "client is new"
+  | "target is new"
+  | "target ends"
+  | "nobody has the address";
 
 export interface JudgedService {
   /** Of its one port, `address:port`. */
@@ -79,10 +85,11 @@ export function createJudge(model: Model, services: readonly JudgedService[]): J
     return { canAllow: all.some(({ canAllow }) => canAllow), canDeny: all.some(({ canDeny }) => canDeny) };
   }
 
-  /** From one pod to another one; `owners`: pods that the address of `to` may be taken for. */
+  /** From one pod to another one, each of which may be taken for one that had its address. `owners`: of that of `to`. */
   function between(from: ModelPod, to: ModelPod, owners: readonly ModelPod[], port: Port, time: Time): Possible {
     const egress = possible("egress", from, [...new Set([to, ...owners])], port, time);
-    const ingress = possible("ingress", to, [from], port, time);
+    const former = from.address === undefined ? [] : model.podsAt(from.address);
+    const ingress = possible("ingress", to, [...new Set([from, ...former])], port, time);
     return { canAllow: egress.canAllow && ingress.canAllow, canDeny: egress.canDeny || ingress.canDeny };
   }
 
@@ -90,11 +97,12 @@ export function createJudge(model: Model, services: readonly JudgedService[]): J
     const overlaps = ({ from, to }: { readonly from: number; readonly to?: number }) =>
       from <= ended && (to === undefined || to >= began);
     if (lateness.get(client.name)?.some(overlaps)) return "client did not run";
+    const isNew = ({ runsSince }: ModelPod) => runsSince === undefined || began < runsSince + NEW_POD_MICROS;
+    if (isNew(client)) return "client is new";
     const isAbroad = targets.some(({ cluster }) => cluster !== client.cluster);
     if (isAbroad && model.cuts.some(overlaps)) return "clusters cut";
     if (targets.length === 0) return "nobody has the address";
     if (targets.some(({ deletedAt }) => deletedAt !== undefined && deletedAt <= ended)) return "target ends";
-    const isNew = ({ runsSince }: ModelPod) => runsSince === undefined || began < runsSince + NEW_POD_MICROS;
     return targets.some(isNew) ? "target is new" : undefined;
   }
 

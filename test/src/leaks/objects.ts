@@ -35,11 +35,26 @@ export interface PodPlan {
   readonly namespace: string;
   readonly node: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** What it dials from its first moment on, `address:port`; without any it only serves. */
+  readonly firstTargets?: readonly string[];
 }
 
+/** The container that dials; its log has what it found. */
+export const FIRST = "first";
+const FIRST_RATE = 50;
+const FIRST_SECONDS = 3;
+
 /** Serves on all ports. Its host name is its name. */
-export function podObject({ name, namespace, node, labels }: PodPlan): KubeObject & { readonly spec: object } {
-  const args = ["serve", ...PORTS.map(String)];
+export function podObject(plan: PodPlan): KubeObject & { readonly spec: object } {
+  const { name, namespace, node, labels, firstTargets = [] } = plan;
+  const container = (containerName: string, ...args: readonly string[]) => ({
+    name: containerName,
+    image: PROBE_TAG,
+    imagePullPolicy: "Never",
+    command: ["/flows"],
+    args,
+  });
+  const first = container(FIRST, "first", `${FIRST_RATE}`, `${FIRST_SECONDS}`, ...firstTargets);
   return {
     metadata: { name, namespace, labels: { ...labels } },
     spec: {
@@ -47,7 +62,10 @@ export function podObject({ name, namespace, node, labels }: PodPlan): KubeObjec
       automountServiceAccountToken: false,
       restartPolicy: "Never",
       terminationGracePeriodSeconds: 1,
-      containers: [{ name: "main", image: PROBE_TAG, imagePullPolicy: "Never", command: ["/flows"], args }],
+      containers: [
+        ...(firstTargets.length > 0 ? [first] : []),
+        container("main", "serve", ...PORTS.map((port) => `${port}`)),
+      ],
     },
   };
 }

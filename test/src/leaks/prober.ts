@@ -28,9 +28,13 @@ const KINDS: readonly TargetKind[] = ["connect", "ask", "hold", "flow"];
 export function startProber(lab: LabHandle, pod: ModelPod, rate: number, listener: ProberListener): Prober {
   const { name, cluster, namespace } = pod;
   const where = ["--kubeconfig", lab.kubeconfig, "--context", cluster, "-n", namespace];
-  const child = spawn(`${lab.bin}/kubectl`, [...where, "exec", "-i", name, "--", "/flows", "probe", String(rate)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const child = spawn(
+    `${lab.bin}/kubectl`,
+    [...where, "exec", "-i", name, "-c", "main", "--", "/flows", "probe", String(rate)],
+    {
+      stdio: ["pipe", "pipe", "inherit"],
+    },
+  );
   const closed = once(child, "close") as Promise<[number | null]>;
   let isEnding = false;
   createInterface({ input: child.stdout }).on("line", (line) => {

@@ -9,9 +9,9 @@ import { type Clusters, openClusters } from "./clusters.js";
 import { createEvidence } from "./evidence.js";
 import { nowMicros } from "./history.js";
 import { createJudge, type Probe } from "./judge.js";
-import { createModel, type Model } from "./model.js";
-import { NAMESPACES_USED, ROLE_OF_BACKENDS, SERVICE_NAMESPACE } from "./objects.js";
-import { type Prober, startProber } from "./prober.js";
+import { createModel, type Model, type ModelPod } from "./model.js";
+import { NAMESPACES_USED, type PodPlan, ROLE_OF_BACKENDS, SERVICE_NAMESPACE } from "./objects.js";
+import { parseLine, type Prober, startProber } from "./prober.js";
 import { createRandom } from "./random.js";
 import { COLORS, PORTS } from "./random-policy.js";
 import { addTo, certainShare, createTally, type Outcome, type Tally } from "./report.js";
@@ -53,7 +53,8 @@ export async function runLeaks(lab: LabHandle, options: RunOptions): Promise<Out
     const watch = watchProbes(lab, model, clusters, options);
     const log = createWriteStream(join(options.out, "steps.log"));
     const onStep = ({ at, kind, what }: Step) => void log.write(`${at} ${kind}: ${what}\n`);
-    const churn = createChurn({ lab, clusters, model, random, onStep, failed, podsChanged: () => watch.setTargets() });
+    const { firstTargets, judgeFirst, setTargets: podsChanged } = watch;
+    const churn = createChurn({ lab, clusters, model, random, onStep, firstTargets, judgeFirst, podsChanged, failed });
     watch.onViolation((work) => churn.hold(work));
     for (const pod of clients(model))
       probers.push(
@@ -73,6 +74,7 @@ export async function runLeaks(lab: LabHandle, options: RunOptions): Promise<Out
       clearInterval(progress);
     });
     for (const prober of probers) await prober.end();
+    for (const pod of model.pods.values()) if (pod.deletedAt === undefined) await watch.judgeFirst(pod);
     await watch.settled();
     if (failure !== undefined) throw failure;
     options.signal.throwIfAborted();
@@ -118,6 +120,8 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
   const tally: Tally = createTally();
   const evidence = createEvidence(lab, model, out);
   const reached = new Set<string>();
+  /** Pods that dial from their first moment on, and were not asked yet what they found. */
+  const withFirst = new Set<string>();
   let collecting: Promise<unknown> = Promise.resolve();
   let hold: (work: Promise<unknown>) => void = () => undefined;
   let probers: readonly Prober[] = [];
@@ -142,9 +146,42 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
     };
   }
 
+  function onProbe(probe: Probe): void {
+    if (probe.outcome === "open") reached.add(probe.client);
+    const violation = addTo(tally, model, probe, judge.judge(probe));
+    if (violation === undefined) return;
+    const { verdict } = violation;
+    say(
+      `${verdict}: ${probe.kind} of ${probe.client} to ${probe.target} is ${probe.outcome} ${probe.answeredBy ?? ""}`,
+    );
+    const work = evidence.collect(violation);
+    collecting = Promise.allSettled([collecting, work]);
+    hold(work);
+  }
+
   return {
     judge,
     tally,
+    onProbe,
+    firstTargets({ name, node }: PodPlan): readonly string[] {
+      withFirst.add(name);
+      const cluster = clusters.all.find(({ plan }) => plan.nodes.some((one) => one.name === node));
+      const present = [...model.pods.values()].filter(
+        ({ address, deletedAt }) => address !== undefined && deletedAt === undefined,
+      );
+      return [
+        ...PORTS.flatMap((port) => present.map(({ address }) => `${address}:${port}`)),
+        cluster?.globalService ?? "",
+      ];
+    },
+    async judgeFirst(pod: ModelPod) {
+      if (!withFirst.delete(pod.name)) return;
+      for (const line of await clusters.firstFound(pod)) {
+        const read = parseLine(pod.name, line);
+        if ("late" in read) judge.late(pod.name, ...read.late);
+        else onProbe(read);
+      }
+    },
     reached,
     setTargets,
     onViolation(hold_: (work: Promise<unknown>) => void) {
@@ -153,18 +190,6 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
     start(all: readonly Prober[]) {
       probers = all;
       setTargets();
-    },
-    onProbe(probe: Probe) {
-      if (probe.outcome === "open") reached.add(probe.client);
-      const violation = addTo(tally, model, probe, judge.judge(probe));
-      if (violation === undefined) return;
-      const { verdict } = violation;
-      say(
-        `${verdict}: ${probe.kind} of ${probe.client} to ${probe.target} is ${probe.outcome} ${probe.answeredBy ?? ""}`,
-      );
-      const work = evidence.collect(violation);
-      collecting = Promise.allSettled([collecting, work]);
-      hold(work);
     },
     settled: () => collecting,
   };

@@ -8,6 +8,7 @@
 //                           ask IP:PORT...       one datagram from a new UDP socket, and its answer
 //                           hold IP:PORT...      one TCP connection each, on which one byte is echoed every 100 ms
 //                           flow IP:PORT...      one UDP socket each, with a datagram and its answer every 100 ms
+//   flows first RATE SECONDS IP:PORT...   the same with these targets of new TCP connections, for so long; then does nothing
 //
 // Output, times in microseconds of CLOCK_MONOTONIC, which all pods of a machine share:
 //   KIND BEGAN ENDED IP:PORT OUTCOME [HOST NAME]   what was tried; a connection to hold is opened as a "connect"
@@ -407,6 +408,22 @@ static void keep_only(enum kind kind)
 	}
 }
 
+static void add_target(enum kind kind, const char *text)
+{
+	struct sockaddr_in *to = &targets[kind].all[targets[kind].count];
+	char ip[64];
+	int port;
+
+	if (targets[kind].count == TARGETS) return;
+	*to = (struct sockaddr_in){.sin_family = AF_INET};
+	if (sscanf(text, "%63[0-9.]:%d", ip, &port) != 2 || inet_pton(AF_INET, ip, &to->sin_addr) != 1) {
+		fprintf(stderr, "Not IP:PORT: %s\n", text);
+		exit(2);
+	}
+	to->sin_port = htons(port);
+	targets[kind].count++;
+}
+
 static void on_line(char *line)
 {
 	char *rest, *word = strtok_r(line, " ", &rest);
@@ -418,19 +435,7 @@ static void on_line(char *line)
 		exit(2);
 	}
 	targets[kind].count = 0;
-	while ((word = strtok_r(NULL, " ", &rest)) && targets[kind].count < TARGETS) {
-		struct sockaddr_in *to = &targets[kind].all[targets[kind].count];
-		char ip[64];
-		int port;
-
-		*to = (struct sockaddr_in){.sin_family = AF_INET};
-		if (sscanf(word, "%63[0-9.]:%d", ip, &port) != 2 || inet_pton(AF_INET, ip, &to->sin_addr) != 1) {
-			fprintf(stderr, "Not IP:PORT: %s\n", word);
-			exit(2);
-		}
-		to->sin_port = htons(port);
-		targets[kind].count++;
-	}
+	while ((word = strtok_r(NULL, " ", &rest))) add_target(kind, word);
 	if (is_kept(kind)) keep_only(kind);
 }
 
@@ -455,7 +460,8 @@ static bool read_lines(void)
 	return true;
 }
 
-static int probe(int rate)
+// Until the end of stdin, or for so long.
+static int probe(int rate, int seconds)
 {
 	int64_t began = now_us(), ran = began;
 	struct epoll_event events[EVENTS];
@@ -463,12 +469,15 @@ static int probe(int rate)
 
 	if (rate < 1 || rate > 1000) return 2;
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
-	fcntl(0, F_SETFL, O_NONBLOCK);
-	watch(0, EPOLLIN, (epoll_data_t){.u64 = STDIN});
+	if (!seconds) {
+		fcntl(0, F_SETFL, O_NONBLOCK);
+		watch(0, EPOLLIN, (epoll_data_t){.u64 = STDIN});
+	}
 	for (;;) {
 		int n = epoll_wait(epoll, events, EVENTS, TICK_MS);
 		int64_t now = now_us();
 
+		if (seconds && now - began > seconds * 1000000ll) return 0;
 		if (now - ran > LATE_US) {
 			printf("late %lld %lld\n", (long long)ran, (long long)now);
 			// What was due meanwhile is not caught up.
@@ -504,7 +513,12 @@ int main(int argc, char **argv)
 	epoll = epoll_create1(0);
 	if (epoll < 0) fail("watch");
 	if (argc >= 3 && !strcmp(argv[1], "serve")) serve(argc - 2, argv + 2);
-	if (argc == 3 && !strcmp(argv[1], "probe")) return probe(atoi(argv[2]));
-	fprintf(stderr, "usage: flows serve PORT... | probe RATE\n");
+	if (argc == 3 && !strcmp(argv[1], "probe")) return probe(atoi(argv[2]), 0);
+	if (argc >= 4 && !strcmp(argv[1], "first") && atoi(argv[3]) > 0) {
+		for (int i = 4; i < argc; i++) add_target(CONNECT, argv[i]);
+		probe(atoi(argv[2]), atoi(argv[3]));
+		for (;;) pause();
+	}
+	fprintf(stderr, "usage: flows serve PORT... | probe RATE | first RATE SECONDS IP:PORT...\n");
 	return 2;
 }
