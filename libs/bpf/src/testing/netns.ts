@@ -77,7 +77,6 @@ function removeAbandoned(): void {
 
 /** Makes a veth whose both ends are up; the index of the first may be given. */
 export function makeVeth(netns: TestNetns, one: string, two: string, index?: number): void {
-  const given = index === undefined ? [] : ["index", `${index}`];
-  netns.ip("link", "add", one, ...given, "type", "veth", "peer", "name", two);
-  for (const end of [one, two]) netns.ip("link", "set", end, "up");
+  const given = index === undefined ? "" : `index ${index}`;
+  netns.ipAll([`link add ${one} ${given} type veth peer name ${two}`, `link set ${one} up`, `link set ${two} up`]);
 }
