@@ -5,6 +5,7 @@ export const MapType = {
   Array: 2,
   PerCpuArray: 6,
   LruHash: 9,
+  LpmTrie: 11,
   ArrayOfMaps: 12,
   SkStorage: 24,
   RingBuffer: 27,

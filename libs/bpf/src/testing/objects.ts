@@ -30,12 +30,18 @@ export interface TestObject {
   tables(): Promise<TablesPort>;
 }
 
-export function loadTestObject(
-  t: Pick<TestContext, "after">,
+/** An object with new maps, and those of its programs that were asked for. */
+export interface OpenObject extends Pick<TestObject, "map" | "loaded"> {
+  readonly path: string;
+  readonly maps: LoadedObject["maps"];
+  close(): void;
+}
+
+export function openObject(
   name: string,
-  maxEntries: Record<string, number> = {},
-  config: Partial<DatapathConfig> = {},
-): TestObject {
+  maxEntries: Readonly<Record<string, number>>,
+  config: Partial<DatapathConfig>,
+): OpenObject {
   const rodata = WITHOUT_CONFIG.has(name)
     ? {}
     : {
@@ -51,30 +57,53 @@ export function loadTestObject(
   const path = `${OBJECTS}/${name}.bpf.o`;
   const { maps } = native().loadObject(path, { rodata, maxEntries, programs: [] });
   const programs = new Map<string, ReturnType<TestObject["loaded"]>>();
-  const close: (() => void)[] = [];
+  return {
+    path,
+    maps,
+    map(mapName) {
+      const fd = maps[mapName];
+      if (fd === undefined) throw new Error(`Cannot find map "${mapName}" in object "${name}"`);
+      return fd;
+    },
+    loaded(programName) {
+      const known = programs.get(programName);
+      if (known !== undefined) return known;
+      const object = native().loadObject(path, { rodata, reuse: maps, programs: [programName] });
+      for (const each of Object.values(object.maps)) each.close();
+      const program = object.programs[programName];
+      if (program === undefined) throw new Error(`Cannot find program "${programName}" in object "${name}"`);
+      programs.set(programName, program);
+      return program;
+    },
+    close() {
+      for (const map of Object.values(maps)) map.close();
+      for (const { fd } of programs.values()) fd.close();
+    },
+  };
+}
+
+export function loadTestObject(
+  t: Pick<TestContext, "after">,
+  name: string,
+  maxEntries: Readonly<Record<string, number>> = {},
+  config: Partial<DatapathConfig> = {},
+): TestObject {
+  const object = openObject(name, maxEntries, config);
+  const { unmap, ...loaded } = createTestObject(object);
   t.after(() => {
-    for (const call of close) call();
-    for (const map of Object.values(maps)) map.close();
-    for (const { fd } of programs.values()) fd.close();
+    unmap();
+    object.close();
   });
+  return loaded;
+}
 
-  function map(mapName: string): Fd {
-    const fd = maps[mapName];
-    if (fd === undefined) throw new Error(`Cannot find map "${mapName}" in object "${name}"`);
-    return fd;
-  }
-
-  function loaded(programName: string) {
-    const known = programs.get(programName);
-    if (known !== undefined) return known;
-    const object = native().loadObject(path, { rodata, reuse: maps, programs: [programName] });
-    for (const each of Object.values(object.maps)) each.close();
-    const program = object.programs[programName];
-    if (program === undefined) throw new Error(`Cannot find program "${programName}" in object "${name}"`);
-    programs.set(programName, program);
-    return program;
-  }
-
+/** What a test has of an open object. `unmap` closes its arrays and tables. */
+export function createTestObject({
+  path,
+  map,
+  loaded,
+}: Pick<OpenObject, "path" | "map" | "loaded">): TestObject & { unmap(): void } {
+  const close: (() => void)[] = [];
   return {
     map,
     loaded,
@@ -86,10 +115,13 @@ export function loadTestObject(
     },
     tables: async () => {
       const segment = native().objectMaps(path)[MAP_NAMES.tables]?.inner;
-      if (segment === undefined) throw new Error(`Cannot find tables in object "${name}"`);
+      if (segment === undefined) throw new Error(`Cannot find tables in "${path}"`);
       const tables = await openTables(map(MAP_NAMES.tables), segment);
       close.push(tables.close);
       return tables;
+    },
+    unmap() {
+      for (const call of close) call();
     },
   };
 }

@@ -1,6 +1,5 @@
 /** The programs of pod.bpf.c with maps of their own: pods of this node, ranges of the mesh, flows. */
 import { randomBytes } from "node:crypto";
-import type { TestContext } from "node:test";
 import { type Address, formatAddress, parseAddress, parsePrefix } from "@isthmus/model";
 import { viewOf } from "../codec.js";
 import type { FlowTable } from "../flows.js";
@@ -19,9 +18,9 @@ import { readMetrics } from "../metrics.js";
 import { type Fd, native } from "../native.js";
 import { macBytes } from "../netlink/links.js";
 import { openPacketEvents } from "../packet-events.js";
-import { loadTestObject } from "./objects.js";
+import { type ObjectUser, takeObject } from "./object-pool.js";
 import { readEvents } from "./read-events.js";
-import { runOnSkb, type SkbContext, type SkbRun } from "./skb-run.js";
+import type { SkbContext, SkbRun } from "./skb-run.js";
 
 export type PodProgram = "from_pod" | "to_pod" | "from_network" | "to_network";
 
@@ -60,14 +59,14 @@ export interface PodProgramsOptions {
   readonly object?: "pod" | "dialling_test" | "no_rescue_test";
 }
 
-/** Loaded with new maps, which the test's end closes. */
+/** With maps that are as new; an earlier test of the process may have loaded them (`takeObject`). */
 export function loadPodPrograms(
-  t: Pick<TestContext, "after">,
+  t: ObjectUser,
   { flows = 1024, entries = {}, object = "pod" }: PodProgramsOptions = {},
 ) {
   const sets = flows / Limit.FlowSet;
   const config = { flowSeed: SEED, flowSets: BigInt(sets) };
-  const loaded = loadTestObject(
+  const { run, ...loaded } = takeObject(
     t,
     object,
     { ...SMALL, ...entries, [MAP_NAMES.conntrack]: sets, [MAP_NAMES.flowBodies]: sets },
@@ -102,8 +101,7 @@ export function loadPodPrograms(
     /** An open map, by `MAP_NAMES`. */
     map: loaded.map,
     /** Runs a program on a frame, on the loopback device of the process. */
-    program: (program: PodProgram, packet: Uint8Array): Promise<SkbRun> =>
-      runOnSkb(loaded.program(program), { packet }),
+    program: (program: PodProgram, packet: Uint8Array): Promise<SkbRun> => run(program, { packet }),
     addPod({ address, ifindex, mac, hostMac }: TestPod): void {
       const [index, addr] = [next++, parseAddress(address)];
       const key = EndpointKey.encode({ addr });
@@ -154,7 +152,7 @@ export function loadPodPrograms(
       return Object.fromEntries(all.filter(([, value]) => value !== 0));
     },
     run(program: PodProgram, packet: Uint8Array, context: Partial<SkbContext>, netns?: string): Promise<SkbRun> {
-      return runOnSkb(loaded.program(program), { packet, context, ...(netns === undefined ? {} : { netns }) });
+      return run(program, { packet, context, ...(netns === undefined ? {} : { netns }) });
     },
   };
 }
