@@ -16,14 +16,22 @@ import {
   type KubeClient,
   type KubeConfigMap,
   type KubeObject,
+  MESH_IDENTITIES,
   NAMESPACES,
   NETWORK_POLICIES,
   NODES,
+  PODS,
   type Resource,
+  SERVICE_ACCOUNTS,
 } from "@isthmus/kube";
 import { type KubeServer, kubeBinary, startKubeServer } from "@isthmus/kube/testing";
-import { parseCiliumClusterwideNetworkPolicy, parseCiliumNetworkPolicy, parseNetworkPolicy } from "@isthmus/policy";
-import { Policy } from "@isthmus/proto";
+import {
+  parseCiliumClusterwideNetworkPolicy,
+  parseCiliumNetworkPolicy,
+  parseNetworkPolicy,
+  podIdentityLabels,
+} from "@isthmus/policy";
+import { Endpoint, Policy } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { parse } from "yaml";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
@@ -204,4 +212,45 @@ test("a record has the CiliumCIDRGroups that its policy names, and the cluster's
   assert.equal(out()?.meshScope, false);
   await installSettings(client, { "policy-default-scope": "mesh" });
   await until("the scope", () => out()?.meshScope === true);
+});
+
+test("a pod is in audit mode by its Namespace and by mesh-config, and one that may not be gets an Event", async (t) => {
+  const agent = await agentOf("n1");
+  t.after(() => agent.close());
+  const annotations = (mode: string | null) => ({
+    metadata: { annotations: { "mesh.isthmus.io/policy-audit-mode": mode } },
+  });
+  await client.apply(SERVICE_ACCOUNTS, { metadata: { namespace, name: "default" } }, { manager: "t" });
+  const metadata = { namespace, name: "web", ...annotations("true").metadata };
+  const spec = { nodeName: "n1", containers: [{ name: "web", image: "web" }], automountServiceAccountToken: false };
+  await client.create(PODS, { metadata, spec } as KubeObject);
+  const status = { phase: "Running", podIP: "10.11.1.5", podIPs: [{ ip: "10.11.1.5" }] };
+  await client.mergePatch(PODS, "web", { status }, { namespace, subresource: "status" });
+  // The number of its labels is given by hand: this cluster has no MeshCluster.
+  const facts = { cluster: "east", namespace, serviceAccount: "default", podLabels: new Map<string, string>() };
+  const namespaceLabels = new Map([["kubernetes.io/metadata.name", namespace]]);
+  const labels = Object.fromEntries(podIdentityLabels({ ...facts, namespaceLabels }));
+  const isAudited = () => {
+    const value = agent.value(0, "endpoints/10.11.1.5");
+    return value === undefined ? undefined : Endpoint.decode(value).audited;
+  };
+  const becomes = (audited: boolean, why: string) => until(why, () => isAudited() === audited);
+  const events = async () =>
+    (await client.list<KubeObject & { readonly reason?: string; readonly note?: string }>(EVENTS, { namespace }))
+      .filter(({ reason }) => reason === "AuditModeNotAllowed")
+      .map(({ note }) => note ?? "");
+  await client.create(MESH_IDENTITIES, { metadata: { name: `${(1 << 20) + 300}` }, spec: { labels } } as KubeObject);
+  await becomes(false, "the record");
+  await until("an Event", async () => (await events()).length === 1);
+  assert.match((await events())[0] ?? "", /its Namespace does not allow it; annotate that with .*"per-pod"/);
+  await client.mergePatch(NAMESPACES, namespace, annotations("per-pod"));
+  await becomes(true, "its Namespace lets it");
+  assert.match((await apiserver.get("/metrics")).body, /^mesh_audited_pods 1$/m);
+  await installSettings(client, { "policy-audit-mode": "never" });
+  await becomes(false, "the cluster lets nobody");
+  await installSettings(client, { "policy-audit-mode": "true" });
+  await client.mergePatch(NAMESPACES, namespace, annotations(null));
+  await becomes(true, "all pods of the cluster are");
+  await client.mergePatch(PODS, "web", annotations("false"), { namespace });
+  await becomes(false, "the pod is not");
 });
