@@ -30,11 +30,16 @@ import { MAX_OBJECT_BYTES, MAX_OBJECTS } from "./read-request.js";
 
 const [WEB, CLIENT, WEST_CLIENT] = [numberOf(1, 256), numberOf(1, 257), numberOf(2, 256)];
 
-const endpoint = (address: string, number: IdentityNumber, pod: string, ports: readonly [string, number][] = []) => {
+const endpoint = (
+  address: string,
+  number: IdentityNumber,
+  pod: string,
+  { ports = [], audited = false }: { readonly ports?: readonly [string, number][]; readonly audited?: boolean } = {},
+) => {
   const { key, value } = makeEndpoint(address, number, {
     ports: ports.map(([name, port]) => ({ name, protocol: 6, port })),
   });
-  const message = { ...Endpoint.decode(value), namespace: "shop", pod };
+  const message = { ...Endpoint.decode(value), namespace: "shop", pod, audited };
   return hashRecord(Kind.KIND_ENDPOINT, key, Endpoint.encode(message).finish());
 };
 
@@ -53,7 +58,7 @@ const all = [
     makeMeshNode("n1", { addresses: ["192.0.2.1"], podCidrs: ["10.1.1.0/24"] }),
     hashRecord(Kind.KIND_NODE, "nodes/n9", Buffer.from([0xff])),
     endpoint("10.1.1.5", WEB, "web-1"),
-    endpoint("10.1.1.6", WEB, "web-2", [["http", 8080]]),
+    endpoint("10.1.1.6", WEB, "web-2", { ports: [["http", 8080]], audited: true }),
     endpoint("10.1.1.7", CLIENT, "client"),
   ),
   source(
@@ -143,6 +148,7 @@ test("a new policy denies pods, nodes and the world what no rule allows, with ex
     `- east.shop.web#256 (east/shop/web-1, east/shop/web-2) from ${others.join(", ")} others ` +
       "(east/shop/web-1, west/shop/client, east/shop/web-2): all but  open -> isolated by web",
   ]);
+  assert.equal(answer.flips[0]?.subjects?.auditedPods, 1);
   assert.deepEqual(
     [answer.denied, answer.allowed?.ingressPairs],
     [{ ingressPairs: 6n, egressPairs: 0n, moreFlips: 0 }, 0n],

@@ -33,6 +33,8 @@ export interface KnownEnd {
   readonly number: number;
   /** `cluster/namespace/pod` */
   readonly pods: ReadonlySet<string>;
+  /** Of subjects: the pods are in audit mode. */
+  readonly audited?: boolean;
   /** Name of the cluster whose unmanaged pods have it. */
   readonly unmanagedOf?: string;
 }
@@ -42,7 +44,7 @@ export interface MeshEnds {
   readonly identities: ReadonlyMap<IdentityNumber, Identity>;
   /** By the number that they have in `identities`. */
   readonly peers: ReadonlyMap<IdentityNumber, KnownEnd>;
-  /** Pods of the local cluster with the same identity and ports are one subject. */
+  /** Pods of the local cluster with the same identity and ports, in audit mode or not, are one subject. */
   readonly subjects: ReadonlyMap<string, Subject>;
   /** By the key in `subjects`. */
   readonly subjectEnds: ReadonlyMap<string, KnownEnd>;
@@ -67,7 +69,7 @@ export function* readMeshEnds(
   const [pods, subjectPods]: [Pods<IdentityNumber>, Pods<string>] = [new Map(), new Map()];
   /** Numbers of this view that stand for another number and a prefix. */
   const bases = new Map<IdentityNumber, IdentityNumber>();
-  const subjects = new Map<string, Subject>();
+  const subjects = new Map<string, PodEndpoint>();
   yield* inSlices(view.endpoints, ITEMS_PER_SLICE, ([address, endpoint]) => {
     const number = view.desired.addresses.get(address);
     if (number === undefined) return;
@@ -95,12 +97,12 @@ export function* readMeshEnds(
     });
   });
   const subjectEnds = new Map<string, KnownEnd>();
-  yield* inSlices(subjects, ITEMS_PER_SLICE, ([id, { identity: number }]) => {
+  yield* inSlices(subjects, ITEMS_PER_SLICE, ([id, { identity: number, audited }]) => {
     const identity = identityOf(number);
     if (identity === undefined) return;
     identities.set(number, identity);
-    const its = { identity: { labels: identity.labels }, number, pods: subjectPods.get(id) ?? new Set<string>() };
-    subjectEnds.set(id, its);
+    const pods = subjectPods.get(id) ?? new Set<string>();
+    subjectEnds.set(id, { identity: { labels: identity.labels }, number, pods, audited });
   });
   return { identities, peers, subjects, subjectEnds };
 }
@@ -115,9 +117,9 @@ function addPod<K>(pods: Pods<K>, key: K, { cluster, namespace, pod }: PodEndpoi
   pods.set(key, its.add(`${cluster}/${namespace}/${pod}`));
 }
 
-function subjectId({ identity, ports }: PodEndpoint): string {
+function subjectId({ identity, ports, audited }: PodEndpoint): string {
   const texts = ports.map(({ name, protocol, port }) => `${name}/${protocol}=${port}`);
-  return `${identity} ${texts.sort().join(",")}`;
+  return `${identity} ${audited} ${texts.sort().join(",")}`;
 }
 
 function unmanagedNames(sources: readonly StreamSource[], local: ClusterId): ReadonlyMap<IdentityNumber, string> {

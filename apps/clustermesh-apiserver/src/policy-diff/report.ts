@@ -94,8 +94,13 @@ function endsReport(ends: readonly KnownEnd[]): Omit<FlipEnds, "others"> {
     identities: shown.map(identityReport),
     moreIdentities: identities.length - shown.length,
     pods: pods.map((pod) => printable(pod, 600)),
-    morePods: ends.reduce((sum, end) => sum + end.pods.size, 0) - pods.length,
+    morePods: podsOf(ends) - pods.length,
+    auditedPods: podsOf(ends.filter(({ audited }) => audited === true)),
   };
+}
+
+function podsOf(ends: readonly KnownEnd[]): number {
+  return ends.reduce((sum, { pods }) => sum + pods.size, 0);
 }
 
 function identityKey({ number, identity: { labels, prefix } }: KnownEnd): string {

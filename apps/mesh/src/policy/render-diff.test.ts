@@ -78,7 +78,7 @@ const FLIPS = DiffPoliciesResponse.fromPartial({
     },
     {
       direction: PolicyDirection.POLICY_DIRECTION_EGRESS,
-      subjects: WEB,
+      subjects: { ...WEB, auditedPods: 2 },
       peers: { identities: [reserved(0, "world", "203.0.113.0/24")] },
       ports: [
         {

@@ -117,7 +117,7 @@ function flipText(flip: PolicyFlip): string {
 /** An identity a line, and pods that have them. */
 function endsText(ends: FlipEnds | undefined): string {
   if (ends === undefined) return "?";
-  const { identities, moreIdentities, pods, morePods, others } = ends;
+  const { identities, moreIdentities, pods, morePods, others, auditedPods } = ends;
   const all = identities.length + moreIdentities;
   const now = all === 1 ? "1 identity" : `${all} identities`;
   const examples = [...pods.map(lineText), ...(morePods === 0 ? [] : [`${morePods} more`])];
@@ -126,6 +126,9 @@ function endsText(ends: FlipEnds | undefined): string {
     ...identities.map(identityText),
     ...(moreIdentities === 0 ? [] : [`${moreIdentities} more`]),
     ...(examples.length === 0 ? [] : [`pods: ${examples.join(", ")}`]),
+    ...(auditedPods === 0
+      ? []
+      : [`${auditedPods} of them in audit mode: what is denied passes there, and is reported`]),
   ].join("\n        ");
 }
 
@@ -209,8 +212,9 @@ function totalsJson({ ingressPairs, egressPairs, moreFlips }: FlipTotals): objec
 
 function endsJson(ends: FlipEnds | undefined): object {
   if (ends === undefined) return {};
-  const { identities, moreIdentities, pods, morePods } = ends;
-  return { identities: identities.map(identityJson), moreIdentities, pods, morePods };
+  const { identities, moreIdentities, pods, morePods, auditedPods } = ends;
+  const audited = auditedPods === 0 ? {} : { auditedPods };
+  return { identities: identities.map(identityJson), moreIdentities, pods, morePods, ...audited };
 }
 
 function identityJson({ number, labels, moreLabels, prefix, cluster }: FlipIdentity): object {

@@ -6,8 +6,8 @@ import {
   type ExplainedFrontend,
   type ExplainedService,
   type ExplainServiceResponse,
-  type FrontendRows,
   FrontendRowState,
+  type FrontendRows,
   MonitorState,
 } from "@isthmus/proto";
 import { backendExclusions, peerStates, refusalReasons } from "@isthmus/records";

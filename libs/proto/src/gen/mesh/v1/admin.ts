@@ -556,6 +556,8 @@ export interface FlipEnds {
   morePods: number;
   /** no rule tells them apart: identities to come are among them */
   others: boolean;
+  /** of all these pods, in audit mode: what is denied to them passes, and is reported */
+  auditedPods: number;
 }
 
 export interface FlipIdentity {
@@ -4491,7 +4493,7 @@ export const PolicyFlip: MessageFns<PolicyFlip> = {
 };
 
 function createBaseFlipEnds(): FlipEnds {
-  return { identities: [], moreIdentities: 0, pods: [], morePods: 0, others: false };
+  return { identities: [], moreIdentities: 0, pods: [], morePods: 0, others: false, auditedPods: 0 };
 }
 
 export const FlipEnds: MessageFns<FlipEnds> = {
@@ -4510,6 +4512,9 @@ export const FlipEnds: MessageFns<FlipEnds> = {
     }
     if (message.others !== false) {
       writer.uint32(40).bool(message.others);
+    }
+    if (message.auditedPods !== 0) {
+      writer.uint32(48).uint32(message.auditedPods);
     }
     return writer;
   },
@@ -4567,6 +4572,14 @@ export const FlipEnds: MessageFns<FlipEnds> = {
             message.others = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.auditedPods = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4589,6 +4602,7 @@ export const FlipEnds: MessageFns<FlipEnds> = {
     message.pods = object.pods?.map((e) => e) || [];
     message.morePods = object.morePods ?? 0;
     message.others = object.others ?? false;
+    message.auditedPods = object.auditedPods ?? 0;
     return message;
   },
 };
