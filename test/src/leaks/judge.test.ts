@@ -171,6 +171,14 @@ test("a connect to a Service is judged by the pod that answered", () => {
   assert.equal(verdict(model, probe(9 * SECOND, "timeout", to)), "either");
 });
 
+test("a pod that is a backend of the Service that it dials reaches itself whatever policies say", () => {
+  const model = made();
+  inForce(model.policy(POLICY).spec.ask({ podSelector: {}, policyTypes: ["Ingress", "Egress"] }, 1), 2);
+  const to = { client: "server", target: SERVICE.frontend };
+  assert.equal(verdict(model, probe(9 * SECOND, "open", { ...to, answeredBy: "server" })), "allowed");
+  assert.equal(verdict(model, probe(9 * SECOND, "open", { ...to, answeredBy: "client" })), "leak");
+});
+
 test("policies in several versions allow and deny as some choice of versions does", () => {
   const opinions: readonly Opinion[] = ["none", "isolates", "allows", "denies"];
   const subsets = Array.from({ length: 15 }, (_, i) => opinions.filter((_opinion, bit) => ((i + 1) >> bit) & 1));

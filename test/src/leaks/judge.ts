@@ -145,6 +145,8 @@ export function createJudge(model: Model, services: readonly JudgedService[]): J
     // Policies may name the address of a pod, so it must be known; and one that did not say its name may be any new one.
     const isNamed = named !== undefined || probe.kind === "hold" || probe.kind === "flow";
     const asked = isNamed ? targets : [...model.pods.values()];
+    // A pod always reaches itself.
+    if (targets.includes(client)) return { verdict: "allowed" };
     if (targets.length === 0 || asked.some(({ address }) => address === undefined)) return { verdict: "unknown" };
     const reached = targets.map((target) => between(client, target, owners, port, probe));
     if (!reached.some(({ canAllow }) => canAllow)) return { verdict: "leak", pods: targets.map(({ name }) => name) };
