@@ -8,7 +8,7 @@ import { allow, makeEndpoint, makeIdentity, makeMeshNode, numberOf, shopLabels }
 import type { PodAttachment } from "./pods/index.js";
 import { startTestNode } from "./testing/test-node.js";
 import { synced } from "./testing/two-clusters.js";
-import { createUnenforcedCheck, createUnenforcedReport } from "./unenforced-policy.js";
+import { createFailedPolicies, createUnenforcedCheck, createUnenforcedReport } from "./unenforced-policy.js";
 
 const podOf = (name: string, address: string): PodAttachment => ({
   ...{ hostDevice: `mesh${name}`, addresses: [parseAddress(address)], containerId: name, interfaceName: "eth0" },
@@ -45,6 +45,30 @@ test("with --unenforced-policy the change is logged", async () => {
   await check(ADDRESSES.slice(0, 1));
   assert.equal(lines.length, 1);
   assert.match(lines[0] ?? "", /Policies are not enforced any more/);
+});
+
+test("a node whose maps do not hold what policies say has a condition that names what and why", () => {
+  const errors = new Map<string, Error>();
+  let said: string | undefined;
+  const report = createFailedPolicies({
+    errors: () => errors,
+    condition(_type, message) {
+      said = message;
+    },
+  });
+  report();
+  assert.equal(said, undefined);
+  errors.set("policy of 10.1.1.5", new Error("Cannot add to mesh_policy_peers: it is full"));
+  for (const address of ["10.1.1.6", "10.1.1.7", "10.1.1.8"]) errors.set(`policy of ${address}`, new Error("full"));
+  report();
+  assert.equal(
+    said,
+    "policies are not enforced as they are written, and what was enforced before stays: policy of 10.1.1.5, " +
+      "policy of 10.1.1.6, policy of 10.1.1.7 and 1 more: Cannot add to mesh_policy_peers: it is full",
+  );
+  errors.clear();
+  report();
+  assert.equal(said, undefined);
 });
 
 test("a node in mode sockets has a condition as long as a policy selects a pod of its own", async () => {

@@ -1,16 +1,17 @@
 /**
- * What mode `sockets` does not enforce: a change to it is refused while the programs of mode `packets` enforce policies for pods, and
- * a node in it has a condition while policies select its pods.
+ * Policies that are not enforced. A change to mode `sockets`, which enforces none, is refused while the programs of mode `packets`
+ * enforce policies for pods, and a node in it has a condition while policies select its pods. A node in mode `packets` has it while
+ * its maps do not hold what policies say.
  */
 import { type Address, bytesKey, formatAddress, MeshError } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
 import { isOpen } from "@isthmus/policy";
+import { POLICY_NOT_ENFORCED } from "@isthmus/records";
 import type { MeshState } from "./desired/mesh-state.js";
 import type { PodAttachment } from "./pods/index.js";
 
 /** Pods that are named in a sentence; the others are counted. */
 const NAMED = 3;
-const TYPE = "PolicyNotEnforced";
 
 export interface UnenforcedCheckModules {
   /** `--unenforced-policy`: nothing is refused. */
@@ -64,11 +65,33 @@ export function createUnenforcedReport({ meshState, condition }: UnenforcedRepor
       for (const key of keys) for (const { policy } of meshState.policyEngine.policiesOf(key)) policies.add(policy);
     }
     condition(
-      TYPE,
+      POLICY_NOT_ENFORCED,
       pods === 0
         ? undefined
         : `policies are not enforced, because its node-agent runs with --datapath-mode sockets: ${policies.size} ` +
             `(${enumerate([...policies].sort())}) for ${pods} of its pods; start it with --datapath-mode packets`,
+    );
+  };
+}
+
+export interface FailedPoliciesModules {
+  /** What of policies is not in the maps as desired, by name. */
+  readonly errors: () => Iterable<readonly [string, Error]>;
+  /** Sets the condition, or removes it (undefined). */
+  readonly condition: (type: string, message: string | undefined) => void;
+}
+
+/** The function is called when an apply has ended, before it is acknowledged. */
+export function createFailedPolicies({ errors, condition }: FailedPoliciesModules): () => void {
+  return () => {
+    const failed = [...errors()];
+    const [first] = failed;
+    condition(
+      POLICY_NOT_ENFORCED,
+      first === undefined
+        ? undefined
+        : `policies are not enforced as they are written, and what was enforced before stays: ` +
+            `${enumerate(failed.map(([name]) => name))}: ${first[1].message}`,
     );
   };
 }

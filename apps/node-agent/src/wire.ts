@@ -47,7 +47,7 @@ import { createServerList, type ServerList } from "./sync/server-list.js";
 import type { Snapshot } from "./sync/snapshot.js";
 import { runSnapshotWriter } from "./sync/snapshot-writer.js";
 import { openStateFiles, type StateFiles } from "./sync/state-files.js";
-import { createUnenforcedCheck, createUnenforcedReport } from "./unenforced-policy.js";
+import { createFailedPolicies, createUnenforcedCheck, createUnenforcedReport } from "./unenforced-policy.js";
 
 /** Limit of listeners on the agent's signal: more would be a leak, of which Node warns. */
 const MOST_PARTS = 50;
@@ -166,8 +166,8 @@ async function startNode(
       snapshots,
       applied(acks, tookMs) {
         metrics.applied(acks, tookMs);
+        reportUnenforced();
         reports.acknowledge(acks);
-        reportUnenforced?.();
       },
       nodeConfig: cidrs.set,
       routes(names) {
@@ -180,13 +180,14 @@ async function startNode(
       failed: fail,
     },
   );
+  const condition = (type: string, message: string | undefined) => reports.conditions.set(type, message);
   const reportUnenforced =
     port.packets === undefined
-      ? createUnenforcedReport({
-          meshState: state.meshState,
-          condition: (type, message) => reports.conditions.set(type, message),
-        })
-      : undefined;
+      ? createUnenforcedReport({ meshState: state.meshState, condition })
+      : createFailedPolicies({
+          errors: () => [...(state.datapath.policy?.errors() ?? []), ...state.meshState.policyErrors],
+          condition,
+        });
   const routes = createRouteReconciler({
     log,
     clock,
@@ -199,8 +200,7 @@ async function startNode(
   const names = createPodNames();
   const services = createServiceNames(state.desired);
   const spoofing = createSpoofingReport({
-    condition: (type, message) => reports.conditions.set(type, message),
-    ...{ clock, log: log.child("events"), signal },
+    ...{ condition, clock, log: log.child("events"), signal },
   });
   const policyNames = createPolicyNames(state.meshState.policy, state.meshState.policyEngine);
   const events: EventFeed | undefined =

@@ -55,7 +55,7 @@ export interface Datapath extends Apply<DatapathChanges>, Pick<ServiceStore, "se
   /** Clusters that had a backend at the start. */
   readonly adoptedClusters: ReadonlySet<number>;
   /** Absent without the maps of mode `packets`. */
-  readonly policy: Pick<PolicyParts, "adoptedNumbers" | "isReady"> | undefined;
+  readonly policy: Pick<PolicyParts, "adoptedNumbers" | "errors" | "isReady"> | undefined;
 }
 
 /**

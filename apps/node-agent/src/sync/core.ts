@@ -8,7 +8,7 @@
 import { MAX_CLUSTER_ID, parseClusterName } from "@isthmus/model";
 import type { Position, SourcePosition, SourceState, ToAgent, ToServer, Welcome } from "@isthmus/proto";
 import { PeerState, Role } from "@isthmus/proto";
-import { PROTOCOL_VERSION } from "@isthmus/records";
+import { POLICIES, PROTOCOL_VERSION } from "@isthmus/records";
 import { createSource } from "./source.js";
 import type { Source, SourceDelta, SourceEvent, SourceStep } from "./source-types.js";
 
@@ -54,8 +54,6 @@ export interface SyncOptions {
  * one that has not come yet does not mean that the node has no health address.
  */
 const CAPABILITIES = ["source-states", "node-report"];
-/** A server counts the node among those that enforce a policy. */
-const POLICIES = "policies";
 
 /** Sends nothing before the event `opened`. */
 export function createSyncCore(options: SyncOptions): SyncCore {

@@ -64,6 +64,19 @@ test("a node's conditions are kept, bounded and printable, until its next Ack or
   assert.deepEqual(conditions(), []);
 });
 
+test("a node that says that its maps do not hold what policies say does not count as one that enforces", () => {
+  const agents = createAgentRegistry(createFakeClock());
+  agents.connected("n1", { version: "0", capabilities: ["policies"] });
+  const say = (...types: readonly string[]) =>
+    agents.acked("n1", { maps: [], conditions: types.map((type) => ({ type, message: "no room" })), applied: [] });
+  say("PodSourcesChecked");
+  assert.equal(agents.enforcesPolicies("n1"), true);
+  say("PolicyNotEnforced");
+  assert.equal(agents.enforcesPolicies("n1"), false);
+  say();
+  assert.equal(agents.enforcesPolicies("n1"), true);
+});
+
 test("an agent enforces policies when the Hello of its last stream says so", () => {
   const agents = createAgentRegistry(createFakeClock());
   assert.equal(agents.enforcesPolicies("n1"), false);

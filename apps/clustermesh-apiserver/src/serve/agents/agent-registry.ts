@@ -15,7 +15,7 @@ import {
   type NodeCondition,
   type Position,
 } from "@isthmus/proto";
-import { isAtMost, newestRevision } from "@isthmus/records";
+import { isAtMost, newestRevision, POLICIES, POLICY_NOT_ENFORCED } from "@isthmus/records";
 import { MAX_CONDITIONS } from "./message-bounds.js";
 
 export interface AgentRegistry {
@@ -61,9 +61,6 @@ interface Row {
   maps: readonly MapFill[];
   conditions: readonly NodeCondition[];
 }
-
-/** Capability of an agent that enforces the policies up to the position that it acknowledges, in the mode that it runs in. */
-export const POLICIES = "policies";
 
 const FORGET_MS = 600_000;
 /** A longer time means a wrong clock, and would dominate a sum over agents. */
@@ -152,7 +149,10 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
       for (const { sources } of rows.values()) sources.delete(clusterId);
     },
     applied: (node, clusterId) => rows.get(node)?.sources.get(clusterId)?.applied,
-    enforcesPolicies: (node) => rows.get(node)?.enforcesPolicies === true,
+    enforcesPolicies(node) {
+      const known = rows.get(node);
+      return known?.enforcesPolicies === true && !known.conditions.some(({ type }) => type === POLICY_NOT_ENFORCED);
+    },
     reports: () =>
       [...rows]
         .sort(([a], [b]) => (a < b ? -1 : 1))

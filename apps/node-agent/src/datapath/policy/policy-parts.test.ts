@@ -451,6 +451,10 @@ for (const [what, packets, map] of [
       ]),
       [["policy of 10.1.0.2", map]],
     );
+    assert.deepEqual(
+      [...agent.parts.errors()].map(([name]) => name),
+      ["policy of 10.1.0.2"],
+    );
     assert.equal(agent.parts.isReady(B), false);
     assert.equal(rowsOf(agent).sets, 1);
     inputs.policies.delete("q");

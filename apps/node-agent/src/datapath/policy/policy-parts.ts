@@ -29,6 +29,8 @@ export interface PolicyParts {
   readonly adoptedNumbers: AdoptedNumbers;
   /** The maps have the desired policy of the pod with this address (`bytesKey`), and its identity. */
   isReady(address: string): boolean;
+  /** What is not in the maps as desired, by name. */
+  errors(): Iterable<readonly [string, Error]>;
 }
 
 export interface PolicyPartsOptions {
@@ -53,12 +55,14 @@ export function* createPolicyParts(
   const numbers = adoptedNumbers(adopted, inSets);
   const sets = createPolicySetsPart(port, store, { ...modules, uses, gracePeriod, now });
   const identities = createIdentitiesPart(port, { ...modules, adopted, uses, rows: sets, localCluster, now });
+  const parts = [sets, identities, sets.firstWords];
   return {
-    parts: [sets, identities, sets.firstWords],
+    parts,
     adoptedNumbers: numbers,
     isReady(address) {
       const wanted = desired.addresses.get(address);
       return wanted !== undefined && identities.identityOf(address) === wanted && sets.isCurrent(address);
     },
+    errors: () => new Map(parts.flatMap(({ status }) => [...status.errors])),
   };
 }
