@@ -60,7 +60,7 @@ export function createApplier(modules: ApplierModules): Applier {
 
   /** Removed sources whose floors are not cleared yet. */
   const leaving = new Set<number>();
-  /** Applied, but a policy of them is in force only after the next apply: whoever reads the acks would take it for enforced. */
+  /** Applied, but a policy of them is in force only after the next apply: an ack would say that it is enforced. */
   let unacknowledged: readonly SourceDelta[] = [];
 
   function writeFloors(deltas: readonly SourceDelta[]): void {

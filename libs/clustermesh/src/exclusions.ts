@@ -1,4 +1,4 @@
-/** Collects the backends that merging and planning leave out, for whoever explains a Service. */
+/** Collects the backends that merging and planning leave out, to explain a Service. */
 import { BackendExclusion } from "@isthmus/proto";
 import type { ExcludedBackend, Exclusion, MergedBackend, SliceView } from "./types.js";
 

@@ -1,4 +1,4 @@
-/** The apiserver as a separate process: for tests that suspend it (SIGSTOP), and where it must not share a processor's time with who asks. */
+/** The apiserver as a separate process: for tests that suspend it (SIGSTOP), and where it must not share the event loop of the caller. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";

@@ -93,7 +93,7 @@ for (const object of POOLED)
     const used = loadPodPrograms(first.user, { object });
     for (const name of names) {
       const spec = specs[name];
-      // Rows of sockets end with the sockets; who asks for events keeps the object.
+      // Rows of sockets end with the sockets; a reader of events keeps the object.
       if (spec === undefined || spec.type === MapType.SkStorage || name === MAP_NAMES.eventSettings) continue;
       fill(used.map(name), spec);
       assert.equal(dump(used.map(name)).equals(dump(fresh.map(name))), false, name);
@@ -155,7 +155,7 @@ test("an object is used again by its loading, except after what it does not forg
   );
 });
 
-test("an object is not used again after a test that failed, nor by who asks for another", (t) => {
+test("an object is not used again after a test that failed, nor by a test that asks for another", (t) => {
   assert.equal(
     isReused(t, () => undefined, false),
     false,

@@ -150,7 +150,7 @@ function otherTier({ tiers }: FrontendPlan, active: number): Use {
   return { exclusion: BackendExclusion.BACKEND_EXCLUSION_OTHER_TIER, reason };
 }
 
-/** Which of the three ranks is the highest, and who reports it. */
+/** Which of the three ranks is the highest, and its reporter. */
 function rankReason({ rank, rankName, ownRank, clusterState, nodeState, cluster, node }: BackendSlots): string {
   const name = rankName === "" ? `of rank ${rank}` : rankName;
   if (ownRank === rank) return `Its row says that it is ${name}`;
