@@ -1,6 +1,7 @@
 /** What happens to the clusters while the probers try: random changes and faults, each with its time. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { clearFaults, controlProcess, type LabHandle, type NodePlan, startFault } from "@isthmus/lab";
+import { clearFaults, controlProcess, type LabHandle, type NodePlan, type Selector, startFault } from "@isthmus/lab";
+import { MeshError } from "@isthmus/model";
 import { makeNextAddress } from "../e2e/agents.js";
 import type { Clusters, LeakCluster } from "./clusters.js";
 import { nowMicros } from "./history.js";
@@ -182,19 +183,28 @@ export function createChurn(modules: ChurnModules): Churn {
     });
   }
 
+  /** Nothing happens to a process that was killed and is not started again yet. */
+  async function kill(selector: Selector): Promise<void> {
+    try {
+      await controlProcess(lab.plan.name, "kill", selector);
+    } catch (thrown) {
+      if (MeshError.from(thrown).code !== "NOT_FOUND") throw thrown;
+    }
+  }
+
   async function killAgent(): Promise<void> {
     const nodes = clusters.all.flatMap(({ plan }) => plan.nodes).filter(({ name }) => !busy.has(name));
     if (nodes.length === 0) return;
     const { cluster, name } = random.pick(nodes);
     note("kill an agent", name);
-    await controlProcess(lab.plan.name, "kill", { role: "node-agent", cluster, node: name });
+    await kill({ role: "node-agent", cluster, node: name });
   }
 
   async function killApiserver(): Promise<void> {
     const { plan } = random.pick(clusters.all);
     if (busy.has(plan.name)) return;
     note("kill an apiserver", plan.name);
-    await controlProcess(lab.plan.name, "kill", { role: "clustermesh-apiserver", cluster: plan.name });
+    await kill({ role: "clustermesh-apiserver", cluster: plan.name });
   }
 
   function suspendApiserver(): void {
