@@ -167,12 +167,24 @@ static void judge(struct request *q)
 		finish(q, body ? 'e' : 'x', -1);
 }
 
+/* True for a socket that has a peer. That of a connect that failed has none, although SO_ERROR may be 0 at the event that tells of it. */
+static bool is_connected(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof(peer);
+
+	return !getpeername(fd, (struct sockaddr *)&peer, &length);
+}
+
 static void send_request(struct request *q)
 {
 	int error = 0;
 	socklen_t length = sizeof(error);
 
 	getsockopt(q->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	/* Its error is another event. */
+	if (!error && !is_connected(q->fd))
+		return;
 	/* Only an established connection is reset: a connect that a RST answers is refused. */
 	if (!error || error == ECONNRESET || error == EPIPE)
 		q->connected_us = read_clock();

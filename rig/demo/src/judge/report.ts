@@ -26,8 +26,8 @@ export interface DeniedClient {
   readonly attempts: number;
   /** Of these, the connections that were established. */
   readonly succeeded: number;
-  /** When these were due. */
-  readonly successes: readonly Mono[];
+  /** Their samples. */
+  readonly successes: readonly Sample[];
 }
 
 export interface Report {
@@ -61,7 +61,7 @@ export function makeReport(input: ReportInput): Report {
     moved: movedBetween(input.moves, run.window.from, run.window.to),
   }));
   const attempts = input.denied.flat();
-  const successes = attempts.filter(({ connected }) => connected !== null).map(({ due }) => due);
+  const successes = attempts.filter(({ connected }) => connected !== null);
   const succeeded = successes.length;
   return {
     faults,

@@ -1,14 +1,20 @@
 /** Writes out/demo.json, for scripts. Fields are only added, never removed. */
 import type { FaultReport, Report } from "../judge/report.js";
 import { round } from "../judge/traffic.js";
+import type { Sample } from "../samples/sample.js";
 
 export function reportJson(report: Report): string {
   const { passed, problem, rate, startedAt, seconds } = report;
   const { attempts, succeeded, successes } = report.deniedClient;
-  const successesS = successes.map((due) => round((due - report.begun) / 1000, 3));
-  const deniedClient = { attempts, succeeded, successesS };
+  const successesS = successes.map(({ due }) => round((due - report.begun) / 1000, 3));
+  const deniedClient = { attempts, succeeded, successesS, successes: successes.map(successJson) };
   const faults = report.faults.map((fault) => faultJson(fault, report.begun));
   return `${JSON.stringify({ faults, deniedClient, passed, problem, rate, startedAt, seconds }, null, 2)}\n`;
+}
+
+function successJson({ due, connected, outcome, cluster, pod }: Sample) {
+  const connectMs = round((connected ?? due) - due, 1);
+  return { connectMs, outcome, answeredBy: outcome === "ok" ? `${cluster}/${pod}` : null };
 }
 
 function faultJson(fault: FaultReport, begun: number) {

@@ -56,7 +56,8 @@ describe("the report", () => {
     assert.deepEqual(fault.lost, { refused: 0, reset: 2, timeout: 0, starved: 0, other: 0 });
     assert.deepEqual([fault.moved, fault.slowestConnectMs], [40, 1]);
     assert.equal(JSON.parse(reportJson(good)).seconds[1].moved, 40);
-    assert.deepEqual(JSON.parse(reportJson(good)).deniedClient, { attempts: 10, succeeded: 0, successesS: [] });
+    const nobody = { attempts: 10, succeeded: 0, successesS: [], successes: [] };
+    assert.deepEqual(JSON.parse(reportJson(good)).deniedClient, nobody);
     assert.equal(JSON.parse(reportJson(good)).passed, true);
     assert.equal(JSON.parse(reportJson(bad)).passed, false);
   });
@@ -76,7 +77,9 @@ describe("the report", () => {
     const denied = [[madeSample(120, "west")], [madeSample(3, "other")]];
     const report = makeReport({ ...base, denied, runs: [kill] });
     assert.match(reportText(report), /: 2 connects, 1 established, due at 1\.20 s$/m);
-    assert.deepEqual(JSON.parse(reportJson(report)).deniedClient.successesS, [1.2]);
+    const { successesS, successes } = JSON.parse(reportJson(report)).deniedClient;
+    assert.deepEqual(successesS, [1.2]);
+    assert.deepEqual(successes, [{ connectMs: 1, outcome: "ok", answeredBy: "west/west-1" }]);
   });
 
   test("HTML is one page that loads nothing and escapes what it shows", () => {

@@ -30,7 +30,7 @@ function timeline(fault: FaultResult, begun: number): readonly string[] {
 
 /** What became of the clients that the policy does not admit. */
 export function deniedNote({ deniedClient: { attempts, succeeded, successes }, begun }: Report): string {
-  const first = successes.slice(0, 3).map((due) => clock(due - begun).trim());
+  const first = successes.slice(0, 3).map(({ due }) => clock(due - begun).trim());
   const when = succeeded === 0 ? "" : `, due at ${first.join(", ")}${succeeded > first.length ? ", …" : ""} s`;
   return `Clients that the policy does not admit, one in each cluster: ${attempts} connects, ${succeeded} established${when}`;
 }

@@ -346,6 +346,15 @@ static void hear_answer(struct try *it, int64_t now)
 	pause_until_next(it, now);
 }
 
+// True for a socket that has a peer. That of a connect that failed has none, although SO_ERROR may be 0 at the event that tells of it.
+static bool is_connected(int fd)
+{
+	struct sockaddr_in peer;
+	socklen_t length = sizeof(peer);
+
+	return !getpeername(fd, (struct sockaddr *)&peer, &length);
+}
+
 static void on_event(struct try *it, int64_t now)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data = event_of(it)};
@@ -359,6 +368,8 @@ static void on_event(struct try *it, int64_t now)
 			report(CONNECT, it, now, error, "");
 			return lose(it, now);
 		}
+		// Its error is another event.
+		if (!is_connected(it->fd)) return;
 		it->ended = now;
 		it->state = GREETING;
 		if (epoll_ctl(epoll, EPOLL_CTL_MOD, it->fd, &event)) fail("watch a socket");
