@@ -66,6 +66,14 @@ static __always_inline int pass_by_stack(struct packet *packet, struct tracked *
 	return pass_to_stack(packet);
 }
 
+/* Ends a packet whose ports are not read, at the end with this policy. */
+static __always_inline int end_unread(const struct packet *packet, __u64 policy, enum drop_reason denied)
+{
+	enum drop_reason reason = admit_unread(packet, policy, denied);
+
+	return reason ? finish(packet, DROP(reason), 0) : pass(packet);
+}
+
 /* A refusal that became the SYN that it refused, and begins at this device; or is dropped. */
 static __always_inline int move(const struct packet *packet, int device)
 {
@@ -111,11 +119,11 @@ static __always_inline int judge_from_pod(struct __sk_buff *skb)
 	from = find_endpoint(packet.source);
 	if (!from || from->ifindex != skb->ifindex || !is_from_mac(skb, from->mac))
 		return finish(&packet, DROP(DROP_SPOOFED_SOURCE), 0);
+	policy = policy_of(from);
 	/* The stack takes one of VLAN 0 for an untagged frame. */
 	if (parsed == PARSED_TAGGED)
-		return pass(&packet);
+		return end_unread(&packet, policy, DROP_EGRESS_DENIED);
 	note_way(&packet);
-	policy = policy_of(from);
 	is_mesh = find_mesh_flow(&packet, &flow, packet.target, packet.source);
 	if (!is_mesh && !is_enforced(policy))
 		return pass(&packet);
@@ -196,23 +204,33 @@ int from_network(struct __sk_buff *skb)
 	return end_run(skb, EVENT_POINT_FROM_NETWORK, judge_from_network(skb));
 }
 
+/* The policy of the pod that a packet of the stack is for. */
+static __always_inline __u64 pod_policy(const struct packet *packet, enum event_point point)
+{
+	return point == EVENT_POINT_TO_POD ? policy_of(find_endpoint(packet->target)) : 0;
+}
+
 /* A packet that came through the stack: so must the answers. */
 static __always_inline int judge_from_stack(struct __sk_buff *skb, enum event_point point)
 {
 	struct packet packet = {.ifindex = skb->ifindex, .point = point};
 	struct tracked flow = {};
 	enum drop_reason reason;
-	__u64 policy = 0;
+	enum parsed parsed;
+	__u64 policy;
 	bool is_mesh;
 	int action;
 
-	if (skb->mark == MARK_FORWARDED)
+	/* A packet that was sent to another node, and is delivered here nevertheless, was not judged for this pod. */
+	if (skb->mark == MARK_ANSWER || (skb->mark == MARK_FORWARDED && point == EVENT_POINT_TO_NETWORK))
 		return pass(&packet);
-	if (parse(skb, &packet) != PARSED_OK)
+	parsed = parse(skb, &packet);
+	if (parsed == PARSED_OTHER)
 		return pass(&packet);
+	if (parsed != PARSED_OK)
+		return end_unread(&packet, pod_policy(&packet, point), DROP_INGRESS_DENIED);
 	is_mesh = (packet.has_ports || packet.is_error) && find_mesh_flow(&packet, &flow, packet.source, packet.target);
-	if (point == EVENT_POINT_TO_POD)
-		policy = policy_of(find_endpoint(packet.target));
+	policy = pod_policy(&packet, point);
 	if (!is_mesh && !is_enforced(policy))
 		return pass(&packet);
 	settle(&packet, &flow, true);

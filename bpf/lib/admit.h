@@ -203,4 +203,20 @@ static __always_inline enum drop_reason admit(struct packet *packet, const struc
 	return judge(packet, flow->index, flow->row && !is_anew ? flow->place : LIMIT_FLOW_SET, flow->hash);
 }
 
+/*
+ * The reason why a packet whose ports are not read may not pass an end with this policy, or DROP_NONE. No rule can be asked about it:
+ * what the kernel makes of it behind this program may be any packet. `denied`: enum drop_reason of that end. A global function, for the
+ * callers' frames have no room.
+ */
+__noinline int admit_unread(const struct packet *packet, __u64 policy, __u32 denied)
+{
+	if (!is_enforced(policy))
+		return DROP_NONE;
+	/* A packet always, but for the verifier. */
+	if (!packet || !is_audited(policy))
+		return denied;
+	report_audited(packet, denied);
+	return DROP_NONE;
+}
+
 #endif

@@ -16,10 +16,12 @@
 #include <linux/pkt_cls.h>
 
 /*
- * Mark of packets that a program forwarded: to_network and to_pod leave them. The kernel clears it in another namespace.
- * It has none of the bits that kube-proxy reads (0x4000, 0x8000).
+ * Marks of packets that a program forwarded, which to_network leaves alone, and of those that it sends back to where they came from,
+ * which to_pod leaves alone too. The kernel clears them in another namespace. They have none of the bits that kube-proxy reads
+ * (0x4000, 0x8000).
  */
 #define MARK_FORWARDED 0x4d451203
+#define MARK_ANSWER 0x4d451202
 
 /* The only end of a program on a device. `action`: of a packet that is redirected, or became another one. */
 static __always_inline int finish(const struct packet *packet, __u64 decision, int action)

@@ -53,7 +53,7 @@ __noinline int write_reset(struct __sk_buff *skb, const struct packet *packet)
 /* Sends what became a RST back to where it came from. */
 static __always_inline int send_back(struct __sk_buff *skb, const struct packet *packet, enum drop_reason reason)
 {
-	skb->mark = MARK_FORWARDED;
+	skb->mark = MARK_ANSWER;
 	return finish(packet, WORD(decision, .verdict = VERDICT_REFUSE, .reason = reason), bpf_redirect(skb->ifindex, 0));
 }
 

@@ -34,6 +34,8 @@ const [ID_A, ID_B, ID_FAR] = [(1 << 20) | 101, (1 << 20) | 102, (2 << 20) | 103]
 const UNMANAGED = (2 << 20) | KnownIdentity.Unmanaged;
 const [SYN_ACK, FIN_ACK] = [TcpFlag.Syn | TcpFlag.Ack, TcpFlag.Fin | TcpFlag.Ack];
 const { Drop, Redirect, Unspecified } = TcAction;
+/** `MARK_FORWARDED` and `MARK_ANSWER` of bpf/lib/deliver.h. */
+const [FORWARDED, ANSWER] = [0x4d451203, 0x4d451202];
 
 /** A node with the pods A and B, whose identities are known, and no policy. */
 function setUp(t: TestContext) {
@@ -60,11 +62,11 @@ function setUp(t: TestContext) {
   policy.prefix("10.2.0.0/16", UNMANAGED, true);
 
   /** What a program makes of a packet from A to B, as far as `fields` say nothing else. */
-  const runOn = (program: PodProgram, fields: Partial<PacketFields> = {}, ifindex = A.ifindex) =>
+  const runOn = (program: PodProgram, fields: Partial<PacketFields> = {}, ifindex = A.ifindex, mark = 0) =>
     programs.run(
       program,
       makePacket({ source: A.address, target: B.address, sourceMac: A.mac, ...fields }),
-      { ifindex },
+      { ifindex, mark },
       netns.path,
     );
 
@@ -406,6 +408,36 @@ test("a fragment after the first passes; the first one is judged", async (t) => 
   assert.equal(await node.run("from_pod", { ...datagram, id: 2, fragment: later }), Unspecified);
 });
 
+test("a fragment that splits the header of TCP passes to no pod with a policy, whatever this allows", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, { in: ALLOW, out: ALLOW });
+  const runAll = async (program: "to_pod" | "to_network") => {
+    const actions = [];
+    for (const source of [FAR, WORLD]) {
+      const first = makePacket({ source, target: B.address, fragment: 0x2000 });
+      first.writeUInt16BE(20 + 8, 14 + 2); // the length of the IP packet: without the whole header
+      const second = makePacket({ source, target: B.address, fragment: 1, payload: 100 });
+      for (const packet of [first, second]) actions.push((await node.program(program, packet)).action);
+    }
+    return new Set(actions);
+  };
+  assert.deepEqual([...(await runAll("to_pod"))], [Unspecified], "without a policy");
+  node.policy.enforce(B.row, 5, 1);
+  assert.deepEqual([...(await runAll("to_pod"))], [Drop]);
+  assert.deepEqual([...(await runAll("to_network"))], [Unspecified]);
+  node.policy.enforce(B.row, 5, 2, "audit");
+  assert.deepEqual([...(await runAll("to_pod"))], [Unspecified], "in audit mode");
+  assert.deepEqual([node.flows(), node.counts()], [[], { ingress_denied: 4, ingress_audited: 4 }]);
+});
+
+test("a packet with the mark of those for other nodes is judged when it is for a pod; an answer is not", async (t) => {
+  const node = setUp(t);
+  node.policy.set(5, {});
+  node.policy.enforce(B.row, 5, 1);
+  assert.equal(await node.run("to_pod", { source: FAR }, B.ifindex, FORWARDED), Drop);
+  assert.equal(await node.run("to_pod", { source: FAR }, B.ifindex, ANSWER), Unspecified);
+});
+
 for (const [what, fields, denied, program, ifindex] of [
   ["a SYN", {}, A, "from_pod", A.ifindex],
   ["a datagram", { protocol: UDP, payload: 1200 }, A, "from_pod", A.ifindex],
@@ -419,7 +451,7 @@ for (const [what, fields, denied, program, ifindex] of [
     node.policy.enforce(denied.row, 5, 1);
     const sent = makePacket({ source: A.address, target: B.address, sourceMac: A.mac, ...fields });
     const { action, packet, context } = await node.runOn(program, fields, ifindex);
-    assert.deepEqual([action, context.mark, packet.length], [Redirect, 0x4d451203, 14 + 20 + 8 + 28]);
+    assert.deepEqual([action, context.mark, packet.length], [Redirect, ANSWER, 14 + 20 + 8 + 28]);
     const [error, cause] = [readPacket(packet), readPacket(sent)];
     assert.deepEqual([error.source, error.target, error.ttl], [cause.target, cause.source, 64]);
     assert.deepEqual([error.sourceMac, error.targetMac], [cause.targetMac, cause.sourceMac]);

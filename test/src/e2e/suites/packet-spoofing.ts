@@ -7,9 +7,11 @@ import { eventually } from "../eventually.js";
 import { NAMESPACE } from "../objects.js";
 import type { PacketPods } from "../packet-pods.js";
 import type { PodCommand } from "../pod-command.js";
+import { applyPolicy, label, outcome, removePolicy } from "../policies.js";
 import { meshOf } from "../world.js";
 
 const PORT = 7001;
+const POLICY = "no-egress";
 
 export function packetSpoofingTests(at: () => PacketPods): void {
   describe("A pod that forges what it sends", () => {
@@ -57,6 +59,24 @@ export function packetSpoofingTests(at: () => PacketPods): void {
       );
       assert.deepEqual(await paths("connect", near.echo), [`open ${near.name}`]);
       assert.deepEqual(await pathsIn(far, "connect", near.echo), [`open ${near.name}`]);
+    });
+
+    test("with a tag of VLAN 0, passes no policy of its own", async () => {
+      const { solo, near, paths, start } = at();
+      const listener = start(near, "listen", String(PORT));
+      const send = (vlan: string, text: string) => paths("forge", "own", "own", vlan, `${near.address}:${PORT}`, text);
+      await send("0", "before");
+      await hears(listener, "before");
+      await label(solo, PROBER, "forges=yes");
+      await applyPolicy(solo, POLICY, { podSelector: { matchLabels: { forges: "yes" } }, policyTypes: ["Egress"] });
+      await outcome(solo, PROBER, near.echo, "unreachable");
+      await send("none", "untagged");
+      await send("0", "tagged");
+      await removePolicy(solo, POLICY);
+      await outcome(solo, PROBER, near.echo, "open");
+      await send("0", "after");
+      await hears(listener, "after");
+      assert.doesNotMatch((await listener.end()).join(), /tagged/);
     });
   });
 }
