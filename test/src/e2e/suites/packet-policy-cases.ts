@@ -30,6 +30,7 @@ import { MANAGER, meshOf } from "../world.js";
 const PROBED_MS = Number(process.env["MESH_PROBED_SECONDS"] ?? 1) * 1000;
 const CLUSTER_LABEL = "io.cilium.k8s.policy.cluster";
 const ANY_CLUSTER = { matchExpressions: [{ key: CLUSTER_LABEL, operator: "Exists" }] };
+const JOBS = { group: "batch", version: "v1", plural: "jobs", kind: "Job", namespaced: true };
 /** More than a policy may have. */
 const TOO_MANY_RULES = 10_000;
 
@@ -89,19 +90,26 @@ export function packetPolicyCaseTests(at: () => PacketPods): void {
   });
 
   describe("A policy by labels", () => {
-    test("does not mean the pod that has the address of one that is completed", async () => {
+    test("does not mean the pod that has the address of a completed Job", async () => {
       const { lab, solo, node, near } = at();
       await label(solo, near.name, "role=server");
       await applyPolicy(solo, "servers", onlyClients("role"));
-      // Pods of a Job end so, and stay as objects with their address.
-      const done = withArgs(labelled(prober("done", node.name), { role: "client" }), ["connect", near.echo], {
-        command: ["/paths"],
-      });
-      await solo.client.create(PODS, done);
-      await kubectl(solo, "wait", "pod/done", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s");
-      const { out } = await solo.kubectl("logs", "done");
+      const command = { command: ["/paths"] };
+      const done = withArgs(labelled(prober("done", node.name), { role: "client" }), ["connect", near.echo], command);
+      const job = { metadata: { name: "done", namespace: NAMESPACE }, spec: { template: done } };
+      await solo.client.create(JOBS, job as KubeObject);
+      await kubectl(solo, "wait", "job/done", "--for=condition=Complete", "--timeout=60s");
+      const { out } = await solo.kubectl("logs", "job/done");
       assert.equal(out.trim(), `open ${near.name}`, "it was allowed");
-      const address = await addressOf(solo, "done");
+      const { out: name } = await solo.kubectl(
+        "get",
+        "pods",
+        "-l",
+        "job-name=done",
+        "-o",
+        "jsonpath={.items[*].metadata.name}",
+      );
+      const address = await addressOf(solo, name);
       await eventually(
         "the completed pod to lose its route",
         () => onNode(lab, node, "ip", "route", "show", "table", "all", address),
@@ -115,10 +123,10 @@ export function packetPolicyCaseTests(at: () => PacketPods): void {
       assert.equal(await connect(solo, "heir", near.echo), "unreachable");
       await label(solo, "heir", "role=client");
       await outcome(solo, "heir", near.echo, "open");
-      const { out: phase } = await solo.kubectl("get", "pod", "done", "-o", "jsonpath={.status.phase}");
+      const { out: phase } = await solo.kubectl("get", "pod", name, "-o", "jsonpath={.status.phase}");
       assert.equal(phase, "Succeeded", "its object is still there");
       await removePolicy(solo, "servers");
-      await kubectl(solo, "delete", "pod", "done", "heir", "--wait=false");
+      await kubectl(solo, "delete", "job/done", "pod/heir", "--wait=false");
     });
 
     test("that both clusters have means the cluster that it names, and a cluster that is cut off is not the world", async () => {
