@@ -5,8 +5,9 @@
  * ends allow it, or do not and are in audit mode. A view in which policies and maps differ is a finding, whatever they say.
  */
 import { identityCluster, identityLocal, RESERVED } from "@isthmus/identity";
-import { formatAddress } from "@isthmus/model";
+import { formatAddress, lineText } from "@isthmus/model";
 import { type EventIdentity, type ExplainPolicyResponse, MonitorState } from "@isthmus/proto";
+import { whyNoAnswer } from "../access/why-no-answer.js";
 import { labelsText } from "../identity/identity-text.js";
 import { ruleText } from "./names.js";
 
@@ -79,19 +80,10 @@ export function verdictOf({ views, missing }: Explanation): { readonly verdict: 
 
 /** Why the maps of the pod's node are not in the answer, and what to do; undefined: they are. */
 export function mapsProblem({ answer: { node, maps } }: EndView): string | undefined {
-  if (node?.state === MonitorState.MONITOR_STATE_HEARD && maps !== undefined) return undefined;
-  switch (node?.state) {
-    case MonitorState.MONITOR_STATE_NOT_CONNECTED:
-      return `${node.message || "its agent is not connected"}: see mesh status`;
-    case MonitorState.MONITOR_STATE_NO_QUERIES:
-      return "its agent answers no queries: it is of an older version, update it";
-    case MonitorState.MONITOR_STATE_UNKNOWN:
-      return "the cluster has no such node";
-    case MonitorState.MONITOR_STATE_UNAVAILABLE:
-      return node.message.includes("older version") ? `${node.message}; update it` : node.message;
-    default:
-      return "its cluster did not say";
-  }
+  if (node === undefined || node.state === MonitorState.MONITOR_STATE_HEARD)
+    return maps === undefined ? "its cluster did not say" : undefined;
+  if (node.state === MonitorState.MONITOR_STATE_UNKNOWN) return "the cluster has no such node";
+  return whyNoAnswer(node.state, lineText(node.message));
 }
 
 /** In which points the maps are not what the policies say; none without maps or without a decision. */

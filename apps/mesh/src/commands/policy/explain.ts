@@ -31,7 +31,7 @@ export const policyExplain: Command = {
   timeout: () => "30s",
   examples: [
     {
-      says: "May a pod of east reach one of west at 8080, and who says so?",
+      says: "May a pod of east reach one of west at 8080, and which rule decides?",
       command: "mesh policy explain --from east/shop/cart-7d9f --to west/shop/web-0:8080",
     },
     {
