@@ -1,16 +1,17 @@
 /** Policies of a real Kubernetes API to POLICY records at an agent. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { isDeepStrictEqual, promisify } from "node:util";
 import {
   CILIUM_CIDR_GROUPS,
   CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
   CILIUM_NETWORK_POLICIES,
   CONFIG_MAPS,
   CUSTOM_RESOURCE_DEFINITIONS,
+  ENDPOINT_SLICES,
   EVENTS,
   hasStatus,
   type KubeClient,
@@ -23,6 +24,7 @@ import {
   PODS,
   type Resource,
   SERVICE_ACCOUNTS,
+  SERVICES,
 } from "@isthmus/kube";
 import { type KubeServer, kubeBinary, startKubeServer } from "@isthmus/kube/testing";
 import {
@@ -31,7 +33,7 @@ import {
   parseNetworkPolicy,
   podIdentityLabels,
 } from "@isthmus/policy";
-import { Endpoint, Policy } from "@isthmus/proto";
+import { Endpoint, Policy, type PolicyService } from "@isthmus/proto";
 import { until } from "@isthmus/testing";
 import { parse } from "yaml";
 import { createMeshTls, type MeshTls } from "./testing/mesh-tls.js";
@@ -212,6 +214,34 @@ test("a record has the CiliumCIDRGroups that its policy names, and the cluster's
   assert.equal(out()?.meshScope, false);
   await installSettings(client, { "policy-default-scope": "mesh" });
   await until("the scope", () => out()?.meshScope === true);
+});
+
+test("a record has the Services that its policy means, and follows them", async (t) => {
+  const agent = await agentOf("n1");
+  t.after(() => agent.close());
+  const egress = [{ toServices: [{ k8sService: { serviceName: "billing", namespace } }] }];
+  const metadata = { namespace, name: "billing" };
+  await applyCustom(CILIUM_NETWORK_POLICIES, { metadata, spec: { endpointSelector: {}, egress } });
+  const services = () => policy(agent, "billing", "ciliumnetworkpolicies/shop/billing")?.services;
+  const becomes = (what: string, ...wanted: readonly PolicyService[]) =>
+    until(what, () => isDeepStrictEqual(services(), wanted));
+  await becomes("a Service that does not exist");
+  const manager = { manager: "t", force: true };
+  await client.apply(SERVICES, { metadata, spec: { ports: [{ port: 443 }] } } as KubeObject, manager);
+  const names = { namespace, name: "billing", labels: [] };
+  await becomes("a Service without a selector", { ...names, selector: [], addresses: [] });
+  const slice = (...addresses: readonly string[]) => ({
+    metadata: { namespace, name: "billing-1", labels: { "kubernetes.io/service-name": "billing" } },
+    ...{ addressType: "IPv4", ports: [{ port: 443 }], endpoints: addresses.map((one) => ({ addresses: [one] })) },
+  });
+  await client.apply(ENDPOINT_SLICES, slice("192.0.2.7") as KubeObject, manager);
+  await becomes("an EndpointSlice", { ...names, selector: [], addresses: ["192.0.2.7"] });
+  await client.apply(ENDPOINT_SLICES, slice("192.0.2.8", "192.0.2.7") as KubeObject, manager);
+  await becomes("another endpoint", { ...names, selector: [], addresses: ["192.0.2.7", "192.0.2.8"] });
+  await client.mergePatch(SERVICES, "billing", { spec: { selector: { app: "billing" } } }, { namespace });
+  await becomes("a selector", { ...names, selector: [{ key: "app", value: "billing" }], addresses: [] });
+  await client.delete(SERVICES, "billing", { namespace });
+  await becomes("the Service is deleted");
 });
 
 test("a pod is in audit mode by its Namespace and by mesh-config, and one that may not be gets an Event", async (t) => {

@@ -36,6 +36,7 @@ export interface KubeService extends KubeObject {
   /** As written by the user, with the addresses and node ports that the API allocated. */
   readonly spec?: {
     readonly type?: string;
+    readonly selector?: Readonly<Record<string, string>> | null;
     readonly clusterIP?: string;
     readonly clusterIPs?: readonly string[];
     readonly ports?: readonly {

@@ -69,10 +69,11 @@ export function readPolicy({ key, value }: HashedRecord, cluster: string): Polic
   const parse = PARSERS[key.split("/")[1] ?? ""];
   if (parse === undefined)
     throw new MeshError({ code: "POLICY_RECORD", key }, `Cannot enforce policies like "${printable(key, 60)}"`);
-  const { object, cidrGroups, meshScope } = PolicyRecord.decode(value);
+  const { object, cidrGroups, meshScope, services } = PolicyRecord.decode(value);
   const parsed = parse(JSON.parse(object.toString()), {
     cluster,
     cidrGroups: new Map(cidrGroups.map(({ name, cidrs }) => [name, cidrs])),
+    services,
     ...(meshScope ? { defaultScope: "mesh" } : {}),
   });
   if (parsed.ok) return parsed.policy;

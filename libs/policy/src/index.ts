@@ -17,9 +17,16 @@ export * from "./model/selector.js";
 export type { CidrGroups } from "./parse/cilium-cidr-set.js";
 export { parseCiliumClusterwideNetworkPolicy, parseCiliumNetworkPolicy } from "./parse/cilium-policy.js";
 export type { Finding } from "./parse/findings.js";
-export { MAX_ITEMS, MAX_RULES, MAX_WIDE_PEERS } from "./parse/limits.js";
+export { MAX_ITEMS, MAX_RULES, MAX_SERVICE_SELECTORS, MAX_SERVICES, MAX_WIDE_PEERS } from "./parse/limits.js";
 export { parseNetworkPolicy } from "./parse/network-policy.js";
 export type { ParsedPolicy, ParseOptions, PolicyScope } from "./parse/parsed-policy.js";
+export {
+  meansService,
+  type PolicyService,
+  type ServiceLabel,
+  type ServiceQuery,
+  serviceQueries,
+} from "./parse/service-query.js";
 export { allowsLess } from "./resolve/allows-less.js";
 export { type ClassRow, classKey, compareClassRows } from "./resolve/class-rows.js";
 export type { RowChanges } from "./resolve/combinations.js";

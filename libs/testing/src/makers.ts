@@ -95,7 +95,7 @@ export function makePolicy(path: string, object: object, generation = 1): Hashed
   const names = { resource: "networkpolicies", namespace, name };
   const policy = {
     ...names,
-    ...{ cidrGroups: [], meshScope: false },
+    ...{ cidrGroups: [], meshScope: false, services: [] },
     uid: `uid-${path}`,
     generation: BigInt(generation),
     object: Buffer.from(JSON.stringify(object)),

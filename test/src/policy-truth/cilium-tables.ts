@@ -16,6 +16,18 @@ const db = { matchLabels: { app: "db" } };
 const web = { matchLabels: { app: "web" } };
 const webOf = (cluster: string) => ({ matchLabels: { app: "web", [CLUSTER]: cluster } });
 const ports = (...list: readonly object[]) => [{ ports: list }];
+const service = (name: string, app: string): Change => ({
+  apply: { kind: "Service", name, spec: { selector: { app }, ports: [{ port: 80 }] } },
+});
+const toService = (serviceName: string) => ({ toServices: [{ k8sService: { serviceName, namespace: "shop" } }] });
+
+/** Whom web reaches when only its row is not open. */
+const webTo = (...row: readonly [db: string, api: string, cache: string]) => `
+         db    api   cache
+  web    ${row.join("  ")}
+  batch  thui  thui  thui
+  ops    thui  thui  thui
+  far    thui  thui  thui`;
 
 /** Who reaches db when only these cells are. */
 const dbFrom = (webCell: string, batch: string, ops: string, far: string) => `
@@ -358,6 +370,54 @@ export const ciliumTables: readonly TruthTable[] = [
   batch  thui  thui  thui
   ops    thui  thui  thui
   far    thui  thui  thui`,
+      },
+    ],
+  },
+  {
+    name: "toServices",
+    steps: [
+      {
+        text: "a Service that does not exist is nobody",
+        changes: [policy({ endpointSelector: web, egress: [toService("data")] })],
+        reach: webTo("----", "----", "----"),
+      },
+      {
+        text: "one with a selector is the pods that it selects, of the local cluster",
+        changes: [service("data", "db")],
+        reach: webTo("thui", "----", "----"),
+      },
+      { text: "it selects others", changes: [service("data", "api")], reach: webTo("----", "thui", "----") },
+      {
+        text: "all Services of a namespace, and a port of their pods",
+        changes: [
+          policy({
+            endpointSelector: web,
+            egress: [
+              {
+                toServices: [{ k8sServiceSelector: { selector: {}, namespace: "shop" } }],
+                toPorts: ports({ port: "8080", protocol: "TCP" }),
+              },
+            ],
+          }),
+        ],
+        reach: webTo("----", "-h--", "----"),
+      },
+      { text: "another Service comes", changes: [service("more", "db")], reach: webTo("-h--", "-h--", "----") },
+      {
+        text: "a deny",
+        changes: [
+          policy({
+            endpointSelector: web,
+            enableDefaultDeny: { egress: false },
+            egressDeny: [toService("data")],
+          }),
+        ],
+        reach: webTo("thui", "----", "thui"),
+      },
+      {
+        text: "the Service is deleted",
+        changes: [{ remove: "Service", name: "data" }],
+        reach: webTo("thui", "thui", "thui"),
       },
     ],
   },

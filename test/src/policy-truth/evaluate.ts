@@ -1,13 +1,13 @@
 /** Who reaches whom by the evaluator: what agents make of the objects, without maps and packets. */
 import { type IdentityNumber, podIdentityLabels } from "@isthmus/identity";
-import { parseAddress, type Prefix, prefixContains } from "@isthmus/model";
+import { type Prefix, parseAddress, prefixContains } from "@isthmus/model";
 import {
   createPolicyEngine,
   type Direction,
   type Finding,
   lookUp,
   type ParsedPolicy,
-  type Policy,
+  type PolicyService,
   parseCiliumClusterwideNetworkPolicy,
   parseCiliumNetworkPolicy,
   parseNetworkPolicy,
@@ -23,6 +23,24 @@ const PARSERS = {
 } as const;
 
 const TCP = 6;
+
+/** Reads a policy with what it refers to now. */
+type ParsePolicy = () => ParsedPolicy;
+
+interface ServiceObject {
+  readonly metadata: { readonly namespace: string; readonly name: string };
+  readonly spec: { readonly selector: Readonly<Record<string, string>> };
+}
+
+function serviceOf({ metadata: { namespace, name }, spec }: ServiceObject): PolicyService {
+  const selector = Object.entries(spec.selector).map(([key, value]) => ({ key, value }));
+  return { namespace, name, labels: [], selector, addresses: [] };
+}
+
+/** What policies refer to: no policy itself. */
+export function isReferredTo({ kind }: PolicyObject): boolean {
+  return kind === "CiliumCIDRGroup" || kind === "Service";
+}
 
 /** The object as a user applies it. */
 export function objectOf({ kind, name, namespace = SHOP, spec, specs }: PolicyObject, addressOf: AddressOf): object {
@@ -43,7 +61,8 @@ export interface Evaluator {
 
 /** As at the begin of a table. */
 export function createEvaluator(addressOf: AddressOf): Evaluator {
-  const policies = new Map<ClusterName, Map<string, Policy>>(CLUSTERS.map((cluster) => [cluster, new Map()]));
+  const policies = new Map<ClusterName, Map<string, ParsePolicy>>(CLUSTERS.map((cluster) => [cluster, new Map()]));
+  const services = new Map<ClusterName, Map<string, PolicyService>>(CLUSTERS.map((cluster) => [cluster, new Map()]));
   const groups = new Map<ClusterName, Map<string, readonly string[]>>(CLUSTERS.map((cluster) => [cluster, new Map()]));
   const podLabels = new Map(PODS.map(({ name, labels }) => [name, new Map(Object.entries(labels))]));
   const namespaceLabels = new Map(
@@ -59,15 +78,29 @@ export function createEvaluator(addressOf: AddressOf): Evaluator {
       groups.get(cluster)?.set(object.name, (value as { spec: { externalCIDRs: string[] } }).spec.externalCIDRs);
       return [];
     }
-    const parsed: ParsedPolicy = PARSERS[object.kind](value, { cluster, cidrGroups: groups.get(cluster) ?? new Map() });
+    if (object.kind === "Service") {
+      services.get(cluster)?.set(object.name, serviceOf(value as ServiceObject));
+      return [];
+    }
+    const parser = PARSERS[object.kind];
+    const parse = () =>
+      parser(value, {
+        cluster,
+        cidrGroups: groups.get(cluster) ?? new Map(),
+        services: [...(services.get(cluster)?.values() ?? [])],
+      });
+    const parsed = parse();
     if (!parsed.ok) return parsed.findings;
-    policies.get(cluster)?.set(`${object.kind} ${object.name}`, parsed.policy);
+    policies.get(cluster)?.set(`${object.kind} ${object.name}`, parse);
     return [];
   }
 
   function enginesOf(cluster: ClusterName) {
     const engine = createPolicyEngine();
-    for (const policy of policies.get(cluster)?.values() ?? []) engine.setPolicy(policy);
+    for (const parse of policies.get(cluster)?.values() ?? []) {
+      const parsed = parse();
+      if (parsed.ok) engine.setPolicy(parsed.policy);
+    }
     engine.commit();
     for (const pod of PODS) {
       const labels = podIdentityLabels({
@@ -87,8 +120,11 @@ export function createEvaluator(addressOf: AddressOf): Evaluator {
   return {
     change(change) {
       if ("apply" in change) return apply(change.apply, change.in ?? "solo");
-      if ("remove" in change) policies.get(change.in ?? "solo")?.delete(`${change.remove} ${change.name}`);
-      else {
+      if ("remove" in change) {
+        const cluster = change.in ?? "solo";
+        if (change.remove === "Service") services.get(cluster)?.delete(change.name);
+        else policies.get(cluster)?.delete(`${change.remove} ${change.name}`);
+      } else {
         const labels = "pod" in change ? podLabels.get(change.pod) : namespaceLabels.get(change.namespace);
         for (const [key, value] of Object.entries(change.labels)) {
           if (value === null) labels?.delete(key);

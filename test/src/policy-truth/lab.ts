@@ -8,6 +8,7 @@ import {
   NAMESPACES,
   NETWORK_POLICIES,
   PODS as POD_RESOURCE,
+  SERVICES,
 } from "@isthmus/kube";
 import type { LabHandle } from "@isthmus/lab";
 import { type Cluster, openCluster } from "../e2e/cluster.js";
@@ -17,7 +18,7 @@ import { PROBE_TAG } from "../e2e/probe-image.js";
 import { processOf } from "../e2e/processes.js";
 import { run } from "../e2e/run.js";
 import { MANAGER, meshOf } from "../e2e/world.js";
-import { objectOf } from "./evaluate.js";
+import { isReferredTo, objectOf } from "./evaluate.js";
 import { makeGrid } from "./grid.js";
 import { CLUSTERS, type ClusterName, NAMESPACE_LABELS, PODS, PORTS, SQL, type Trial, type TruthPod } from "./pods.js";
 import type { Change, PolicyObject } from "./table.js";
@@ -27,6 +28,7 @@ const RESOURCES = {
   CiliumNetworkPolicy: CILIUM_NETWORK_POLICIES,
   CiliumClusterwideNetworkPolicy: CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
   CiliumCIDRGroup: CILIUM_CIDR_GROUPS,
+  Service: SERVICES,
 } as const;
 
 /** Outcomes of the probe that are a denial: an ICMP error, or silence. */
@@ -117,7 +119,7 @@ export async function openTruthLab(lab: LabHandle, probe: string): Promise<Truth
       const cluster = one.in ?? "solo";
       const object = objectOf(one.apply, addressOf) as KubeObject;
       const { metadata } = await of(cluster).client.apply(RESOURCES[one.apply.kind], object, MANAGER);
-      if (one.apply.kind !== "CiliumCIDRGroup") await settled(cluster, one.apply, metadata.generation ?? 0);
+      if (!isReferredTo(one.apply)) await settled(cluster, one.apply, metadata.generation ?? 0);
     } else if ("remove" in one) {
       const { kubectl } = of(one.in ?? "solo");
       const ran = await kubectl("delete", RESOURCES[one.remove].plural, one.name, "-n", "shop");

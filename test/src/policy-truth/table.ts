@@ -6,8 +6,14 @@ export type AddressOf = (pod: string) => string;
 
 export type PolicySpec = object | ((addressOf: AddressOf) => object);
 
+/** A policy, or what one refers to. */
 export interface PolicyObject {
-  readonly kind: "NetworkPolicy" | "CiliumNetworkPolicy" | "CiliumClusterwideNetworkPolicy" | "CiliumCIDRGroup";
+  readonly kind:
+    | "NetworkPolicy"
+    | "CiliumNetworkPolicy"
+    | "CiliumClusterwideNetworkPolicy"
+    | "CiliumCIDRGroup"
+    | "Service";
   readonly name: string;
   /** `shop` by default; kinds without a namespace have none. */
   readonly namespace?: string;

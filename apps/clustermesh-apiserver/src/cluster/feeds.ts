@@ -43,11 +43,12 @@ export function createFeeds(
   podCidrs: readonly Prefix[] | undefined,
   { cluster, id, clock, lastGood, ...modules }: LocalFeedsModules,
 ): LocalFeeds {
-  const services = createServiceFeed(lastGood, podCidrs);
+  const policies = createPolicyFeeds({ ...modules.policies, cluster });
+  const services = createServiceFeed(lastGood, podCidrs, policies.services);
   const endpoints = createEndpointFeed(services.slices);
   const nodes = createNodeFeed(clock, podCidrs);
   const pods = createPodFeed({ cluster, id }, podCidrs);
-  const policies = createPolicyFeeds({ ...modules.policies, cluster });
+  // Services are before policies, which take changes of them in the same turn.
   const all = [services, endpoints, nodes, pods, pods.namespaces, pods.objects, ...policies.all];
   return { all, services, endpoints, nodes, pods, policies };
 }

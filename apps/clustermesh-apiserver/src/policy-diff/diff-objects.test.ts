@@ -8,6 +8,7 @@ import type { IdentityNumber } from "@isthmus/identity";
 import type { KubeObject } from "@isthmus/kube";
 import { parseClusterId, parseClusterName } from "@isthmus/model";
 import { makeEndpoint, makeIdentity, makeMeshNode, numberOf, shopLabels } from "@isthmus/node-policy/testing";
+import type { PolicyService } from "@isthmus/policy";
 import {
   DiffPoliciesRequest,
   type DiffPoliciesResponse,
@@ -85,8 +86,10 @@ function cluster(
   policies: readonly (readonly [PolicyResource, object])[] = [],
   groups: Readonly<Record<string, string[]>> = {},
   maxPolicies = 100,
+  services: readonly PolicyService[] = [],
 ) {
   const table = createPolicyTable({ cluster: "east", lastGood: createLastGood() });
+  for (const service of services) table.setService(service);
   for (const [name, cidrs] of Object.entries(groups)) table.setGroup(name, cidrs);
   for (const [i, [of, object]] of policies.entries()) {
     const { metadata } = object as KubeObject;
@@ -188,6 +191,35 @@ test("what is in force is what the change is compared with: a policy that change
     lines(deletion).map((line) => line.replace(/^(.) .*: /, "$1 ")),
     ["+ all but  isolated by web -> open"],
   );
+});
+
+test("toServices of a file mean the Services of the cluster as they are", async () => {
+  const out = (serviceName: string) => ({
+    apiVersion: "cilium.io/v2",
+    kind: "CiliumNetworkPolicy",
+    metadata: meta("out"),
+    spec: {
+      endpointSelector: app("client"),
+      egress: [{ toEntities: ["cluster-mesh"] }],
+      egressDeny: [
+        { toServices: [{ k8sService: { serviceName } }], toPorts: [{ ports: [{ port: "80", protocol: "TCP" }] }] },
+      ],
+    },
+  });
+  const names = { namespace: "shop", labels: [] };
+  const ask = cluster([[CILIUM_NETWORK_POLICY, out("none")]], {}, 100, [
+    { ...names, name: "web", selector: [{ key: "app", value: "web" }], addresses: [] },
+    { ...names, name: "run", selector: [{ key: "job-name", value: "a" }], addresses: [] },
+  ]);
+  assert.deepEqual(actions(await ask([out("none")])), ["out KEEP 0"]);
+  const change = await ask([out("web")]);
+  assert.deepEqual(actions(change), ["out CHANGE 1"]);
+  assert.deepEqual(lines(change), [
+    "- east.shop.client#257 (east/shop/client) to east.shop.web#256 (east/shop/web-1, east/shop/web-2): " +
+      "6:80-80 out spec.egress[0] -> out spec.egressDeny[0]",
+  ]);
+  const [refused] = (await ask([out("run")])).policies;
+  assert.match(refused?.findings[0] ?? "", /toServices\[0\].k8sService" means the Service "shop\/run".*"job-name"/);
 });
 
 test("ranges are pairs with a prefix, and pods with different ports of one name have their own flips", async () => {
@@ -303,7 +335,10 @@ test("requests that are too large or no policies are refused with a sentence", a
   const raw = (objects: readonly Buffer[]) =>
     diffObjects(DiffPoliciesRequest.fromPartial({ objects: [...objects] }), {
       ...{ sources: { all }, local: { clusterId: parseClusterId(1), cluster: "east" } },
-      policies: { known: () => [], context: () => ({ groups: new Map(), scope: "local" }) },
+      policies: {
+        known: () => [],
+        context: createPolicyTable({ cluster: "east", lastGood: createLastGood() }).context,
+      },
     });
   await rejects(raw([Buffer.from("{}")]), /object 0 is not compressed by gzip/);
   await rejects(raw([await promisify(gzip)("{")]), /object 0 is not JSON/);

@@ -28,12 +28,12 @@ export function createSelector(requirements: readonly Requirement[]): Selector {
 }
 
 /** True when all requirements hold for these labels. */
-export function selects(selector: Selector, labels: Labels): boolean {
+export function selects(selector: Selector, labels: Pick<Labels, "get">): boolean {
   for (const requirement of selector.requirements) if (!holds(requirement, labels)) return false;
   return true;
 }
 
-function holds(requirement: Requirement, labels: Labels): boolean {
+function holds(requirement: Requirement, labels: Pick<Labels, "get">): boolean {
   const value = labels.get(requirement.key);
   switch (requirement.operator) {
     case "In":

@@ -50,7 +50,8 @@ const REFUSED: readonly (readonly [spec: unknown, path: string, sentence: RegExp
   [rule({ authentication: { mode: "required" } }), "spec.ingress[0].authentication", /is not supported/],
   [rule({ toEndpoints: [{}] }), "spec.ingress[0].toEndpoints", /is not supported/],
   [egress({ toFQDNs: [{ matchName: "a.b" }] }), "spec.egress[0].toFQDNs", /is not supported/],
-  [egress({ toServices: [{}] }), "spec.egress[0].toServices", /is not supported/],
+  [rule({ fromServices: [] }), "spec.ingress[0].fromServices", /is not supported/],
+  [rule({ toServices: [] }), "spec.ingress[0].toServices", /is not supported/],
   [
     egress({ toCIDRSet: [{ cidrGroupRef: "g" }] }),
     "spec.egress[0].toCIDRSet[0].cidrGroupRef",
@@ -119,6 +120,23 @@ test("a CIDR group is its ranges, without the exceptions", () => {
   assert.ok(!parse({ cidrGroupSelector: {} }).ok);
 });
 
+test("groups cannot make more peers than a policy may have, however few names there are", () => {
+  const cidrGroups = new Map([["g", Array.from({ length: 1000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`)]]);
+  const parse = (elements: number) =>
+    parseCiliumNetworkPolicy(
+      {
+        metadata: { namespace: "shop", name: "p" },
+        spec: egress({ toCIDRSet: Array.from({ length: elements }, () => ({ cidrGroupRef: "g" })) }),
+      },
+      { ...OPTIONS, cidrGroups },
+    );
+  const parsed = parse(30_000);
+  assert.deepEqual(!parsed.ok && parsed.findings.map(({ sentence }) => sentence), [
+    'Field "spec.egress[0].toCIDRSet[5].cidrGroupRef" makes more than 10000 peers and values of the policy: split it into several policies',
+  ]);
+  assert.ok(parse(4).ok);
+});
+
 test("a policy is of its own kind only, and a clusterwide one needs no namespace", () => {
   const object = { kind: "CiliumClusterwideNetworkPolicy", metadata: { name: "p" }, spec: rule({}) };
   assert.ok(parseCiliumClusterwideNetworkPolicy(object, OPTIONS).ok);
@@ -156,7 +174,15 @@ test("no input makes the parser throw, nor anything in any place of a policy", (
     ],
     ingressDeny: [{ fromEntities: ["world"], icmps: [{ fields: [{ family: "IPv4", type: 8 }] }] }],
     egress: [{ toCIDRSet: [{ cidr: "10.0.0.0/8", except: ["10.1.0.0/16"] }] }],
-    egressDeny: [{ toCIDR: ["10.0.0.1"] }],
+    egressDeny: [
+      { toCIDR: ["10.0.0.1"] },
+      {
+        toServices: [
+          { k8sService: { serviceName: "db", namespace: "shop" } },
+          { k8sServiceSelector: { selector: { matchLabels: { a: "b" } }, namespace: "shop" } },
+        ],
+      },
+    ],
     enableDefaultDeny: { ingress: false, egress: true },
     labels: [{ key: "a" }],
     description: "x",

@@ -2,14 +2,16 @@
  * Reads CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy of `cilium.io/v2`, as far as layers 3 and 4 go.
  *
  * In: the object as the API has it. Out: the policy, or findings. What is not supported is not accepted: layer 7, names of DNS,
- * Services, groups, nodes, authentication.
+ * groups, nodes, authentication.
  */
 import type { Direction, Policy, PolicyRule, PolicySpec } from "../model/policy.js";
 import { readCiliumRules } from "./cilium-rules.js";
 import { type CiliumScope, readSubject } from "./cilium-selector.js";
 import { describe, type Fields, isAbsent, joinPath, type Reader, readList, readObject, readText } from "./findings.js";
+import { createPeerBudget } from "./limits.js";
 import { readMetadata } from "./metadata.js";
 import { checkKind, type ParsedPolicy, type ParseOptions, parseWhole } from "./parsed-policy.js";
+import { checkServiceQueries, createServiceLookup } from "./service-query.js";
 
 type CiliumKind = "CiliumNetworkPolicy" | "CiliumClusterwideNetworkPolicy";
 
@@ -35,7 +37,10 @@ function readPolicy(reader: Reader, object: unknown, kind: CiliumKind, options: 
     cluster: options.cluster,
     isLocal: options.defaultScope !== "mesh",
     cidrGroups: options.cidrGroups ?? new Map(),
+    services: createServiceLookup(options.services ?? []),
+    budget: createPeerBudget(),
   };
+  checkServiceQueries(reader, object);
   const one = isAbsent(fields["spec"]) ? [] : [[fields["spec"], "spec"] as const];
   const all = [...one, ...readList(reader, fields["specs"], "specs")];
   if (all.length === 0) reader.refuse("spec", "must be there, or specs");

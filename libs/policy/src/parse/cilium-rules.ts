@@ -5,7 +5,7 @@
  * nothing. An empty list of peers means nobody.
  */
 import type { Peer, PolicyRule } from "../model/policy.js";
-import { PEER_LISTS } from "./cilium-peers.js";
+import { PEER_LISTS, type PeerLists } from "./cilium-peers.js";
 import { readCiliumPorts } from "./cilium-ports.js";
 import type { CiliumScope } from "./cilium-selector.js";
 import { type Fields, isAbsent, joinPath, type Reader, readList, readObject } from "./findings.js";
@@ -19,11 +19,10 @@ export function readCiliumRules(
   scope: CiliumScope,
 ): readonly PolicyRule[] {
   return readList(reader, value, path).flatMap(([one, at]) => {
-    const side = kind.direction === "ingress" ? "from" : "to";
-    const lists = Object.keys(PEER_LISTS).map((list) => side + list);
-    const fields = readObject(reader, one, at, [...lists, "toPorts", "icmps"]);
+    const lists = PEER_LISTS[kind.direction === "ingress" ? "from" : "to"];
+    const fields = readObject(reader, one, at, [...Object.keys(lists), "toPorts", "icmps"]);
     if (fields === undefined) return [];
-    const peers = readPeerLists(reader, fields, at, side, scope);
+    const peers = readPeerLists(reader, fields, at, lists, scope);
     const ports = readCiliumPorts(
       reader,
       [fields["toPorts"], joinPath(at, "toPorts")],
@@ -39,13 +38,13 @@ function readPeerLists(
   reader: Reader,
   fields: Fields,
   path: string,
-  side: string,
+  lists: PeerLists,
   scope: CiliumScope,
 ): "all" | readonly Peer[] | undefined {
-  const written = Object.entries(PEER_LISTS).filter(([list]) => !isAbsent(fields[side + list]));
-  const [first, second] = written.map(([list]) => side + list);
+  const written = Object.entries(lists).filter(([list]) => !isAbsent(fields[list]));
+  const [first, second] = written.map(([list]) => list);
   if (first === undefined) return undefined;
   if (second !== undefined) reader.refuse(joinPath(path, second), `cannot be beside ${first}: write a rule for each`);
-  const lists = written.map(([list, read]) => read(reader, fields[side + list], joinPath(path, side + list), scope));
-  return lists.some((its) => its === "all") ? "all" : lists.flatMap((its) => (its === "all" ? [] : its));
+  const peers = written.map(([list, read]) => read(reader, fields[list], joinPath(path, list), scope));
+  return peers.some((its) => its === "all") ? "all" : peers.flatMap((its) => (its === "all" ? [] : its));
 }

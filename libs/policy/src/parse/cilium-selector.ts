@@ -7,8 +7,11 @@
 import { CLUSTER_LABEL, NAMESPACE_LABEL, NAMESPACE_LABELS } from "@isthmus/identity";
 import { createSelector, type Requirement, type Selector, selects } from "../model/selector.js";
 import type { CidrGroups } from "./cilium-cidr-set.js";
+import { readSourcedKey } from "./cilium-label-key.js";
 import { describe, type Reader } from "./findings.js";
-import { checkLabelKey, checkSelectable, readLabelSelector } from "./label-selector.js";
+import { checkSelectable, readLabelSelector } from "./label-selector.js";
+import type { PeerBudget } from "./limits.js";
+import type { ServiceLookup } from "./service-query.js";
 
 /** What selectors of one policy mean where they do not say it. */
 export interface CiliumScope {
@@ -20,6 +23,10 @@ export interface CiliumScope {
   readonly isLocal: boolean;
   /** Those that rules may name. */
   readonly cidrGroups: CidrGroups;
+  /** Those that rules may mean. */
+  readonly services: ServiceLookup;
+  /** Of all groups and Services that rules name. */
+  readonly budget: PeerBudget;
 }
 
 /** The selector of pods that a policy is about: of its namespace and of the local cluster. */
@@ -41,12 +48,16 @@ export function readSubject(reader: Reader, value: unknown, path: string, scope:
 export function readPeers(reader: Reader, value: unknown, path: string, scope: CiliumScope): Selector {
   const written = readRequirements(reader, value, path);
   if (written.some(isReserved)) return createSelector(written);
-  const isClusterGiven = !scope.isLocal || asksFor(written, CLUSTER_LABEL);
   return createSelector([
     ...written,
     ...namespaceOf(written, scope),
-    ...(isClusterGiven ? [] : [inOne(CLUSTER_LABEL, scope.cluster)]),
+    ...(asksFor(written, CLUSTER_LABEL) ? [] : localCluster(scope)),
   ]);
+}
+
+/** What peers must have that do not ask for a cluster. */
+export function localCluster({ isLocal, cluster }: CiliumScope): readonly Requirement[] {
+  return isLocal ? [inOne(CLUSTER_LABEL, cluster)] : [];
 }
 
 function namespaceOf(written: readonly Requirement[], { namespace }: CiliumScope): readonly Requirement[] {
@@ -60,12 +71,8 @@ function readRequirements(reader: Reader, value: unknown, path: string): readonl
 }
 
 function labelKey(reader: Reader, written: string, path: string): string {
-  const colon = written.indexOf(":");
-  const [source, key] = [written.slice(0, Math.max(colon, 0)), written.slice(colon + 1)];
-  checkLabelKey(reader, key, path);
+  const { source, key } = readSourcedKey(reader, written, path, ["k8s", "any", "reserved"]);
   checkSelectable(reader, key, path);
-  if (!["", "k8s", "any", "reserved"].includes(source))
-    reader.refuse(path, `must be a label of source k8s, any or reserved, not ${describe(source)}`);
   return source === "reserved" ? `reserved:${key}` : key;
 }
 

@@ -58,7 +58,7 @@ function readExpression(reader: Reader, value: unknown, path: string, mapKey: Ke
 
 function readValue(reader: Reader, value: unknown, path: string): string {
   const text = readText(reader, value, path) ?? "";
-  if (!LABEL_VALUE.test(text) || text.length > 63)
+  if (!isLabelValue(text))
     reader.refuse(path, `must be a label value, at most 63 letters, digits, "-", "_", ".", not ${describe(text)}`);
   return text;
 }
@@ -80,6 +80,11 @@ export function checkSelectable(reader: Reader, key: string, path: string): void
 
 const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
 const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/** True for what a label may have as its value. */
+export function isLabelValue(text: string): boolean {
+  return LABEL_VALUE.test(text) && text.length <= 63;
+}
 
 /** True for `app` and `example.com/app`. */
 export function isLabelKey(key: string): boolean {

@@ -9,8 +9,40 @@ export const MAX_RULES = 1_000;
 /** Peers, exceptions, ports and values of selectors of one policy. */
 export const MAX_ITEMS = 10_000;
 
+/** Services that one policy may name or select. */
+export const MAX_SERVICES = 1_000;
+
+/** Different `k8sServiceSelector`s of one policy: each is compared with every Service. */
+export const MAX_SERVICE_SELECTORS = 100;
+
 /** Different peers of one policy that no value of a label narrows, so that each may match all identities. */
 export const MAX_WIDE_PEERS = 100;
+
+/** A range of addresses that means no pods: the peer, and the value that says so. */
+export const RANGE_ITEMS = 2;
+
+/** What groups and Services that a policy names may add to it, counted while they are read: a short name may stand for many peers. */
+export interface PeerBudget {
+  /** False when there is no room for `count` more items: the first time with a finding about `path`. */
+  take(reader: Reader, path: string, count: number): boolean;
+}
+
+/** Of one policy: MAX_ITEMS. */
+export function createPeerBudget(): PeerBudget {
+  let left = MAX_ITEMS;
+  return {
+    take(reader, path, count) {
+      if (left < 0) return false;
+      left -= count;
+      if (left < 0)
+        reader.refuse(
+          path,
+          `makes more than ${MAX_ITEMS} peers and values of the policy: split it into several policies`,
+        );
+      return left >= 0;
+    },
+  };
+}
 
 /** Refuses a policy that is too large. */
 export function checkSize(reader: Reader, policy: Policy): void {

@@ -3,6 +3,7 @@ import type { Policy } from "../model/policy.js";
 import type { CidrGroups } from "./cilium-cidr-set.js";
 import { createReader, type Finding, isAbsent, type Reader, readChoice } from "./findings.js";
 import { checkSize } from "./limits.js";
+import type { PolicyService } from "./service-query.js";
 
 export type ParsedPolicy =
   | { readonly ok: true; readonly policy: Policy }
@@ -19,6 +20,8 @@ export interface ParseOptions {
   readonly defaultScope?: PolicyScope;
   /** CiliumCIDRGroups that Cilium policies may name; none when absent. Policies are read again when one changes. */
   readonly cidrGroups?: CidrGroups;
+  /** Services that Cilium policies mean, and no others; none when absent. Policies are read again when one changes. */
+  readonly services?: readonly PolicyService[];
 }
 
 /** The policy if nothing was found and it is not too large; never throws. `read` returns undefined with findings only. */

@@ -9,6 +9,7 @@ import { EVERYONE, NODES, OUTSIDE, tableOfPolicies } from "../testing/truth-tabl
 const db = { matchLabels: { app: "db" } };
 const web = { matchLabels: { app: "web" } };
 const port = (number: string, protocol = "TCP") => ({ ports: [{ port: number, protocol }] });
+const TEAM_OPS = [{ key: "team", value: "ops" }];
 
 type Answers = Readonly<Record<string, readonly string[]>>;
 type Options = Partial<ParseOptions> & { readonly clusterwide?: boolean };
@@ -212,6 +213,40 @@ const CASES: readonly (readonly [name: string, specs: readonly object[], answers
       [`ingress db ${0}/1`]: [],
       [`ingress db ${128 << 8}/58`]: ["web"],
       "ingress db 80/TCP": [],
+    },
+  ],
+  [
+    "toServices: the pods that a Service selects in its namespace of the local cluster, and addresses outside of clusters",
+    [
+      {
+        endpointSelector: web,
+        egress: [
+          { toServices: [{ k8sService: { serviceName: "db", namespace: "shop" } }], toPorts: [port("5432")] },
+          { toServices: [{ k8sServiceSelector: { selector: { matchLabels: { team: "ops" } } } }] },
+          { toServices: [{ k8sService: { serviceName: "front", namespace: "shop" } }] },
+        ],
+        egressDeny: [{ toServices: [{ k8sService: { serviceName: "front" } }], toPorts: [port("81")] }],
+      },
+      { endpointSelector: db, egress: [{ toServices: [{ k8sService: { serviceName: "none" } }] }] },
+    ],
+    {
+      "egress web 5432/TCP": ["web", "db", "proxy", "172.17.0.5"],
+      "egress web 80/TCP": ["web", "proxy", "172.17.0.5"],
+      "egress web 81/TCP": ["proxy", "172.17.0.5"],
+      "ingress db 80/TCP": EVERYONE,
+      "egress db 80/TCP": [],
+    },
+    {
+      services: [
+        { namespace: "ops", name: "proxy", labels: TEAM_OPS, selector: [{ key: "app", value: "web" }], addresses: [] },
+        // A pod and a node have two of the addresses; ranges of Cilium policies mean neither.
+        {
+          ...{ namespace: "ops", name: "billing", labels: TEAM_OPS, selector: [] },
+          addresses: ["10.1.0.3", "172.17.0.5", "192.0.2.1"],
+        },
+        { namespace: "shop", name: "db", labels: [], selector: [{ key: "app", value: "db" }], addresses: [] },
+        { namespace: "shop", name: "front", labels: [], selector: [{ key: "tier", value: "front" }], addresses: [] },
+      ],
     },
   ],
   [

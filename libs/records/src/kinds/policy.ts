@@ -12,7 +12,7 @@ export interface PolicyName {
   readonly name: string;
 }
 
-/** The object's bytes are canonical already; the ranges of a group keep their order. */
+/** The object's bytes are canonical already; the ranges of a group keep their order, and what a Service has is sorted. */
 export const POLICY_KIND = defineKind({
   kind: Kind.KIND_POLICY,
   segment: "policies",
@@ -22,7 +22,11 @@ export const POLICY_KIND = defineKind({
   meaning: "A policy: the last generation of its object that was accepted",
   parse: (names) => ({ kind: Kind.KIND_POLICY, policy: parsePolicyName(names) }),
   message: Policy,
-  canonical: (policy: Policy) => ({ ...policy, cidrGroups: sorted(policy.cidrGroups, ({ name }) => name) }),
+  canonical: (policy: Policy) => ({
+    ...policy,
+    cidrGroups: sorted(policy.cidrGroups, ({ name }) => name),
+    services: sorted(policy.services, ({ namespace, name }) => `${namespace}/${name}`),
+  }),
 });
 
 /** Of a policy as this cluster enforces it; never in the store. */

@@ -1,6 +1,6 @@
 /** A policy object → what is kept of it: its names, and the text that agents parse (pure). */
 import { apiVersion, type KubeObject, type MeshCondition } from "@isthmus/kube";
-import type { Finding } from "@isthmus/policy";
+import { type Finding, type ServiceQuery, serviceQueries } from "@isthmus/policy";
 import { CONDITION_PREFIX } from "../../objects/conditions.js";
 import { canonicalJson } from "./canonical-json.js";
 import type { PolicyResource } from "./policy-resources.js";
@@ -28,6 +28,8 @@ export interface PolicyFacts {
   readonly object: string | Finding;
   /** Names of the CiliumCIDRGroups that it refers to, sorted. */
   readonly groups: readonly string[];
+  /** What its `toServices` mean; none of an object that cannot be kept. */
+  readonly services: readonly ServiceQuery[];
   /** The conditions of the mesh in its status. */
   readonly conditions: readonly MeshCondition[];
 }
@@ -43,6 +45,7 @@ export function policyFacts(of: PolicyResource, { metadata, ...object }: KubeObj
     ...{ of, namespace: names.namespace ?? "", name, uid, generation, created },
     object: bounded(text),
     groups: of.isCustom && text !== undefined ? [...new Set(groupNames(written))].sort() : [],
+    services: of.isCustom && text !== undefined ? serviceQueries(written) : [],
     conditions: meshConditions(status),
   };
 }

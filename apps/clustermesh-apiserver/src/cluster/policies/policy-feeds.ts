@@ -2,6 +2,7 @@
 import { NAMESPACES } from "@isthmus/kube";
 import { createEmitter } from "@isthmus/runtime";
 import type { Feed, FeedRecords } from "../feed/feed.js";
+import type { ServiceJoin } from "../services/policy-service.js";
 import type { PolicyContext } from "./accepted-policy.js";
 import { createCidrGroupFeed } from "./cidr-groups.js";
 import { type PolicyFacts, policyFacts } from "./policy-facts.js";
@@ -30,6 +31,8 @@ export interface PolicyFeeds {
   readonly all: readonly Feed[];
   /** As of the last `takeChanges`. */
   readonly policies: LocalPolicies;
+  /** Takes the Services that policies mean. */
+  readonly services: ServiceJoin;
 }
 
 /** Without policies. */
@@ -69,6 +72,7 @@ export function createPolicyFeeds(modules: PolicyTableModules): PolicyFeeds {
       feed(CILIUM_CLUSTERWIDE_NETWORK_POLICY),
       createCidrGroupFeed(table),
     ],
+    services: table,
     policies: { get: table.get, known: table.all, context: table.context, onChange: changes.subscribe },
   };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KubeObject } from "@isthmus/kube";
+import { serviceName } from "@isthmus/model";
 import { parseNetworkPolicy } from "@isthmus/policy";
 import { Policy } from "@isthmus/proto";
 import { createLastGood } from "../feed/last-good.js";
@@ -62,6 +63,7 @@ test("an accepted policy has a record with the object as the parser reads it", (
     generation: 3n,
     cidrGroups: [],
     meshScope: false,
+    services: [],
   });
   assert.equal(
     object.toString(),
@@ -255,6 +257,70 @@ test("the record of a policy has the CiliumCIDRGroups that it names, and follows
   assert.equal(groups()?.[0]?.cidrs.length, 2);
 });
 
+const DB = { namespace: "shop", name: "db", labels: [], selector: [{ key: "app", value: "db" }], addresses: [] };
+const TO_DB = { endpointSelector: {}, egress: [{ toServices: [{ k8sService: { serviceName: "db" } }] }] };
+
+test("the record of a policy has the Services that it means, and follows them; a Service that is not there is no finding", () => {
+  const { table, records, flush } = rig();
+  const services = () => records.get("policies/ciliumnetworkpolicies/shop/web")?.services;
+  const other = { ...DB, name: "other" };
+  table.set(ciliumFacts(TO_DB));
+  table.setService(other);
+  assert.deepEqual([flush(), services()], [[], []]);
+  table.setService(DB);
+  table.setService({ ...DB, namespace: "bank", selector: [], addresses: ["192.0.2.7"] });
+  assert.deepEqual(flush(), []);
+  assert.deepEqual(services(), [{ ...DB, namespace: "bank", selector: [], addresses: ["192.0.2.7"] }, DB]);
+  table.deleteService(serviceName("bank", "db"));
+  table.setService({ ...DB, selector: [{ key: "app", value: "db2" }] });
+  flush();
+  assert.deepEqual(services(), [{ ...DB, selector: [{ key: "app", value: "db2" }] }]);
+});
+
+test("a policy is read again only when a Service that it means changes in what it says of it", () => {
+  const { table, flush } = rig();
+  const changed = () => table.flush().changed.length;
+  const selects = { k8sServiceSelector: { selector: { matchLabels: { team: "shop" } }, namespace: "shop" } };
+  table.set(ciliumFacts({ endpointSelector: {}, egress: [{ toServices: [selects] }] }));
+  table.setService(DB);
+  flush();
+  table.setService({ ...DB });
+  assert.equal(changed(), 0);
+  table.setService({ ...DB, labels: [{ key: "team", value: "bank" }] });
+  assert.equal(changed(), 0, "it was not meant, and is not");
+  const meant = { ...DB, labels: [{ key: "team", value: "shop" }] };
+  table.setService(meant);
+  assert.equal(changed(), 1);
+  table.setService({ ...meant, labels: [...meant.labels, { key: "version", value: "2" }] });
+  assert.deepEqual(table.flush().local, { upserts: [], deletes: [] }, "no selector asks for the label");
+  table.setService({ ...DB, labels: [] });
+  assert.equal(changed(), 1, "it was meant");
+  table.deleteService(serviceName("shop", "db"));
+  assert.equal(changed(), 0);
+});
+
+test("a Service that a policy cannot mean leaves in force what the policy meant before, also after a restart", () => {
+  const before = rig();
+  before.table.setService(DB);
+  before.table.set(ciliumFacts(TO_DB));
+  before.flush();
+  before.table.setService({ ...DB, selector: [{ key: "job-name", value: "run-1" }] });
+  assert.match(
+    before.flush().join(),
+    /Field "spec.egress\[0\].toServices\[0\].k8sService" means the Service "shop\/db".*"job-name".*Generation 1 stays in force$/,
+  );
+  assert.deepEqual([...before.records.values()][0]?.services, [DB]);
+  const after = rig(reread(before));
+  after.table.set(ciliumFacts(TO_DB));
+  after.table.setService({ ...DB, selector: [{ key: "job-name", value: "run-1" }] });
+  after.flush();
+  assert.deepEqual(after.records, before.records);
+  after.table.setService(DB);
+  assert.deepEqual(after.flush(), []);
+  for (const bad of [7, [7], [null], [{ ...DB, labels: [null] }], [{ ...DB, addresses: "192.0.2.7" }]])
+    assert.deepEqual(savedPolicy({ generation: 1, object: "{}", services: bad }), {});
+});
+
 test("what stays in force after a restart has the groups and the scope that it was accepted with", () => {
   const before = rig();
   before.table.setScope("mesh");
@@ -292,7 +358,7 @@ test("a policy is not accepted when it is too large with its groups; a group wit
   const { table, flush } = rig();
   table.setGroup("partners", Array(100_000).fill("192.0.2.0/24"));
   table.set(ciliumFacts(CIDRS));
-  assert.match(flush().join(), /"spec" has \d+ bytes with its CiliumCIDRGroups, more than 1048576/);
+  assert.match(flush().join(), /"spec" has \d+ bytes with its CiliumCIDRGroups and Services, more than 1048576/);
   const of = (spec: unknown) => cidrGroupFacts({ metadata: { name: "g" }, spec } as unknown as KubeObject).cidrs;
   assert.deepEqual(of({ externalCIDRs: ["10.0.0.0/8", 7, null] }), ["10.0.0.0/8", "", ""]);
   for (const bad of [undefined, null, 7, {}, { externalCIDRs: "10.0.0.0/8" }]) assert.deepEqual(of(bad), []);

@@ -12,9 +12,11 @@ import type { Finding, PolicyScope } from "@isthmus/policy";
 import { type HashedRecord, POLICY_KIND, policyRecordKey } from "@isthmus/records";
 import type { SavedLastGood } from "../feed/last-good.js";
 import { createRecordDiff, type RecordChange } from "../feed/record-diff.js";
+import type { ServiceJoin } from "../services/policy-service.js";
 import { type AcceptedPolicy, contentFindings, type PolicyContext, policyContent } from "./accepted-policy.js";
 import type { CidrGroupJoin } from "./cidr-groups.js";
 import type { PolicyFacts } from "./policy-facts.js";
+import { createServiceIndex } from "./service-index.js";
 
 /** Policies of all kinds in one cluster; more are not accepted, the youngest first. */
 export const MAX_POLICIES = 10_000;
@@ -46,7 +48,7 @@ export interface PolicyTableFlush {
   readonly changed: readonly string[];
 }
 
-export interface PolicyTable extends CidrGroupJoin {
+export interface PolicyTable extends CidrGroupJoin, ServiceJoin {
   /** Reads all policies of Cilium's kinds again. */
   setScope(scope: PolicyScope): void;
   /** A new object, or another state of one. */
@@ -77,6 +79,7 @@ const NOTHING = { known: undefined, parsed: undefined };
 export function createPolicyTable({ cluster, lastGood, maxPolicies = MAX_POLICIES }: PolicyTableModules): PolicyTable {
   const entries = new Map<string, Entry>();
   const groups = new Map<string, readonly string[]>();
+  const services = createServiceIndex();
   let scope: PolicyScope = "local";
   const dirty = new Set<string>();
   const records = createRecordDiff();
@@ -87,7 +90,7 @@ export function createPolicyTable({ cluster, lastGood, maxPolicies = MAX_POLICIE
   function judge(key: string, entry: Entry): KnownPolicy {
     const { facts } = entry;
     const { of, uid } = facts;
-    const present = policyContent(facts, { groups, scope });
+    const present = policyContent(facts, { groups, scope, services });
     const isParsed = isDeepStrictEqual(entry.parsed?.content, present);
     if (!isParsed) entry.parsed = { content: present, findings: contentFindings(of, present, cluster) };
     const findings = surplus.has(key) ? [tooMany(maxPolicies)] : (entry.parsed?.findings ?? []);
@@ -121,7 +124,7 @@ export function createPolicyTable({ cluster, lastGood, maxPolicies = MAX_POLICIE
   }
 
   function readAgain(concerns: (facts: PolicyFacts) => boolean): void {
-    for (const [key, { facts }] of entries) if (concerns(facts)) dirty.add(key);
+    for (const [key, { facts }] of entries) if (!dirty.has(key) && concerns(facts)) dirty.add(key);
   }
 
   /** Older policies are accepted first, so a new one never displaces another. */
@@ -173,9 +176,13 @@ export function createPolicyTable({ cluster, lastGood, maxPolicies = MAX_POLICIE
     *all() {
       for (const { known } of entries.values()) if (known !== undefined) yield known;
     },
-    context: () => ({ groups, scope }),
+    context: () => ({ groups, scope, services }),
+    setService: services.setService,
+    deleteService: services.deleteService,
     flush() {
       const notes: ReportedEvent[] = [];
+      const isConcerned = services.takeChanges();
+      if (isConcerned !== undefined) readAgain((facts) => isConcerned(facts.services));
       if (isFirst) forgetUnknown();
       updateSurplus();
       const changed = [...dirty];
@@ -198,9 +205,9 @@ function nameOf({ of, namespace, name }: PolicyFacts) {
 
 function policyRecord(facts: PolicyFacts, accepted: AcceptedPolicy): HashedRecord {
   const name = nameOf(facts);
-  const { cidrGroups, meshScope } = accepted;
+  const { cidrGroups, meshScope, services } = accepted;
   return POLICY_KIND.record(policyRecordKey(name), {
-    ...{ ...name, uid: facts.uid, cidrGroups: [...cidrGroups], meshScope },
+    ...{ ...name, uid: facts.uid, cidrGroups: [...cidrGroups], meshScope, services: [...services] },
     generation: BigInt(accepted.generation),
     object: Buffer.from(accepted.object),
   });

@@ -1,7 +1,7 @@
 /** The facts that are kept of a Service: those that its records and notes need, nothing else. */
 import type { KubeObject, KubeService, MeshCondition } from "@isthmus/kube";
 import { type Address, parseAddress, protocolNumber, SCTP, type ServiceName, serviceName } from "@isthmus/model";
-import type { Port } from "@isthmus/proto";
+import type { Label, Port } from "@isthmus/proto";
 import { CONDITION_PREFIX } from "../../objects/conditions.js";
 import { meshAnnotationsOnly } from "./annotations.js";
 
@@ -18,6 +18,10 @@ export interface ServiceFacts {
   readonly ports: readonly Port[];
   /** Ports that are not served, as `name/SCTP`. */
   readonly unserved: readonly string[];
+  /** Sorted by key. */
+  readonly labels: readonly Label[];
+  /** Of the pods that it selects, sorted by key; empty without a selector, and of an ExternalName Service, which has no pods. */
+  readonly selector: readonly Label[];
   /** As `meshAnnotationsOnly` returns them: sorted by name. */
   readonly annotations: Readonly<Record<string, string>>;
   /** `sessionAffinity` is "ClientIP". */
@@ -49,6 +53,7 @@ const OTHER_PROXY = "service.kubernetes.io/service-proxy-name";
 /** Shared by the many Services without conditions or node ports, since both lists are kept for each Service. */
 const NO_CONDITIONS: readonly MeshCondition[] = [];
 const NO_PORTS: readonly string[] = [];
+const NO_LABELS: readonly Label[] = [];
 
 /** Throws `ADDRESS` for a ClusterIP that is no IP address, which the Kubernetes API does not store. */
 export function serviceFacts(object: KubeObject): ServiceFacts {
@@ -70,6 +75,8 @@ export function serviceFacts(object: KubeObject): ServiceFacts {
     unserved: (spec?.ports ?? [])
       .filter((port) => !served(protocolNumber(port.protocol ?? "TCP")))
       .map((port) => `${port.name ?? port.port}/${port.protocol}`),
+    labels: sortedLabels(metadata.labels),
+    selector: spec?.type === "ExternalName" ? NO_LABELS : sortedLabels(spec?.selector),
     annotations: meshAnnotationsOnly(metadata.annotations),
     clientIpAffinity: spec?.sessionAffinity === "ClientIP",
     internalLocal: spec?.internalTrafficPolicy === "Local",
@@ -82,6 +89,11 @@ export function serviceFacts(object: KubeObject): ServiceFacts {
     generation: metadata.generation,
     conditions: conditions.length === 0 ? NO_CONDITIONS : conditions,
   };
+}
+
+function sortedLabels(labels: Readonly<Record<string, string>> | null | undefined): readonly Label[] {
+  const keys = Object.keys(labels ?? {}).sort();
+  return keys.length === 0 ? NO_LABELS : keys.map((key) => ({ key, value: labels?.[key] ?? "" }));
 }
 
 function nodePorts(spec: KubeService["spec"]): readonly string[] {

@@ -8,6 +8,7 @@ import type { SliceJoin } from "../endpoints/endpoint-feed.js";
 import type { Feed } from "../feed/feed.js";
 import type { LastGood } from "../feed/last-good.js";
 import type { MeshAnnotations } from "./annotations.js";
+import { policyService, type ServiceJoin } from "./policy-service.js";
 import { type ServiceFacts, serviceFacts } from "./service-facts.js";
 import type { ServiceNote } from "./service-notes.js";
 import { createServiceTable, type KnownService } from "./service-table.js";
@@ -32,14 +33,22 @@ export interface ServiceFeed extends Feed<ServiceFacts> {
   readonly slices: SliceJoin;
 }
 
-/** `podCidrs`: this cluster's pod ranges; undefined: not known yet. */
+/** `podCidrs`: this cluster's pod ranges; undefined: not known yet. `policies` gets what they need of each Service. */
 export function createServiceFeed(
   lastGood: LastGood<MeshAnnotations>,
   podCidrs: readonly Prefix[] | undefined,
+  policies: ServiceJoin,
 ): ServiceFeed {
   const table = createServiceTable(lastGood, podCidrs);
   const changes = createEmitter<readonly ServiceName[]>();
   let changed: readonly ServiceName[] = [];
+
+  function join(service: ServiceName): void {
+    const facts = table.get(service)?.facts;
+    if (facts === undefined) policies.deleteService(service);
+    else policies.setService(policyService(facts, table.slicesOf(service)));
+  }
+
   return {
     resource: SERVICES,
     versionType: "services",
@@ -56,6 +65,7 @@ export function createServiceFeed(
       takeChanges() {
         const { local, exported, notes, ...flushed } = table.flush();
         changed = flushed.changed;
+        for (const service of flushed.touched) join(service);
         return { local, exported, notes: notes.map(({ facts, note }) => eventOf(facts, note)) };
       },
       applied() {

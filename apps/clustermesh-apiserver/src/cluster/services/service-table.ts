@@ -34,6 +34,8 @@ export interface ServiceTableFlush {
   readonly notes: readonly { readonly facts: ServiceFacts; readonly note: ServiceNote }[];
   /** Deleted ones included. */
   readonly changed: readonly ServiceName[];
+  /** Also those of which only slices came, changed or went. */
+  readonly touched: readonly ServiceName[];
 }
 
 interface Entry {
@@ -135,14 +137,17 @@ export function createServiceTable(lastGood: LastGood<MeshAnnotations>, podCidrs
     },
     /** As of the last flush; undefined when there is no such Service. */
     get: (service: ServiceName): KnownService | undefined => entries.get(service)?.reported,
+    /** Records of its slices, exported or not. */
+    slicesOf: (service: ServiceName): Iterable<HashedRecord> => entries.get(service)?.slices.values() ?? [],
     *all(): Iterable<KnownService> {
       for (const { reported } of entries.values()) if (reported !== undefined) yield reported;
     },
     flush(): ServiceTableFlush {
       const out = { notes: [], changed: [] };
-      for (const service of [...dirty]) flushOne(service, out);
+      const touched = [...dirty];
+      for (const service of touched) flushOne(service, out);
       dirty.clear();
-      return { local: own.take(), exported: exported.take(), ...out };
+      return { local: own.take(), exported: exported.take(), touched, ...out };
     },
   };
 }

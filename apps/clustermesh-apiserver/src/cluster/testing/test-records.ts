@@ -1,17 +1,20 @@
 /** The feeds of one cluster and their records, without Kubernetes; on request, what changed is flushed as an index would. */
-import type { ReportedEvent } from "@isthmus/kube";
+import { CILIUM_NETWORK_POLICIES, type ReportedEvent } from "@isthmus/kube";
 import { type Prefix, parseClusterId, parseClusterName, type ServiceName, systemClock } from "@isthmus/model";
-import type { LocalSettings } from "../feed/feed.js";
+import type { Feed, LocalSettings } from "../feed/feed.js";
 import { createLastGood } from "../feed/last-good.js";
 import type { RecordChange } from "../feed/record-diff.js";
 import { createFeeds } from "../feeds.js";
 import type { LocalIdentities } from "../identities/pod-feed.js";
 import { createLocalRecords } from "../local-records.js";
+import type { PolicyFacts } from "../policies/policy-facts.js";
 import type { KnownService } from "../services/service-table.js";
 
 export interface TestRecords {
   readonly takeServices: ReturnType<typeof createFeeds>["services"]["take"];
   readonly takeSlices: ReturnType<typeof createFeeds>["endpoints"]["take"];
+  /** CiliumNetworkPolicies. */
+  readonly takePolicies: Feed<PolicyFacts>["take"];
   readonly takeNodes: ReturnType<typeof createFeeds>["nodes"]["take"];
   readonly takePods: ReturnType<typeof createFeeds>["pods"]["take"];
   readonly takeNamespaces: ReturnType<typeof createFeeds>["pods"]["namespaces"]["take"];
@@ -38,6 +41,7 @@ export function createTestRecords(podCidrs: readonly Prefix[] | undefined): Test
     policies: { lastGood: createLastGood() },
   });
   const records = createLocalRecords(feeds.all);
+  const policies = feeds.policies.all.find(({ resource }) => resource === CILIUM_NETWORK_POLICIES) as Feed<PolicyFacts>;
   let changed: readonly ServiceName[] = [];
   feeds.services.services.onChange((services) => {
     changed = services;
@@ -45,6 +49,7 @@ export function createTestRecords(podCidrs: readonly Prefix[] | undefined): Test
   return {
     takeServices: feeds.services.take,
     takeSlices: feeds.endpoints.take,
+    takePolicies: policies.take,
     takeNodes: feeds.nodes.take,
     takePods: feeds.pods.take,
     takeNamespaces: feeds.pods.namespaces.take,

@@ -283,14 +283,29 @@ export interface Policy {
    * parse it themselves, so no codec can prune a field and widen a rule.
    */
   object: Buffer;
-  /** What else it is parsed with: the CiliumCIDRGroups that it names, sorted, and whether a selector without a cluster means all. */
+  /**
+   * What else it is parsed with: the CiliumCIDRGroups that it names, sorted, whether a selector without a cluster means all, and the
+   * Services of the local cluster that its toServices mean, sorted by namespace and name.
+   */
   cidrGroups: CidrGroup[];
   meshScope: boolean;
+  services: PolicyService[];
 }
 
 export interface CidrGroup {
   name: string;
   cidrs: string[];
+}
+
+export interface PolicyService {
+  namespace: string;
+  name: string;
+  /** those that the policy's k8sServiceSelectors ask for, sorted */
+  labels: Label[];
+  /** of its pods, sorted; empty when it has none */
+  selector: Label[];
+  /** of its EndpointSlices when it has no selector, sorted */
+  addresses: string[];
 }
 
 function createBaseHead(): Head {
@@ -2433,6 +2448,7 @@ function createBasePolicy(): Policy {
     object: Buffer.alloc(0),
     cidrGroups: [],
     meshScope: false,
+    services: [],
   };
 }
 
@@ -2464,6 +2480,9 @@ export const Policy: MessageFns<Policy> = {
     }
     if (message.meshScope !== false) {
       writer.uint32(64).bool(message.meshScope);
+    }
+    for (const v of message.services) {
+      PolicyService.encode(v!, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -2545,6 +2564,14 @@ export const Policy: MessageFns<Policy> = {
             message.meshScope = reader.bool();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.services.push(PolicyService.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2572,6 +2599,7 @@ export const Policy: MessageFns<Policy> = {
     message.object = object.object ?? Buffer.alloc(0);
     message.cidrGroups = object.cidrGroups?.map((e) => CidrGroup.fromPartial(e)) || [];
     message.meshScope = object.meshScope ?? false;
+    message.services = object.services?.map((e) => PolicyService.fromPartial(e)) || [];
     return message;
   },
 };
@@ -2639,6 +2667,109 @@ export const CidrGroup: MessageFns<CidrGroup> = {
     const message = createBaseCidrGroup();
     message.name = object.name ?? "";
     message.cidrs = object.cidrs?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBasePolicyService(): PolicyService {
+  return { namespace: "", name: "", labels: [], selector: [], addresses: [] };
+}
+
+export const PolicyService: MessageFns<PolicyService> = {
+  encode(message: PolicyService, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.namespace !== "") {
+      writer.uint32(10).string(message.namespace);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    for (const v of message.labels) {
+      Label.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.selector) {
+      Label.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.addresses) {
+      writer.uint32(42).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PolicyService {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePolicyService();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.namespace = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.labels.push(Label.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.selector.push(Label.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PolicyService>): PolicyService {
+    return PolicyService.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PolicyService>): PolicyService {
+    const message = createBasePolicyService();
+    message.namespace = object.namespace ?? "";
+    message.name = object.name ?? "";
+    message.labels = object.labels?.map((e) => Label.fromPartial(e)) || [];
+    message.selector = object.selector?.map((e) => Label.fromPartial(e)) || [];
+    message.addresses = object.addresses?.map((e) => e) || [];
     return message;
   },
 };
