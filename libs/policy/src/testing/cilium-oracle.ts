@@ -26,8 +26,34 @@ export interface TestCiliumRule {
   readonly toEntities?: readonly string[];
   readonly fromCIDRSet?: readonly TestCidr[];
   readonly toCIDRSet?: readonly TestCidr[];
+  readonly toServices?: readonly TestToService[];
   readonly toPorts?: readonly { readonly ports: readonly TestCiliumPort[] }[];
 }
+
+export interface TestToService {
+  readonly k8sService?: { readonly serviceName: string; readonly namespace?: string };
+  readonly k8sServiceSelector?: { readonly selector: TestSelector; readonly namespace?: string };
+}
+
+/** Of the local cluster. */
+export interface TestService {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Empty: it has none. */
+  readonly selector: Readonly<Record<string, string>>;
+  /** Of its EndpointSlices. */
+  readonly addresses: readonly string[];
+}
+
+/** Those that `toServices` of every policy may mean. */
+export const SERVICES: readonly TestService[] = [
+  { namespace: "shop", name: "one", labels: { app: "a" }, selector: { app: "a" }, addresses: [] },
+  { namespace: "bank", name: "one", labels: { app: "b", tier: "a" }, selector: { app: "a", tier: "b" }, addresses: [] },
+  { namespace: "lab", name: "two", labels: { tier: "a" }, selector: { tier: "c" }, addresses: [] },
+  // Some are addresses of pods in some meshes.
+  { namespace: "shop", name: "two", labels: {}, selector: {}, addresses: ["10.0.0.5", "192.168.0.1", "fd00::5"] },
+];
 
 export interface TestCidr {
   readonly cidr: string;
@@ -79,6 +105,8 @@ function hasEnd(namespace: string | undefined, rule: TestCiliumRule, end: TestEn
     return endpoints.some((one) => typeof end !== "string" && isEndpoint(one, end, namespace));
   const entities = rule.fromEntities ?? rule.toEntities;
   if (entities !== undefined) return entities.some((one) => isEntity(one, end));
+  if (rule.toServices !== undefined)
+    return rule.toServices.some((one) => SERVICES.some((its) => isMeant(one, its, end)));
   const ranges = rule.fromCIDRSet ?? rule.toCIDRSet;
   if (ranges === undefined) return (rule.toPorts ?? []).length > 0;
   return ranges.some(
@@ -93,6 +121,17 @@ function isEndpoint(selector: TestSelector, pod: TestPod, namespace: string | un
   if (namespace !== undefined && !keys.includes("io.kubernetes.pod.namespace") && pod.namespace !== namespace)
     return false;
   return matches(selector, labelsOf(pod));
+}
+
+function isMeant({ k8sService, k8sServiceSelector }: TestToService, service: TestService, end: TestEnd): boolean {
+  const namespace = (k8sService ?? k8sServiceSelector)?.namespace ?? "";
+  if (namespace !== "" && namespace !== service.namespace) return false;
+  if (k8sService !== undefined && k8sService.serviceName !== service.name) return false;
+  if (k8sServiceSelector !== undefined && !matches(k8sServiceSelector.selector, service.labels)) return false;
+  if (typeof end === "string") return service.addresses.includes(end);
+  const isSelected = Object.entries(service.selector).every(([key, value]) => end.labels[key] === value);
+  const hasSelector = Object.keys(service.selector).length > 0;
+  return hasSelector && isSelected && end.namespace === service.namespace && end.cluster === LOCAL;
 }
 
 function isEntity(name: string, end: TestEnd): boolean {

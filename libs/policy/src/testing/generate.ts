@@ -126,6 +126,17 @@ const ciliumPort = fc.record(
 );
 const toPorts = fc.array(fc.record({ ports: fc.array(ciliumPort, { minLength: 1, maxLength: 2 }) }), { maxLength: 1 });
 
+const inNamespace = { namespace: fc.constantFrom("", ...NAMESPACES) };
+const toService = fc.oneof(
+  fc.record({
+    k8sService: fc.record(
+      { serviceName: fc.constantFrom("one", "two", "none"), ...inNamespace },
+      { requiredKeys: ["serviceName"] },
+    ),
+  }),
+  fc.record({ k8sServiceSelector: fc.record({ selector, ...inNamespace }, { requiredKeys: ["selector"] }) }),
+);
+
 const ciliumRules = (side: "from" | "to"): fc.Arbitrary<TestCiliumRule[]> => {
   const withPorts = (peers: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<TestCiliumRule> =>
     fc
@@ -136,6 +147,9 @@ const ciliumRules = (side: "from" | "to"): fc.Arbitrary<TestCiliumRule[]> => {
       { weight: 3, arbitrary: withPorts({ [`${side}Endpoints`]: fc.array(endpoints, { maxLength: 2 }) }) },
       { weight: 1, arbitrary: withPorts({ [`${side}Entities`]: fc.array(entities, { maxLength: 2 }) }) },
       { weight: 1, arbitrary: withPorts({ [`${side}CIDRSet`]: fc.array(ipBlock, { maxLength: 2 }) }) },
+      ...(side === "to"
+        ? [{ weight: 1, arbitrary: withPorts({ toServices: fc.array(toService, { maxLength: 2 }) }) }]
+        : []),
       { weight: 1, arbitrary: withPorts({}) },
     ),
     { maxLength: 2 },

@@ -8,9 +8,10 @@ import type { NamedPort, Policy } from "../model/policy.js";
 import { parseCiliumClusterwideNetworkPolicy, parseCiliumNetworkPolicy } from "../parse/cilium-policy.js";
 import { parseNetworkPolicy } from "../parse/network-policy.js";
 import type { ParsedPolicy } from "../parse/parsed-policy.js";
+import type { PolicyService } from "../parse/service-query.js";
 import type { Identity } from "../resolve/peer-registry.js";
 import type { PolicyEngine } from "../resolve/policy-engine.js";
-import type { TestCiliumPolicy } from "./cilium-oracle.js";
+import { SERVICES, type TestCiliumPolicy, type TestService } from "./cilium-oracle.js";
 import { LOCAL, type TestMesh, type TestPod, type TestPolicy } from "./mesh.js";
 import { addressBits } from "./oracle.js";
 
@@ -22,7 +23,14 @@ const WORLD = 2 as IdentityNumber;
 /** The policy of a Cilium object that must be accepted: clusterwide if it has no namespace. */
 export function acceptedCiliumPolicy({ metadata, spec }: TestCiliumPolicy): Policy {
   const parse = metadata.namespace === undefined ? parseCiliumClusterwideNetworkPolicy : parseCiliumNetworkPolicy;
-  return accepted(parse({ apiVersion: "cilium.io/v2", metadata, spec }, { cluster: LOCAL }));
+  return accepted(
+    parse({ apiVersion: "cilium.io/v2", metadata, spec }, { cluster: LOCAL, services: SERVICES.map(parsed) }),
+  );
+}
+
+function parsed({ labels, selector, ...service }: TestService): PolicyService {
+  const listOf = (all: TestService["labels"]) => Object.entries(all).map(([key, value]) => ({ key, value }));
+  return { ...service, labels: listOf(labels), selector: listOf(selector) };
 }
 
 /** The policy of an object that must be accepted. */

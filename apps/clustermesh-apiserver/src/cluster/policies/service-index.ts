@@ -1,5 +1,5 @@
 /**
- * Services of the local cluster as policies mean them (pure; work proportional to the change).
+ * Services of the local cluster as policies mean them (pure).
  *
  * In: Services with what their selectors or EndpointSlices say. Out: the Services that the queries of a policy mean, and which
  * queries mean a Service that has changed.
@@ -55,7 +55,7 @@ export function createServiceIndex() {
     find(queries: readonly ServiceQuery[]): readonly PolicyServiceRecord[] {
       const selecting = queries.filter(({ name }) => name === undefined);
       if (queries.length > MAX_SERVICES || selecting.length > MAX_SERVICE_SELECTORS) return [];
-      const anywhere = new Set(queries.flatMap(({ namespace, name }) => (namespace === undefined && name) || []));
+      const anywhere = new Set(queries.filter(({ namespace }) => namespace === undefined).map(({ name }) => name));
       const found = new Map<string, PolicyService>();
       for (const { namespace, name } of queries) {
         if (namespace === undefined || name === undefined) continue;
@@ -63,10 +63,9 @@ export function createServiceIndex() {
         const service = services.get(key);
         if (service !== undefined) found.set(key, service);
       }
-      if (selecting.length > 0 || anywhere.size > 0)
-        for (const [key, service] of services)
-          if (anywhere.has(service.name) || selecting.some((query) => meansService(query, service)))
-            found.set(key, service);
+      for (const [key, service] of anywhere.size + selecting.length === 0 ? [] : services)
+        if (anywhere.has(service.name) || selecting.some((query) => meansService(query, service)))
+          found.set(key, service);
       const keys = new Set(selecting.flatMap(({ selector }) => selector.requirements.map(({ key }) => key)));
       return withinBounds(found, keys);
     },

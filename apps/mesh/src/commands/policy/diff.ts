@@ -8,8 +8,9 @@ export const policyDiff: Command = {
     "of all clusters, nodes and address ranges. Nothing is changed. Ports that would be denied come first, with what decides before and",
     "after, and with example pods. Established connections that would be denied end within a second of the change, too.",
     "Each end of a connection is judged for itself: what is shown as allowed may be denied by policies at the other end.",
-    "Files have NetworkPolicies, CiliumNetworkPolicies, CiliumClusterwideNetworkPolicies and CiliumCIDRGroups, in YAML or JSON. A policy",
-    "that would not be accepted is shown with what is wrong, and nothing is compared then.",
+    "Files have NetworkPolicies, CiliumNetworkPolicies, CiliumClusterwideNetworkPolicies and CiliumCIDRGroups, in YAML or JSON.",
+    "toServices means the Services that the cluster has. A policy that would not be accepted is shown with what is wrong, and nothing",
+    "is compared then.",
     "Exit code 0 without a difference, 1 with one, above 1 for an error or a policy that would not be accepted.",
   ].join("\n"),
   options: [
