@@ -1,13 +1,22 @@
 /** What happens to the clusters while the probers try: random changes and faults, each with its time. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { clearFaults, controlProcess, type LabHandle, type NodePlan, type Selector, startFault } from "@isthmus/lab";
+import {
+  clearFaults,
+  controlProcess,
+  type LabHandle,
+  listFaults,
+  type NodePlan,
+  type Selector,
+  startFault,
+} from "@isthmus/lab";
 import { MeshError } from "@isthmus/model";
 import { makeNextAddress } from "../e2e/agents.js";
 import type { Clusters, LeakCluster } from "./clusters.js";
 import { nowMicros } from "./history.js";
 import { type Model, type ModelPod, policyName } from "./model.js";
+import { type FaultOfNetwork, type NetworkFault, randomFault } from "./network-faults.js";
 import { NAMESPACES_USED, type PodPlan, ROLE_OF_BACKENDS } from "./objects.js";
-import type { PolicyObject } from "./oracle.js";
+import type { PolicyKind, PolicyObject } from "./oracle.js";
 import type { Random } from "./random.js";
 import { COLORS, randomSpec, TEAMS } from "./random-policy.js";
 
@@ -55,15 +64,25 @@ const WEIGHTS = {
   "kill an agent": 7,
   "kill an apiserver": 2,
   "suspend an apiserver": 2,
-  "cut the clusters": 2,
+  "darken a cluster": 4,
+  "darken a node": 8,
+  "cut a path": 6,
+  "lose packets": 4,
   "wait until all is in force": 14,
 } as const;
 
+const KINDS = { NetworkPolicy: 2, CiliumNetworkPolicy: 2, CiliumClusterwideNetworkPolicy: 1 } as const;
 const MOST_POLICIES = 8;
 /** Changes under way; with more, nearly any verdict would be legal. */
 const MOST_PENDING = 3;
-const FAULT_MS = 3000;
+const SUSPENDED_MS = 3000;
+const LEAST_FAULT_MS = 2000;
+const MOST_FAULT_MS = 5000;
+/** Between two faults of the network, so that what passes then is judged, too. */
+const QUIET_MS = 6000;
 const PENDING_MS = 60_000;
+/** Is busy while a fault of the network lasts. */
+const NETWORK = "network";
 
 export function createChurn(modules: ChurnModules): Churn {
   const { lab, clusters, model, random, onStep, firstTargets, judgeFirst, podsChanged, failed } = modules;
@@ -72,9 +91,11 @@ export function createChurn(modules: ChurnModules): Churn {
   const beside = new Set<Promise<void>>();
   /** Nodes of which a pod or the agent is being replaced, and clusters whose apiserver is. */
   const busy = new Set<string>();
+  /** Nodes whose kubelets, and clusters whose APIs, do not answer as long as a fault of the network lasts. */
+  const unreachable = new Set<string>();
   let names = 0;
   let held: Promise<unknown> = Promise.resolve();
-  let lastCut = 0;
+  let networkSince = 0;
 
   function note(kind: StepKind, what: string): void {
     const step = { at: nowMicros(), kind, what };
@@ -96,9 +117,14 @@ export function createChurn(modules: ChurnModules): Churn {
 
   const pods = () =>
     [...model.pods.values()].filter(({ deletedAt, runsSince }) => deletedAt === undefined && runsSince !== undefined);
-  const servers = () => pods().filter((pod) => pod.labels.latest?.["role"] === ROLE_OF_BACKENDS && !busy.has(pod.node));
+  const servers = () =>
+    pods().filter(
+      ({ node, labels }) => labels.latest?.["role"] === ROLE_OF_BACKENDS && !busy.has(node) && !unreachable.has(node),
+    );
+  const reachable = () => clusters.all.filter(({ plan }) => !unreachable.has(plan.name));
   const idle = <T>(all: readonly T[], name: (one: T) => string): readonly T[] =>
     all.filter((one) => !clusters.isPending(name(one)));
+  const written = () => idle(policies, policyName).filter(({ cluster }) => !unreachable.has(cluster));
   const place = (cluster: LeakCluster) => ({
     clusters: clusters.all.map(({ plan }) => plan.name),
     namespaces: NAMESPACES_USED,
@@ -111,25 +137,24 @@ export function createChurn(modules: ChurnModules): Churn {
   };
 
   async function writePolicy(): Promise<void> {
-    const known = idle(policies, policyName);
+    const known = written();
     const isNew = policies.length < MOST_POLICIES && (known.length === 0 || random.chance(0.7));
     if (!isNew && known.length === 0) return;
-    const of: PolicyObject = isNew
-      ? {
-          cluster: random.pick(clusters.all).plan.name,
-          kind: random.pick(["NetworkPolicy", "CiliumNetworkPolicy"] as const),
-          namespace: random.pick(NAMESPACES_USED),
-          name: `policy-${++names}`,
-        }
-      : random.pick(known);
+    const of = isNew ? newPolicy() : random.pick(known);
     const spec = randomSpec(of.kind, random, place(clusters.named(of.cluster)));
     if (isNew) policies.push(of);
     note("write a policy", `${policyName(of)} ${JSON.stringify(spec)}`);
     await clusters.writePolicy(of, spec);
   }
 
+  function newPolicy(): PolicyObject {
+    const kind = random.weighted<PolicyKind>(KINDS);
+    const namespace = kind === "CiliumClusterwideNetworkPolicy" ? "" : random.pick(NAMESPACES_USED);
+    return { cluster: random.pick(reachable()).plan.name, kind, namespace, name: `policy-${++names}` };
+  }
+
   async function deletePolicy(): Promise<void> {
-    const known = idle(policies, policyName);
+    const known = written();
     if (known.length === 0) return;
     const of = random.pick(known);
     policies.splice(policies.indexOf(of), 1);
@@ -138,7 +163,9 @@ export function createChurn(modules: ChurnModules): Churn {
   }
 
   async function relabelPod(): Promise<void> {
-    const known = idle(pods(), ({ name }) => name).filter(({ node }) => !busy.has(node));
+    const known = idle(pods(), ({ name }) => name).filter(
+      ({ node, cluster }) => !busy.has(node) && !unreachable.has(cluster),
+    );
     if (known.length === 0) return;
     const pod = random.pick(known);
     const color = random.pick(COLORS.filter((one) => one !== pod.labels.latest?.["color"]));
@@ -147,7 +174,7 @@ export function createChurn(modules: ChurnModules): Churn {
   }
 
   async function relabelNamespace(): Promise<void> {
-    const cluster = random.pick(clusters.all);
+    const cluster = random.pick(reachable());
     const name = random.pick(NAMESPACES_USED);
     if (clusters.isPending(`${cluster.plan.name}/${name}`)) return;
     const before = model.namespace(cluster.plan.name, name).latest["team"];
@@ -210,29 +237,44 @@ export function createChurn(modules: ChurnModules): Churn {
   function suspendApiserver(): void {
     const { plan } = random.pick(clusters.all);
     if (busy.has(plan.name)) return;
-    note("suspend an apiserver", `${plan.name} for ${FAULT_MS} ms`);
+    note("suspend an apiserver", `${plan.name} for ${SUSPENDED_MS} ms`);
     startBeside(plan.name, async () => {
       const fault = { kind: "hang", cluster: plan.name, role: "clustermesh-apiserver" } as const;
       const { id } = await startFault(lab.plan.name, fault, 60_000);
-      await sleep(FAULT_MS);
+      await sleep(SUSPENDED_MS);
       await clearFaults(lab.plan.name, id);
     });
   }
 
-  function cut(): void {
-    const [a, b] = clusters.all.map(({ plan }) => ({ cluster: plan.name }));
-    // Between two cuts judge what passes between the clusters, too.
-    if (a === undefined || b === undefined || busy.has("path") || performance.now() - lastCut < 15_000) return;
-    note("cut the clusters", `for ${FAULT_MS} ms`);
-    startBeside("path", async () => {
-      const made: Model["cuts"][number] = { from: nowMicros() };
-      model.cuts.push(made);
-      const { id } = await startFault(lab.plan.name, { kind: "path", a, b, oneWay: false }, 60_000);
-      await sleep(FAULT_MS);
-      await clearFaults(lab.plan.name, id);
+  function breakNetwork(step: StepKind, kind: FaultOfNetwork["kind"]): void {
+    const fault = randomFault(
+      kind,
+      random,
+      clusters.all.map(({ plan }) => plan),
+    );
+    const ms = LEAST_FAULT_MS + random.whole(MOST_FAULT_MS - LEAST_FAULT_MS);
+    const silent = unreachableBy(fault);
+    if (busy.has(NETWORK) || performance.now() - networkSince < QUIET_MS || silent.some((name) => busy.has(name)))
+      return;
+    for (const name of silent) unreachable.add(name);
+    const made: NetworkFault = { fault, from: nowMicros() };
+    model.faults.push(made);
+    startBeside(NETWORK, async () => {
+      const { id, fault: text, leftMs } = await startFault(lab.plan.name, fault, ms);
+      note(step, `${text} for ${ms} ms`);
+      await sleep(leftMs);
+      while ((await listFaults(lab.plan.name)).faults.some((one) => one.id === id)) await sleep(50);
       made.to = nowMicros();
-      lastCut = performance.now();
+      networkSince = performance.now();
+      for (const name of silent) unreachable.delete(name);
     });
+  }
+
+  /** Nodes, and the cluster if its API is among it, that a fault cuts off from all. */
+  function unreachableBy(fault: FaultOfNetwork): readonly string[] {
+    if (fault.kind === "node") return [fault.node];
+    if (fault.kind !== "dark") return [];
+    return [fault.cluster, ...clusters.named(fault.cluster).plan.nodes.map(({ name }) => name)];
   }
 
   async function settle(most: number): Promise<void> {
@@ -266,8 +308,14 @@ export function createChurn(modules: ChurnModules): Churn {
         return killApiserver();
       case "suspend an apiserver":
         return suspendApiserver();
-      case "cut the clusters":
-        return cut();
+      case "darken a cluster":
+        return breakNetwork(kind, "dark");
+      case "darken a node":
+        return breakNetwork(kind, "node");
+      case "cut a path":
+        return breakNetwork(kind, "path");
+      case "lose packets":
+        return breakNetwork(kind, "loss");
       case "wait until all is in force":
         await settle(0);
         note(kind, "all is in force");

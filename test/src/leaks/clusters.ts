@@ -1,6 +1,7 @@
 /** The two clusters of the leak test, and each change of them with the model of what may be in force. */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
   CILIUM_NETWORK_POLICIES,
   type KubeClient,
   type KubeObject,
@@ -32,7 +33,7 @@ import {
   SERVICE_PORT,
   service,
 } from "./objects.js";
-import type { Labels, PolicyObject, PolicySpec } from "./oracle.js";
+import type { Labels, PolicyKind, PolicyObject, PolicySpec } from "./oracle.js";
 
 export interface LeakCluster extends Cluster {
   readonly inForce: ClusterInForce;
@@ -71,6 +72,11 @@ interface Pod extends KubeObject {
 
 const MANAGER = { manager: "leaks", force: true };
 const START_MS = 60_000;
+const RESOURCES: Readonly<Record<PolicyKind, Resource>> = {
+  NetworkPolicy: NETWORK_POLICIES,
+  CiliumNetworkPolicy: CILIUM_NETWORK_POLICIES,
+  CiliumClusterwideNetworkPolicy: CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
+};
 
 /** Connects the clusters and makes their namespaces and Services. `model`: gets each change. */
 export async function openClusters(lab: LabHandle, model: Model, failed: (error: Error) => void): Promise<Clusters> {
@@ -148,8 +154,8 @@ function changesOf(all: readonly LeakCluster[], model: Model, failed: (error: Er
     );
   }
 
-  const resourceOf = ({ kind }: PolicyObject) =>
-    kind === "NetworkPolicy" ? NETWORK_POLICIES : CILIUM_NETWORK_POLICIES;
+  const resourceOf = ({ kind }: PolicyObject) => RESOURCES[kind];
+  const targetOf = ({ namespace }: PolicyObject) => (namespace === "" ? {} : { namespace });
 
   return {
     all,
@@ -218,7 +224,7 @@ function changesOf(all: readonly LeakCluster[], model: Model, failed: (error: Er
     async writePolicy(of, spec) {
       const { client, inForce } = named(of.cluster);
       const version = model.policy(of).spec.ask(spec, nowMicros());
-      const target = { namespace: of.namespace };
+      const target = targetOf(of);
       const before = await client.get(resourceOf(of), of.name, target);
       const object: KubeObject & { readonly spec: PolicySpec } = { metadata: { name: of.name, ...target }, spec };
       // Server-side apply would drop a selector that becomes empty.
@@ -231,7 +237,7 @@ function changesOf(all: readonly LeakCluster[], model: Model, failed: (error: Er
     async deletePolicy(of) {
       const { client, inForce } = named(of.cluster);
       const version = model.policy(of).spec.ask(undefined, nowMicros());
-      await client.delete(resourceOf(of), of.name, { namespace: of.namespace });
+      await client.delete(resourceOf(of), of.name, targetOf(of));
       const isGone: IsKnown = ({ policies }) =>
         !policies.some(({ kind, name }) => kind === of.kind && name === of.name);
       track(policyName(of), version, [[of.cluster, inForce.localChange(isGone)]]);
@@ -276,9 +282,9 @@ async function mustRun(running: ReturnType<ReturnType<typeof meshOf>>): Promise<
 
 /** The conditions of a policy are written meanwhile, each of which is another version of the object. */
 async function writeWhole(client: KubeClient, resource: Resource, object: KubeObject): Promise<KubeObject> {
-  const { name = "", namespace = "" } = object.metadata;
+  const { name = "", namespace } = object.metadata;
   for (let tries = 0; ; tries++) {
-    const found = await client.get(resource, name, { namespace });
+    const found = await client.get(resource, name, namespace === undefined ? {} : { namespace });
     const { resourceVersion = "" } = found?.metadata ?? {};
     try {
       return await client.replace(resource, { ...object, metadata: { ...object.metadata, resourceVersion } });

@@ -12,7 +12,17 @@ export interface Evidence {
 }
 
 const MOST = 3;
-const MAPS = ["endpoints", "ipcache", "ipcache-prefixes", "policy-sets", "policy-peers", "policy-ports"];
+const MAPS = [
+  "services",
+  "tables",
+  "backends",
+  "endpoints",
+  "ipcache",
+  "ipcache-prefixes",
+  "policy-sets",
+  "policy-peers",
+  "policy-ports",
+];
 
 export function createEvidence(lab: LabHandle, model: Model, out: string): Evidence {
   const mesh = meshOf(lab);
@@ -35,6 +45,8 @@ export function createEvidence(lab: LabHandle, model: Model, out: string): Evide
     );
     for (const [node, cluster] of nodes) {
       const at = ["--context", cluster, "--node", node, "--limit", "10000"];
+      // Flows first, for their rows are reused.
+      await ask(`${node}-conntrack.txt`, "bpf", "conntrack", ...at);
       await Promise.all(MAPS.map((map) => ask(`${node}-${map}.txt`, "bpf", "dump", map, ...at)));
     }
     for (const { name } of lab.plan.clusters) {

@@ -116,9 +116,9 @@ export function createInForce({ cluster, client, admin, namespace }: InForceModu
     },
     async run(signal) {
       while (!signal.aborted) {
-        // An apiserver that is restarted or suspended does not answer.
-        await lookOnce().catch((error: Error & { code?: number }) => {
-          if (typeof error.code !== "number") throw error;
+        // An apiserver that is restarted or suspended does not answer, nor does a cluster that is dark.
+        await lookOnce().catch((error: Error & { code?: number | string }) => {
+          if (typeof error.code !== "number" && error.code !== "KUBE_UNREACHABLE") throw error;
         });
         await sleep(LOOK_MS, undefined, { signal }).catch(() => undefined);
       }

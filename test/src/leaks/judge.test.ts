@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { createTimeline } from "./history.js";
 import { combine, createJudge, type Judgement, type JudgedService, type Probe } from "./judge.js";
 import { createModel, type Model } from "./model.js";
+import type { FaultOfNetwork } from "./network-faults.js";
 import { areAllowed, type Labels, type Opinion, type PolicyObject, type PolicySpec } from "./oracle.js";
 
 const EAST = ["east", "west"];
@@ -50,6 +51,7 @@ function probe(began: number, outcome: string, more: Partial<Probe> = {}): Probe
     client: "client",
     began,
     ended: began + 10,
+    sourcePort: 40_000,
     target: "10.11.0.2:7000",
     outcome,
     answeredBy,
@@ -114,7 +116,7 @@ test("changes that overlap are legal in any combination", () => {
   assert.equal(verdict(model, probe(10 * SECOND, "timeout")), "fault");
 });
 
-test("a failed connect is excused while the target is new or ends, the clusters are cut, or its client did not run", () => {
+test("a failed connect is excused while the target is new or ends, or its client did not run", () => {
   const model = made();
   add(model, "server-2", "10.11.0.3", "blue", 10 * SECOND);
   const to = { target: "10.11.0.3:7000" };
@@ -130,11 +132,59 @@ test("a failed connect is excused while the target is new or ends, the clusters 
   if (pod !== undefined) pod.deletedAt = 14 * SECOND;
   assert.equal(reason(judged(model, probe(14 * SECOND - 5, "timeout", to))), "target ends");
   assert.equal(reason(judged(model, probe(15 * SECOND, "timeout", to))), "nobody has the address");
-  model.cuts.push({ from: 20 * SECOND, to: 21 * SECOND });
-  assert.equal(verdict(model, probe(20 * SECOND, "timeout")), "fault", "both are in one cluster");
-  const server = model.pods.get("server");
-  if (server !== undefined) model.pods.set("server", { ...server, cluster: "west" });
-  assert.equal(reason(judged(model, probe(20 * SECOND, "timeout"))), "clusters cut");
+});
+
+/** Moves a pod elsewhere. */
+function place(model: Model, name: string, cluster: string, node: string): void {
+  const pod = model.pods.get(name) ?? assert.fail();
+  model.pods.set(name, { ...pod, cluster, node });
+}
+
+test("a failed connect is excused while its packets cross a fault of the network, and no longer", () => {
+  const model = made();
+  place(model, "server", "west", "west-1");
+  model.faults.push({ fault: { kind: "node", cluster: "west", node: "west-1" }, from: 20 * SECOND, to: 21 * SECOND });
+  const failed = (began: number) => judged(model, probe(began, "timeout"));
+  assert.equal(failed(20 * SECOND - 11).verdict, "fault");
+  for (const began of [20 * SECOND - 10, 21 * SECOND])
+    assert.deepEqual(failed(began), { verdict: "excused", reason: "node is dark" });
+  assert.equal(failed(21 * SECOND + 1).verdict, "fault");
+  place(model, "server", "west", "west-2");
+  assert.equal(failed(20 * SECOND).verdict, "fault", "its packets do not cross the fault");
+});
+
+test("a leak is one whatever fault of the network there is, also if it was reset at once", () => {
+  const model = made();
+  place(model, "server", "west", "west-1");
+  model.faults.push({ fault: { kind: "dark", cluster: "west" }, from: 1 });
+  inForce(model.policy({ ...POLICY, cluster: "west" }).spec.ask(ONLY_RED, 1), 2);
+  const leak = { verdict: "leak", pods: ["server"] };
+  for (const outcome of ["open", "reset"]) assert.deepEqual(judged(model, probe(9 * SECOND, outcome)), leak);
+  assert.equal(verdict(model, probe(9 * SECOND, "timeout")), "denied");
+  assert.equal(verdict(model, probe(9 * SECOND, "reset", { kind: "hold" })), "denied", "it was open before");
+});
+
+test("a connect to a Service is excused only when a fault of the network leaves it no backend to be moved to", () => {
+  const model = made();
+  for (const name of ["server-2", "server-3"]) add(model, name, `10.11.0.${name.at(-1)}`, "red", 1);
+  place(model, "server", "east", "east-1");
+  place(model, "server-2", "west", "west-1");
+  place(model, "server-3", "west", "west-2");
+  const during = (fault: FaultOfNetwork) => {
+    model.faults.splice(0, 1, { fault, from: 1 });
+    return verdict(model, probe(9 * SECOND, "timeout", { target: SERVICE.frontend }));
+  };
+  const [east, west] = [{ cluster: "east" }, { cluster: "west" }];
+  assert.equal(during({ kind: "node", ...west, node: "west-1" }), "fault");
+  assert.equal(during({ kind: "dark", ...west }), "fault");
+  assert.equal(during({ kind: "path", a: west, b: east, oneWay: true }), "fault");
+  assert.equal(during({ kind: "loss", a: west, b: east, oneWay: false, percent: 5 }), "excused");
+  assert.equal(during({ kind: "dark", ...east }), "excused", "no backend is on the client's node");
+  place(model, "server", "east", "n");
+  assert.equal(during({ kind: "dark", ...east }), "fault", "the others are of one cluster");
+  add(model, "server-4", "10.11.0.9", "red", 1);
+  place(model, "server-4", "east", "east-1");
+  assert.equal(during({ kind: "dark", ...east }), "excused", "the others are of both clusters");
 });
 
 test("a pod at an address that another one had may be taken for that one until its end is in force", () => {

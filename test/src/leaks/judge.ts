@@ -5,7 +5,8 @@
  * for themselves, each packet anew, so what the source's node allows at one moment and the target's at another one is legal.
  */
 import type { Model, ModelPod } from "./model.js";
-import { type Direction, type Opinion, opinionOf, type Peer, type Port } from "./oracle.js";
+import { isBetween, type NetworkFault, overlaps, type Time } from "./network-faults.js";
+import { type Direction, mayConcern, type Opinion, opinionOf, type Peer, type Port } from "./oracle.js";
 
 export interface Probe {
   readonly kind: "connect" | "ask" | "hold" | "flow";
@@ -13,6 +14,7 @@ export interface Probe {
   readonly client: string;
   readonly began: number;
   readonly ended: number;
+  readonly sourcePort: number;
   /** `address:port`. */
   readonly target: string;
   readonly outcome: string;
@@ -32,7 +34,10 @@ export type Judgement =
   | { readonly verdict: "leak" | "fault"; readonly pods: readonly string[] };
 
 export type Excuse =
-  | "clusters cut"
+  | "cluster is dark"
+  | "node is dark"
+  | "path is cut"
+  | "path loses packets"
   | "client did not run"
   | "client is new"
   | "target is new"
@@ -73,7 +78,7 @@ export function createJudge(model: Model, services: readonly JudgedService[]): J
       seen(peer).map((state): Peer => (state === "unknown" ? { unknownOf: peer.cluster } : state)),
     );
     const policies = [...model.policies.values()]
-      .filter(({ of }) => of.cluster === pod.cluster && of.namespace === pod.namespace)
+      .filter(({ of }) => mayConcern(of, pod))
       .map(({ of, spec }) => ({ of, specs: spec.admissible(pod.cluster, time.began, time.ended) }));
     const all = subjects.flatMap((subject) =>
       others.map((peer) =>
@@ -93,14 +98,13 @@ export function createJudge(model: Model, services: readonly JudgedService[]): J
     return { canAllow: egress.canAllow && ingress.canAllow, canDeny: egress.canDeny || ingress.canDeny };
   }
 
-  function excuse(client: ModelPod, targets: readonly ModelPod[], { began, ended }: Time): Excuse | undefined {
-    const overlaps = ({ from, to }: { readonly from: number; readonly to?: number }) =>
-      from <= ended && (to === undefined || to >= began);
-    if (lateness.get(client.name)?.some(overlaps)) return "client did not run";
+  function excuse(client: ModelPod, targets: readonly ModelPod[], time: Time): Excuse | undefined {
+    const { began, ended } = time;
+    if (lateness.get(client.name)?.some((late) => overlaps(late, time))) return "client did not run";
     const isNew = ({ runsSince }: ModelPod) => runsSince === undefined || began < runsSince + NEW_POD_MICROS;
     if (isNew(client)) return "client is new";
-    const isAbroad = targets.some(({ cluster }) => cluster !== client.cluster);
-    if (isAbroad && model.cuts.some(overlaps)) return "clusters cut";
+    const fault = model.faults.find((one) => overlaps(one, time) && isInTheWay(one, client, targets));
+    if (fault !== undefined) return EXCUSE_OF[fault.fault.kind];
     if (targets.length === 0) return "nobody has the address";
     if (targets.some(({ deletedAt }) => deletedAt !== undefined && deletedAt <= ended)) return "target ends";
     return targets.some(isNew) ? "target is new" : undefined;
@@ -115,6 +119,11 @@ export function createJudge(model: Model, services: readonly JudgedService[]): J
     const judged: Port = { protocol, port: service?.targetPort ?? Number(port) };
     const owners = service === undefined ? model.podsAt(address) : [];
     if (probe.outcome === "open") return ofSuccess(probe, client, service, owners, judged);
+    if (probe.kind === "connect" && probe.outcome === "reset") {
+      // It was established before, which must have been allowed.
+      const before = ofSuccess(probe, client, service, owners, judged);
+      if (before.verdict === "leak") return before;
+    }
     // A Service has a backend until the client's cluster knows that it is gone.
     const isThere = (pod: ModelPod) =>
       service === undefined
@@ -162,7 +171,27 @@ export function createJudge(model: Model, services: readonly JudgedService[]): J
   };
 }
 
-type Time = Pick<Probe, "began" | "ended">;
+const EXCUSE_OF: Readonly<Record<NetworkFault["fault"]["kind"], Excuse>> = {
+  dark: "cluster is dark",
+  node: "node is dark",
+  path: "path is cut",
+  loss: "path loses packets",
+};
+
+/**
+ * True when a try may fail because of the fault. `targets`: the pod dialled, or all backends of a Service, of which a connect that
+ * nothing answers is moved twice, the second time to another cluster: it reaches one, if all that are silent are of one cluster, or
+ * there is but one.
+ */
+function isInTheWay(fault: NetworkFault, client: ModelPod, targets: readonly ModelPod[]): boolean {
+  const silent = targets.filter((target) => isBetween(fault, client, target));
+  if (silent.length === 0) return false;
+  if (fault.fault.kind === "loss" || silent.length === targets.length) return true;
+  const isOfSilentCluster = ({ cluster }: ModelPod) => silent.some((one) => one.cluster === cluster);
+  return (
+    silent.length > 1 && (new Set(silent.map(({ cluster }) => cluster)).size > 1 || targets.every(isOfSilentCluster))
+  );
+}
 
 /**
  * Each policy is in one of its versions, whichever the others are in. The opinions of a policy are those of its versions.

@@ -1,5 +1,6 @@
 /** What there is in the clusters of the leak test, and what of it may be in force at a moment. */
 import { createTimeline, type Timeline } from "./history.js";
+import type { NetworkFault } from "./network-faults.js";
 import type { Labels, PodState, PolicyObject, PolicySpec } from "./oracle.js";
 
 export interface ModelPod {
@@ -24,16 +25,10 @@ export interface ModelPolicy {
   readonly spec: Timeline<PolicySpec | undefined>;
 }
 
-/** From when to when no packet passes between the clusters; without an end as long as it lasts. */
-export interface Cut {
-  readonly from: number;
-  to?: number;
-}
-
 export interface Model {
   readonly pods: Map<string, ModelPod>;
   readonly policies: Map<string, ModelPolicy>;
-  readonly cuts: Cut[];
+  readonly faults: NetworkFault[];
   /** Labels of a namespace. */
   namespace(cluster: string, name: string): Timeline<Labels>;
   /** The policy of that name, which may have been deleted or not be there yet. */
@@ -59,7 +54,7 @@ export function createModel(): Model {
   return {
     pods,
     policies,
-    cuts: [],
+    faults: [],
     namespace,
     policy(of) {
       const key = policyName(of);
@@ -88,5 +83,5 @@ export function createModel(): Model {
 }
 
 export function policyName({ cluster, kind, namespace, name }: PolicyObject): string {
-  return `${cluster} ${kind} ${namespace}/${name}`;
+  return `${cluster} ${kind} ${namespace === "" ? "" : `${namespace}/`}${name}`;
 }

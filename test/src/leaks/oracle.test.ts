@@ -78,6 +78,29 @@ test("ports narrow a rule", () => {
   assert.equal(says(NP, spec, pod(), { protocol: "UDP", port: 7001 }), "isolates");
 });
 
+test("a range of ports means all from its first to its last one", () => {
+  const range = { endPort: 7001, protocol: "TCP" } as const;
+  const np: PolicySpec = {
+    podSelector: {},
+    policyTypes: ["Ingress"],
+    ingress: [{ from: [{ podSelector: {} }], ports: [{ port: 6999, ...range }] }],
+  };
+  const cnp = (protocol: "TCP" | "ANY"): PolicySpec => ({
+    endpointSelector: {},
+    ingress: [{ toPorts: [{ ports: [{ port: "6999", ...range, protocol }] }] }],
+  });
+  const policies: readonly [PolicyObject, PolicySpec][] = [
+    [NP, np],
+    [CNP, cnp("TCP")],
+  ];
+  for (const [of, spec] of policies) {
+    for (const port of [6999, 7000, 7001]) assert.equal(says(of, spec, pod(), { protocol: "TCP", port }), "allows");
+    for (const port of [6998, 7002]) assert.equal(says(of, spec, pod(), { protocol: "TCP", port }), "isolates");
+    assert.equal(says(of, spec, pod(), { protocol: "UDP", port: 7000 }), "isolates");
+  }
+  assert.equal(says(CNP, cnp("ANY"), pod(), { protocol: "UDP", port: 7000 }), "allows");
+});
+
 const endpoints = (selector: object): PolicySpec => ({
   endpointSelector: {},
   ingress: [{ fromEndpoints: [selector] }],
@@ -97,6 +120,21 @@ test("selectors of a CiliumNetworkPolicy mean its namespace and cluster, unless 
   for (const cluster of ["east", "west"])
     assert.equal(says(CNP, endpoints(any), pod({ cluster, namespace: "green" })), "allows");
   assert.equal(says(CNP, endpoints(any), { unknownOf: "west" }), "isolates");
+});
+
+test("a CiliumClusterwideNetworkPolicy selects pods and means peers of all namespaces of its cluster, unless they are named", () => {
+  const of: PolicyObject = { ...CNP, kind: "CiliumClusterwideNetworkPolicy", namespace: "" };
+  const green = pod({ namespace: "green" });
+  for (const subject of [pod(), green])
+    for (const peer of [pod(), green]) assert.equal(says(of, endpoints(red), peer, TCP, subject), "allows");
+  assert.equal(says(of, endpoints(red), pod({ cluster: "west" })), "isolates");
+  assert.equal(says(of, endpoints(red), pod(), TCP, pod({ cluster: "west" })), "none");
+  const fromGreen = endpoints({ matchLabels: { [NAMESPACE_KEY]: "green" } });
+  assert.equal(says(of, fromGreen, green), "allows");
+  assert.equal(says(of, fromGreen, pod()), "isolates");
+  const ofGreen = { ...fromGreen, endpointSelector: { matchLabels: { [NAMESPACE_KEY]: "green" } } } as PolicySpec;
+  assert.equal(says(of, ofGreen, green, TCP, green), "allows");
+  assert.equal(says(of, ofGreen, green), "none");
 });
 
 test("entities, ranges and a rule without anything", () => {

@@ -23,10 +23,13 @@ export interface Port {
   readonly port: number;
 }
 
+export type PolicyKind = "NetworkPolicy" | "CiliumNetworkPolicy" | "CiliumClusterwideNetworkPolicy";
+
 export interface PolicyObject {
   /** The cluster that it is in, whose pods it selects. */
   readonly cluster: string;
-  readonly kind: "NetworkPolicy" | "CiliumNetworkPolicy";
+  readonly kind: PolicyKind;
+  /** Of the pods that it selects; "" for a kind that is of no namespace, and selects pods of all. */
   readonly namespace: string;
   readonly name: string;
 }
@@ -43,10 +46,16 @@ interface PeerOfNetworkPolicy {
   readonly ipBlock?: { readonly cidr: string; readonly except?: readonly string[] };
 }
 
+interface PortsOfNetworkPolicy {
+  readonly protocol?: "TCP" | "UDP";
+  readonly port: number;
+  readonly endPort?: number;
+}
+
 interface RuleOfNetworkPolicy {
   readonly from?: readonly PeerOfNetworkPolicy[];
   readonly to?: readonly PeerOfNetworkPolicy[];
-  readonly ports?: readonly { readonly protocol?: "TCP" | "UDP"; readonly port: number }[];
+  readonly ports?: readonly PortsOfNetworkPolicy[];
 }
 
 /** `policyTypes` is always written. */
@@ -57,6 +66,12 @@ export interface NetworkPolicySpec {
   readonly egress?: readonly RuleOfNetworkPolicy[];
 }
 
+interface PortsOfCilium {
+  readonly port: string;
+  readonly endPort?: number;
+  readonly protocol: "TCP" | "UDP" | "ANY";
+}
+
 /** Exactly one kind of peers, or none and no ports: such a rule allows nothing. */
 interface RuleOfCilium {
   readonly fromEndpoints?: readonly LabelSelector[];
@@ -65,9 +80,7 @@ interface RuleOfCilium {
   readonly toEntities?: readonly ("all" | "cluster")[];
   readonly fromCIDR?: readonly string[];
   readonly toCIDR?: readonly string[];
-  readonly toPorts?: readonly {
-    readonly ports: readonly { readonly port: string; readonly protocol: "TCP" | "UDP" }[];
-  }[];
+  readonly toPorts?: readonly { readonly ports: readonly PortsOfCilium[] }[];
 }
 
 export interface CiliumSpec {
@@ -101,10 +114,15 @@ export function opinionOf(
   peer: Peer,
   port: Port,
 ): Opinion {
-  if (spec === undefined || pod.cluster !== of.cluster || pod.namespace !== of.namespace) return "none";
+  if (spec === undefined || !mayConcern(of, pod)) return "none";
   return "podSelector" in spec
     ? ofNetworkPolicy(of, spec, direction, pod, peer, port)
     : ofCilium(of, spec, direction, pod, peer, port);
+}
+
+/** False for pods of other clusters and namespaces, of which the policy says nothing. */
+export function mayConcern(of: PolicyObject, pod: Pick<PodState, "cluster" | "namespace">): boolean {
+  return pod.cluster === of.cluster && (of.namespace === "" || pod.namespace === of.namespace);
 }
 
 /** Of all policies: `allows`, or not. */
@@ -127,7 +145,7 @@ function ofNetworkPolicy(
     const peers = direction === "ingress" ? rule.from : rule.to;
     const hasPort =
       rule.ports === undefined ||
-      rule.ports.some((one) => (one.protocol ?? "TCP") === port.protocol && one.port === port.port);
+      rule.ports.some((one) => (one.protocol ?? "TCP") === port.protocol && isPort(one.port, one.endPort, port));
     return hasPort && (peers === undefined || peers.some((one) => isPeer(of, one, peer)));
   });
   return allows ? "allows" : "isolates";
@@ -153,11 +171,11 @@ function ofCilium(
   of: PolicyObject,
   spec: CiliumSpec,
   direction: Direction,
-  pod: Pick<PodState, "labels">,
+  pod: Pick<PodState, "cluster" | "namespace" | "labels">,
   peer: Peer,
   port: Port,
 ): Opinion {
-  if (!matches(spec.endpointSelector, pod.labels)) return "none";
+  if (!matches(spec.endpointSelector, ciliumLabels(pod))) return "none";
   const [allowing, denying] =
     direction === "ingress" ? [spec.ingress, spec.ingressDeny] : [spec.egress, spec.egressDeny];
   if (allowing === undefined && denying === undefined) return "none";
@@ -170,7 +188,10 @@ function isRuleAbout(of: PolicyObject, rule: RuleOfCilium, direction: Direction,
   const hasPort =
     rule.toPorts === undefined ||
     rule.toPorts.some(({ ports }) =>
-      ports.some((one) => Number(one.port) === port.port && one.protocol === port.protocol),
+      ports.some(
+        (one) =>
+          (one.protocol === "ANY" || one.protocol === port.protocol) && isPort(Number(one.port), one.endPort, port),
+      ),
     );
   if (!hasPort) return false;
   const [endpoints, entities, ranges] =
@@ -183,6 +204,11 @@ function isRuleAbout(of: PolicyObject, rule: RuleOfCilium, direction: Direction,
   return ranges === undefined && rule.toPorts !== undefined;
 }
 
+/** `end`: the last one of a range. */
+function isPort(first: number, end: number | undefined, { port }: Port): boolean {
+  return end === undefined ? port === first : first <= port && port <= end;
+}
+
 function clusterOf(peer: Peer): string {
   return "unknownOf" in peer ? peer.unknownOf : peer.cluster;
 }
@@ -193,9 +219,13 @@ function isEndpoint(of: PolicyObject, selector: LabelSelector, peer: Peer): bool
     ...Object.keys(selector.matchLabels ?? {}),
     ...(selector.matchExpressions ?? []).map(({ key }) => key),
   ]);
-  if (!asked.has(NAMESPACE_KEY) && peer.namespace !== of.namespace) return false;
+  if (!asked.has(NAMESPACE_KEY) && of.namespace !== "" && peer.namespace !== of.namespace) return false;
   if (!asked.has(CLUSTER_KEY) && peer.cluster !== of.cluster) return false;
-  return matches(selector, { ...peer.labels, [NAMESPACE_KEY]: peer.namespace, [CLUSTER_KEY]: peer.cluster });
+  return matches(selector, ciliumLabels(peer));
+}
+
+function ciliumLabels({ labels, namespace, cluster }: Pick<PodState, "cluster" | "namespace" | "labels">): Labels {
+  return { ...labels, [NAMESPACE_KEY]: namespace, [CLUSTER_KEY]: cluster };
 }
 
 function matches({ matchLabels = {}, matchExpressions = [] }: LabelSelector, labels: Labels): boolean {

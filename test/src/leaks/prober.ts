@@ -60,11 +60,12 @@ export function startProber(lab: LabHandle, pod: ModelPod, rate: number, listene
 }
 
 export function parseLine(client: string, line: string): Probe | { readonly late: readonly [number, number] } {
-  const [kind = "", began = "", ended = "", target = "", outcome = "", answeredBy] = line.trim().split(" ");
+  const [kind = "", began = "", ended = "", port = "", target = "", outcome = "", answeredBy] = line.trim().split(" ");
   const times = [Number(began), Number(ended)] as const;
   if (kind === "late") return { late: times };
   const known = KINDS.find((one) => one === kind);
-  if (known === undefined || times.some(Number.isNaN))
+  const sourcePort = Number(port);
+  if (known === undefined || [...times, sourcePort].some(Number.isNaN))
     throw new Error(`Cannot read "${line}" of the client in "${client}"`);
-  return { kind: known, client, began: times[0], ended: times[1], target, outcome, answeredBy };
+  return { kind: known, client, began: times[0], ended: times[1], sourcePort, target, outcome, answeredBy };
 }

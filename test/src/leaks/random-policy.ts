@@ -5,6 +5,7 @@ import {
   type LabelSelector,
   NAMESPACE_KEY,
   type NetworkPolicySpec,
+  type PolicyKind,
   type PolicySpec,
 } from "./oracle.js";
 import type { Random } from "./random.js";
@@ -12,8 +13,18 @@ import type { Random } from "./random.js";
 export const COLORS = ["red", "blue"] as const;
 export const TEAMS = ["one", "two"] as const;
 export const ROLES = ["client", "server"] as const;
-/** The servers' ports; policies with ports name the first one. */
+/** The servers' ports. */
 export const PORTS = [7000, 7001] as const;
+/** What policies with ports name: ports and ranges, that mean the first port, both, the second, or neither. */
+const NAMED_PORTS = [
+  { port: PORTS[0] },
+  { port: PORTS[0] },
+  { port: PORTS[0] - 1000, endPort: PORTS[0] },
+  { port: PORTS[0], endPort: PORTS[1] },
+  { port: 1, endPort: 65_535 },
+  { port: PORTS[1], endPort: PORTS[1] + 100 },
+  { port: PORTS[1] + 1, endPort: PORTS[1] + 2 },
+] as const;
 
 export interface PolicyPlace {
   readonly clusters: readonly string[];
@@ -23,12 +34,13 @@ export interface PolicyPlace {
 }
 
 /** A spec of the kind. */
-export function randomSpec(
-  kind: "NetworkPolicy" | "CiliumNetworkPolicy",
-  random: Random,
-  place: PolicyPlace,
-): PolicySpec {
-  return kind === "NetworkPolicy" ? networkPolicy(random, place) : ciliumPolicy(random, place);
+export function randomSpec(kind: PolicyKind, random: Random, place: PolicyPlace): PolicySpec {
+  if (kind === "NetworkPolicy") return networkPolicy(random, place);
+  const spec = ciliumPolicy(random, place);
+  if (kind === "CiliumNetworkPolicy" || random.chance(0.5)) return spec;
+  const { matchLabels } = spec.endpointSelector;
+  const ofNamespace = { [NAMESPACE_KEY]: random.pick(place.namespaces) };
+  return { ...spec, endpointSelector: { matchLabels: { ...matchLabels, ...ofNamespace } } };
 }
 
 function selector(random: Random): LabelSelector {
@@ -54,7 +66,7 @@ function networkPolicy(random: Random, { ranges }: PolicyPlace): NetworkPolicySp
     [{ podSelector: {} }, { ipBlock: { cidr: range } }],
   ]);
   const ports = random.chance(0.4)
-    ? { ports: [{ protocol: random.pick(["TCP", "UDP"] as const), port: PORTS[0] }] }
+    ? { ports: [{ protocol: random.pick(["TCP", "UDP"] as const), ...random.pick(NAMED_PORTS) }] }
     : {};
   const podSelector = selector(random);
   if (random.chance(0.15)) return { podSelector, policyTypes: [random.pick(["Ingress", "Egress"] as const)] };
@@ -76,9 +88,9 @@ function ciliumPolicy(random: Random, { clusters, namespaces, ranges }: PolicyPl
   const what = random.weighted({ endpoints: 6, entities: 2, ranges: 1, nobody: 1 });
   const entities = [random.pick(["all", "cluster"] as const)];
   const range = [random.pick(ranges)];
-  const toPorts = random.chance(0.4)
-    ? { toPorts: [{ ports: [{ port: String(PORTS[0]), protocol: random.pick(["TCP", "UDP"] as const) }] }] }
-    : {};
+  const { port, ...end } = random.pick(NAMED_PORTS);
+  const protocol = random.pick(["TCP", "UDP", "ANY"] as const);
+  const toPorts = random.chance(0.4) ? { toPorts: [{ ports: [{ port: String(port), ...end, protocol }] }] } : {};
   const endpointSelector = selector(random);
   const isDeny = random.chance(0.25);
   if (random.chance(0.6)) {

@@ -2,6 +2,7 @@
 import type { Step } from "./churn.js";
 import type { Judgement, Probe } from "./judge.js";
 import { type Model, policyName } from "./model.js";
+import type { NetworkFault } from "./network-faults.js";
 
 export interface Violation {
   readonly probe: Probe;
@@ -13,7 +14,7 @@ export interface Violation {
 }
 
 export interface Tally {
-  /** By kind of probe, by judgement: `connect`, `excused: target is new`. */
+  /** By kind of probe, by judgement: `connect`, `excused: target is new`. Connects to a Service are of a kind of their own. */
   readonly counts: Map<string, Map<string, number>>;
   violations: number;
   /** The first ones. */
@@ -33,8 +34,9 @@ export function createTally(): Tally {
 export function addTo(tally: Tally, model: Model, probe: Probe, judgement: Judgement): Violation | undefined {
   const { verdict } = judgement;
   const name = verdict === "excused" ? `excused: ${judgement.reason}` : verdict;
-  const counts = tally.counts.get(probe.kind) ?? new Map<string, number>();
-  tally.counts.set(probe.kind, counts.set(name, (counts.get(name) ?? 0) + 1));
+  const kind = model.podsAt(addressOf(probe)).length === 0 ? `${probe.kind} to a Service` : probe.kind;
+  const counts = tally.counts.get(kind) ?? new Map<string, number>();
+  tally.counts.set(kind, counts.set(name, (counts.get(name) ?? 0) + 1));
   if (verdict !== "leak" && verdict !== "fault") return undefined;
   tally.violations++;
   if (tally.kept.length >= MOST_KEPT) return undefined;
@@ -43,9 +45,12 @@ export function addTo(tally: Tally, model: Model, probe: Probe, judgement: Judge
   return violation;
 }
 
+function addressOf({ target }: Probe): string {
+  return target.split(":")[0] ?? "";
+}
+
 function violationOf(model: Model, probe: Probe, verdict: "leak" | "fault", names: readonly string[]): Violation {
-  const address = probe.target.split(":")[0] ?? "";
-  const names_ = new Set([probe.client, ...names, ...model.podsAt(address).map(({ name }) => name)]);
+  const names_ = new Set([probe.client, ...names, ...model.podsAt(addressOf(probe)).map(({ name }) => name)]);
   const pods = [...names_].flatMap((name) => {
     const pod = model.pods.get(name);
     if (pod === undefined) return [];
@@ -86,6 +91,9 @@ export interface Outcome {
   readonly steps: readonly Step[];
   /** Judged although every state that may have been in force said the same, as a share of all. */
   readonly certain: number;
+  /** Connects that were moved to another backend. */
+  readonly moved: number;
+  readonly faults: readonly NetworkFault[];
 }
 
 /** Of all probes, those about which every state that may have been in force says the same. */
@@ -99,30 +107,40 @@ export function certainShare({ counts }: Tally): number {
   return all === 0 ? 0 : certain / all;
 }
 
-export function reportJson({ seed, seconds, tally, steps, certain }: Outcome): string {
+export function reportJson({ seed, seconds, tally, steps, certain, moved, faults }: Outcome): string {
   const counts = Object.fromEntries([...tally.counts].map(([kind, of]) => [kind, Object.fromEntries(of)]));
   const violations = tally.kept.map((violation) => ({
     ...violation,
     steps: steps.filter(({ at }) => Math.abs(at - violation.probe.ended) < AROUND_MICROS),
   }));
-  const summary = { seed, seconds, violations: tally.violations, certain, steps: countSteps(steps), counts };
+  const summary = {
+    seed,
+    seconds,
+    violations: tally.violations,
+    certain,
+    moved,
+    steps: countSteps(steps),
+    counts,
+    faults,
+  };
   return `${JSON.stringify({ ...summary, found: violations }, null, 2)}\n`;
 }
 
-export function reportText({ seed, seconds, tally, steps, certain }: Outcome): string {
+export function reportText({ seed, seconds, tally, steps, certain, moved }: Outcome): string {
   const kinds = [...tally.counts].map(([kind, of]) => {
     const all = [...of.values()].reduce((sum, count) => sum + count, 0);
     const parts = [...of].sort(([, a], [, b]) => b - a).map(([name, count]) => `${count} ${name}`);
-    return `${kind.padEnd(8)} ${all}: ${parts.join(", ")}`;
+    return `${kind.padEnd(20)} ${all}: ${parts.join(", ")}`;
   });
   const found = tally.kept.map(({ verdict, probe }) => {
-    const { kind, client, target, outcome, answeredBy = "", began, ended } = probe;
-    return `${verdict}: ${kind} of ${client} to ${target} ${outcome} ${answeredBy} from ${began} to ${ended}`;
+    const { kind, client, sourcePort, target, outcome, answeredBy = "", began, ended } = probe;
+    return `${verdict}: ${kind} of ${client}:${sourcePort} to ${target} ${outcome} ${answeredBy} from ${began} to ${ended}`;
   });
   const changes = Object.entries(countSteps(steps)).map(([kind, count]) => `${count} × ${kind}`);
   return [
     `Seed ${seed}, ${Math.round(seconds)} s, ${steps.length} steps: ${changes.join(", ")}`,
     ...kinds,
+    `${moved} connects were moved to another backend`,
     `${Math.round(certain * 100)} % of the probes were judged by states that all say the same`,
     ...found,
     `${tally.violations} violations`,

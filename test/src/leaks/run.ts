@@ -10,6 +10,7 @@ import { createEvidence } from "./evidence.js";
 import { nowMicros } from "./history.js";
 import { createJudge, type Probe } from "./judge.js";
 import { createModel, type Model, type ModelPod } from "./model.js";
+import { openMoves } from "./moves.js";
 import { NAMESPACES_USED, type PodPlan, ROLE_OF_BACKENDS, SERVICE_NAMESPACE } from "./objects.js";
 import { parseLine, type Prober, startProber } from "./prober.js";
 import { createRandom } from "./random.js";
@@ -45,6 +46,7 @@ export async function runLeaks(lab: LabHandle, options: RunOptions): Promise<Out
   const following = new AbortController();
   const followed = clusters.run(following.signal).catch(failed);
   const probers: Prober[] = [];
+  const moves = openMoves(lab);
   try {
     await startPods(clusters);
     await waitUntilInForce(clusters);
@@ -67,6 +69,7 @@ export async function runLeaks(lab: LabHandle, options: RunOptions): Promise<Out
     });
     say(`Seed ${seed}: changes for ${seconds} s`);
     const began = nowMicros();
+    const movedBefore = moves.count();
     const timer = setTimeout(() => stop.abort(), seconds * 1000);
     const progress = setInterval(() => say(progressText(watch.tally, churn.steps)), 10_000);
     await churn.run(signal).finally(() => {
@@ -79,25 +82,35 @@ export async function runLeaks(lab: LabHandle, options: RunOptions): Promise<Out
     if (failure !== undefined) throw failure;
     options.signal.throwIfAborted();
     const { tally } = watch;
-    return { seed, seconds: (nowMicros() - began) / 1e6, tally, steps: churn.steps, certain: certainShare(tally) };
+    return {
+      ...{ seed, seconds: (nowMicros() - began) / 1e6, tally, steps: churn.steps, certain: certainShare(tally) },
+      ...{ moved: moves.count() - movedBefore, faults: model.faults },
+    };
   } finally {
     for (const prober of probers) await prober.end();
     following.abort();
     await followed;
     clusters.close();
+    moves.close();
   }
 }
 
-/** On each node a client, which is a server too, and a server that is replaced from time to time. */
+/** On each node a client, which is a server too, and a server that is replaced from time to time; and a backend of the Service. */
 async function startPods(clusters: Clusters): Promise<void> {
   const plans = clusters.all.flatMap((cluster) =>
-    cluster.plan.nodes.flatMap(({ name: node }, i) =>
-      ["client", ROLE_OF_BACKENDS].map((role, j) => {
-        const name = `${node}-${role}-0`;
-        const namespace = NAMESPACES_USED[i % NAMESPACES_USED.length] ?? "";
-        return { cluster, plan: { name, namespace, node, labels: { name, role, color: COLORS[(i + j) % 2] ?? "" } } };
-      }),
-    ),
+    cluster.plan.nodes.flatMap(({ name: node }, i) => {
+      const namespace = NAMESPACES_USED[i % NAMESPACES_USED.length] ?? SERVICE_NAMESPACE;
+      const podOf = (role: string, namespace: string, name: string, j: number) => ({
+        cluster,
+        plan: { name, namespace, node, labels: { name, role, color: COLORS[(i + j) % 2] ?? "" } },
+      });
+      const backend = podOf(ROLE_OF_BACKENDS, SERVICE_NAMESPACE, `${node}-backend-0`, 0);
+      return [
+        podOf("client", namespace, `${node}-client-0`, 0),
+        podOf(ROLE_OF_BACKENDS, namespace, `${node}-server-0`, 1),
+        ...(namespace === SERVICE_NAMESPACE ? [] : [backend]),
+      ];
+    }),
   );
   await Promise.all(plans.map(({ cluster, plan }) => clusters.startPod(cluster, plan)));
 }
@@ -137,9 +150,10 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
     const former = others.filter(({ deletedAt }) => deletedAt !== undefined).slice(-FORMER);
     const at = (port: number, pods: typeof others) => [...new Set(pods.map(({ address }) => `${address}:${port}`))];
     const service = clusters.all.find(({ plan }) => plan.name === own?.cluster)?.globalService ?? "";
+    const addresses = PORTS.flatMap((port) => at(port, [...present, ...former]));
     const stable = clients(model).filter(({ name }) => name !== client);
     return {
-      connect: [...PORTS.flatMap((port) => at(port, [...present, ...former])), service, service],
+      connect: withService(addresses, service),
       ask: at(PORTS[0], [...present, ...former]),
       hold: at(PORTS[0], stable),
       flow: at(PORTS[0], stable),
@@ -169,10 +183,10 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
       const present = [...model.pods.values()].filter(
         ({ address, deletedAt }) => address !== undefined && deletedAt === undefined,
       );
-      return [
-        ...PORTS.flatMap((port) => present.map(({ address }) => `${address}:${port}`)),
+      return withService(
+        PORTS.flatMap((port) => present.map(({ address }) => `${address}:${port}`)),
         cluster?.globalService ?? "",
-      ];
+      );
     },
     async judgeFirst(pod: ModelPod) {
       if (!withFirst.delete(pod.name)) return;
@@ -193,6 +207,11 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
     },
     settled: () => collecting,
   };
+}
+
+/** The Service after each two addresses, so that a third of the connects go to it. */
+function withService(addresses: readonly string[], service: string): readonly string[] {
+  return addresses.flatMap((address, i) => (i % 2 === 0 ? [address] : [address, service]));
 }
 
 function progressText({ counts, violations }: Tally, steps: readonly Step[]): string {

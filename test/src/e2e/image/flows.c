@@ -11,9 +11,9 @@
 //   flows first RATE SECONDS IP:PORT...   the same with these targets of new TCP connections, for so long; then does nothing
 //
 // Output, times in microseconds of CLOCK_MONOTONIC, which all pods of a machine share:
-//   KIND BEGAN ENDED IP:PORT OUTCOME [HOST NAME]   what was tried; a connection to hold is opened as a "connect"
-//   late FROM TO                                   this program was not running
-// OUTCOME: open, refused, unreachable, reset, timeout, other.
+//   KIND BEGAN ENDED SOURCE-PORT IP:PORT OUTCOME [HOST NAME]   what was tried; a connection to hold is opened as a "connect"
+//   late FROM TO                                               this program was not running
+// OUTCOME: open, refused, unreachable, reset, timeout, other. A connect that is reset was established before.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -158,6 +158,7 @@ struct try {
 	enum kind kind;
 	int fd;
 	struct sockaddr_in to;
+	uint16_t port;		   // of its socket
 	uint32_t opened;	   // number of its socket among all, so that no event counts for a later one
 	int64_t began, ended, due; // due: when it is given up, or when what is paused goes on
 	uint32_t number;	   // of the exchange
@@ -180,8 +181,8 @@ static const char *outcome(int error)
 
 static void report(enum kind kind, const struct try *it, int64_t ended, int error, const char *who)
 {
-	printf("%s %lld %lld %s:%d %s%s%s\n", names[kind], (long long)it->began, (long long)ended, inet_ntoa(it->to.sin_addr),
-	       ntohs(it->to.sin_port), outcome(error), *who ? " " : "", who);
+	printf("%s %lld %lld %d %s:%d %s%s%s\n", names[kind], (long long)it->began, (long long)ended, it->port,
+	       inet_ntoa(it->to.sin_addr), ntohs(it->to.sin_port), outcome(error), *who ? " " : "", who);
 }
 
 static epoll_data_t event_of(const struct try *it)
@@ -220,10 +221,19 @@ static void lose(struct try *it, int64_t now)
 	it->due = now + PAUSE_US;
 }
 
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_in own = {};
+	socklen_t length = sizeof(own);
+
+	getsockname(fd, (struct sockaddr *)&own, &length);
+	return ntohs(own.sin_port);
+}
+
 static void begin(struct try *it)
 {
 	static uint32_t opened;
-	int on = 1;
+	int on = 1, error;
 
 	it->opened = ++opened;
 	it->fd = socket(AF_INET, (is_stream(it->kind) ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK, 0);
@@ -231,9 +241,9 @@ static void begin(struct try *it)
 	if (is_stream(it->kind)) setsockopt(it->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	it->have = 0;
 	it->began = now_us();
-	if (connect(it->fd, (struct sockaddr *)&it->to, sizeof(it->to)) && errno != EINPROGRESS) {
-		int error = errno;
-
+	error = connect(it->fd, (struct sockaddr *)&it->to, sizeof(it->to)) ? errno : 0;
+	it->port = port_of(it->fd);
+	if (error && error != EINPROGRESS) {
 		report(is_stream(it->kind) ? CONNECT : it->kind, it, now_us(), error, "");
 		return lose(it, it->began);
 	}
