@@ -2,7 +2,7 @@
 import type { Step } from "./churn.js";
 import type { Judgement, Probe } from "./judge.js";
 import { type Model, policyName } from "./model.js";
-import type { NetworkFault } from "./network-faults.js";
+import { type NetworkFault, overlaps } from "./network-faults.js";
 
 export interface Violation {
   readonly probe: Probe;
@@ -14,7 +14,7 @@ export interface Violation {
 }
 
 export interface Tally {
-  /** By kind of probe, by judgement: `connect`, `excused: target is new`. Connects to a Service are of a kind of their own. */
+  /** By kind of probe (`kindOf`), by judgement: `connect`, `excused: target is new`. */
   readonly counts: Map<string, Map<string, number>>;
   violations: number;
   /** The first ones. */
@@ -34,7 +34,7 @@ export function createTally(): Tally {
 export function addTo(tally: Tally, model: Model, probe: Probe, judgement: Judgement): Violation | undefined {
   const { verdict } = judgement;
   const name = verdict === "excused" ? `excused: ${judgement.reason}` : verdict;
-  const kind = model.podsAt(addressOf(probe)).length === 0 ? `${probe.kind} to a Service` : probe.kind;
+  const kind = kindOf(model, probe);
   const counts = tally.counts.get(kind) ?? new Map<string, number>();
   tally.counts.set(kind, counts.set(name, (counts.get(name) ?? 0) + 1));
   if (verdict !== "leak" && verdict !== "fault") return undefined;
@@ -43,6 +43,13 @@ export function addTo(tally: Tally, model: Model, probe: Probe, judgement: Judge
   const violation = violationOf(model, probe, verdict, judgement.pods);
   tally.kept.push(violation);
   return violation;
+}
+
+/** Connects to a Service are counted apart, and of these those while the network has a fault, some of which are moved. */
+function kindOf(model: Model, probe: Probe): string {
+  if (model.podsAt(addressOf(probe)).length > 0) return probe.kind;
+  const isBroken = model.faults.some((fault) => overlaps(fault, probe));
+  return `${probe.kind} to a Service${isBroken ? ", network broken" : ""}`;
 }
 
 function addressOf({ target }: Probe): string {
@@ -130,7 +137,7 @@ export function reportText({ seed, seconds, tally, steps, certain, moved }: Outc
   const kinds = [...tally.counts].map(([kind, of]) => {
     const all = [...of.values()].reduce((sum, count) => sum + count, 0);
     const parts = [...of].sort(([, a], [, b]) => b - a).map(([name, count]) => `${count} ${name}`);
-    return `${kind.padEnd(20)} ${all}: ${parts.join(", ")}`;
+    return `${kind.padEnd(36)} ${all}: ${parts.join(", ")}`;
   });
   const found = tally.kept.map(({ verdict, probe }) => {
     const { kind, client, sourcePort, target, outcome, answeredBy = "", began, ended } = probe;
