@@ -15,16 +15,16 @@ export const TEAMS = ["one", "two"] as const;
 export const ROLES = ["client", "server"] as const;
 /** The servers' ports. */
 export const PORTS = [7000, 7001] as const;
-/** What policies with ports name: ports and ranges, that mean the first port, both, the second, or neither. */
+/** What policies with ports name: the first port, both, and ranges that end or begin right beside a port. */
 const NAMED_PORTS = [
   { port: PORTS[0] },
-  { port: PORTS[0] },
-  { port: PORTS[0] - 1000, endPort: PORTS[0] },
   { port: PORTS[0], endPort: PORTS[1] },
-  { port: 1, endPort: 65_535 },
+  { port: PORTS[0] - 1000, endPort: PORTS[0] - 1 },
+  { port: PORTS[0] - 1000, endPort: PORTS[0] },
   { port: PORTS[1], endPort: PORTS[1] + 100 },
-  { port: PORTS[1] + 1, endPort: PORTS[1] + 2 },
+  { port: PORTS[1] + 1, endPort: PORTS[1] + 100 },
 ] as const;
+const WITH_PORTS = 0.5;
 
 export interface PolicyPlace {
   readonly clusters: readonly string[];
@@ -65,9 +65,8 @@ function networkPolicy(random: Random, { ranges }: PolicyPlace): NetworkPolicySp
     [{ ipBlock: { cidr: "10.0.0.0/8", except: [range] } }],
     [{ podSelector: {} }, { ipBlock: { cidr: range } }],
   ]);
-  const ports = random.chance(0.4)
-    ? { ports: [{ protocol: random.pick(["TCP", "UDP"] as const), ...random.pick(NAMED_PORTS) }] }
-    : {};
+  const protocol = random.weighted({ TCP: 2, UDP: 1 });
+  const ports = random.chance(WITH_PORTS) ? { ports: [{ protocol, ...random.pick(NAMED_PORTS) }] } : {};
   const podSelector = selector(random);
   if (random.chance(0.15)) return { podSelector, policyTypes: [random.pick(["Ingress", "Egress"] as const)] };
   if (random.chance(0.6)) return { podSelector, policyTypes: ["Ingress"], ingress: [{ from: peers, ...ports }] };
@@ -89,8 +88,8 @@ function ciliumPolicy(random: Random, { clusters, namespaces, ranges }: PolicyPl
   const entities = [random.pick(["all", "cluster"] as const)];
   const range = [random.pick(ranges)];
   const { port, ...end } = random.pick(NAMED_PORTS);
-  const protocol = random.pick(["TCP", "UDP", "ANY"] as const);
-  const toPorts = random.chance(0.4) ? { toPorts: [{ ports: [{ port: String(port), ...end, protocol }] }] } : {};
+  const protocol = random.weighted({ TCP: 3, UDP: 1, ANY: 1 });
+  const toPorts = random.chance(WITH_PORTS) ? { toPorts: [{ ports: [{ port: String(port), ...end, protocol }] }] } : {};
   const endpointSelector = selector(random);
   const isDeny = random.chance(0.25);
   if (random.chance(0.6)) {

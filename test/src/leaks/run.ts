@@ -154,7 +154,7 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
     const stable = clients(model).filter(({ name }) => name !== client);
     return {
       connect: withService(addresses, service),
-      ask: at(PORTS[0], [...present, ...former]),
+      ask: addresses,
       hold: at(PORTS[0], stable),
       flow: at(PORTS[0], stable),
     };
