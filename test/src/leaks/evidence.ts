@@ -47,7 +47,8 @@ export function createEvidence(lab: LabHandle, model: Model, out: string): Evide
       const at = ["--context", cluster, "--node", node, "--limit", "10000"];
       // Flows first, for their rows are reused.
       await ask(`${node}-conntrack.txt`, "bpf", "conntrack", ...at);
-      await Promise.all(MAPS.map((map) => ask(`${node}-${map}.txt`, "bpf", "dump", map, ...at)));
+      // One after another, for together they would take the processors from all clients.
+      for (const map of MAPS) await ask(`${node}-${map}.txt`, "bpf", "dump", map, ...at);
     }
     for (const { name } of lab.plan.clusters) {
       await ask(`${name}-identities.json`, "identity", "list", "--context", name, "-o", "json");

@@ -23,6 +23,7 @@ export interface ProberListener {
   readonly onEnd: (error: Error) => void;
 }
 
+const END_MS = 10_000;
 const KINDS: readonly TargetKind[] = ["connect", "ask", "hold", "flow"];
 
 export function startProber(lab: LabHandle, pod: ModelPod, rate: number, listener: ProberListener): Prober {
@@ -54,7 +55,10 @@ export function startProber(lab: LabHandle, pod: ModelPod, rate: number, listene
     async end() {
       isEnding = true;
       child.stdin.end();
+      // A stream that was broken meanwhile passes no end.
+      const timer = setTimeout(() => child.kill("SIGKILL"), END_MS);
       await closed;
+      clearTimeout(timer);
     },
   };
 }
