@@ -64,19 +64,18 @@ test("packets are judged when an ADD is done, and none is lost or judged twice w
   const node = makePacketNode(t);
   const datapath = await node.start("packets");
   const [a, b] = [node.makePod("c1", A), node.makePod("c2", B)];
-  await node.adopt([]);
-  await node.attach([a.attachment, b.attachment]);
   a.netns.ip("addr", "add", "10.1.0.77/32", "dev", "eth0");
   const forger = await a.sockets.open("udp", 4);
   await a.sockets.bind(forger, "10.1.0.77");
-  await a.sockets.sendto(forger, B, 53, "x");
-  const dropped = () => datapath.metrics().get("spoofed_source") === 1;
-  await waitFor("the drop", dropped, { timeoutMs: 10_000 });
-  assert.deepEqual([node.attached(), hasFilters(node)], [[], true]);
-
   const port = await b.sockets.server("udp", 4, B, "b");
   const echo = await a.sockets.open("udp", 4);
   await a.sockets.connect(echo, B, port);
+  await node.adopt([]);
+  await node.attach([a.attachment, b.attachment]);
+  // Links come a second later: all else that takes time is done before or after.
+  await a.sockets.sendto(forger, B, 53, "x");
+  assert.deepEqual([node.attached(), hasFilters(node)], [[], true]);
+  const dropped = () => datapath.metrics().get("spoofed_source") === 1;
   let rounds = 0;
   const echoUntil = async (isDone: () => boolean) => {
     for (; !isDone(); rounds++) {
@@ -86,6 +85,7 @@ test("packets are judged when an ADD is done, and none is lost or judged twice w
   };
   await echoUntil(() => node.attached().length === 4);
   await echoUntil(() => !hasFilters(node));
+  await waitFor("the drop", dropped, { timeoutMs: 10_000 });
   assert.ok(rounds > 50, `${rounds} rounds`);
   assert.equal(datapath.metrics().get("deliver"), 2 * rounds);
 });
