@@ -244,24 +244,32 @@ export function packetPolicyTests(at: () => PacketPods): void {
       await kubectl(solo, "delete", "namespace", OTHER_NAMESPACE, "--wait=false");
     });
 
-    test("ends an established connection that it no longer allows", async () => {
+    test("ends established connections that it no longer allows", async () => {
       const { lab, solo, near, far } = at();
-      for (const server of [near, far]) {
-        const client = startPodCommand(lab, solo, GUEST, "/paths", "client", server.echo);
-        const linesAre = (holds: (last: string) => boolean, what: string) =>
-          eventually(what, () => client.lines.at(-1) ?? "", holds, 30_000);
-        try {
-          client.write("one");
-          await linesAre((last) => last === "echoed one", `an echo from ${server.where}`);
-          await applyPolicy(solo, "servers", onlyClients("role"));
-          await outcome(solo, GUEST, server.echo, "unreachable");
-          client.write("two");
-          await linesAre((last) => last !== "echoed one", `what ${server.where} makes of "two"`);
-          assert.equal(client.lines.at(-1), "timeout", server.where);
-        } finally {
-          client.kill();
-          await removePolicy(solo, "servers");
-        }
+      const connected = [near, far].map((server) => ({
+        server,
+        client: startPodCommand(lab, solo, GUEST, "/paths", "client", server.echo),
+      }));
+      /** Resolves with the last line of each client. */
+      const linesAre = (holds: (last: string) => boolean, what: string) =>
+        Promise.all(
+          connected.map(({ server, client }) =>
+            eventually(`${what} ${server.where}`, () => client.lines.at(-1) ?? "", holds, 30_000),
+          ),
+        );
+      try {
+        for (const { client } of connected) client.write("one");
+        await linesAre((last) => last === "echoed one", "an echo from");
+        await applyPolicy(solo, "servers", onlyClients("role"));
+        for (const { server } of connected) await outcome(solo, GUEST, server.echo, "unreachable");
+        for (const { client } of connected) client.write("two");
+        assert.deepEqual(await linesAre((last) => last !== "echoed one", 'the end of "two" to'), [
+          "timeout",
+          "timeout",
+        ]);
+      } finally {
+        for (const { client } of connected) client.kill();
+        await removePolicy(solo, "servers");
       }
       await kubectl(solo, "delete", "pod", GUEST, "--wait=false");
     });
