@@ -5,7 +5,7 @@ import { eventsOn } from "../agents.js";
 import { PROBER } from "../cluster.js";
 import { eventually } from "../eventually.js";
 import { NAMESPACE } from "../objects.js";
-import type { PacketPods } from "../packet-pods.js";
+import type { PacketPod, PacketPods } from "../packet-pods.js";
 import type { PodCommand } from "../pod-command.js";
 import { applyPolicy, label, outcome, removePolicy } from "../policies.js";
 import { meshOf } from "../world.js";
@@ -19,12 +19,7 @@ export function packetSpoofingTests(at: () => PacketPods): void {
       const { lab, solo, node, near, far, abroad, paths, pathsIn, start } = at();
       for (const server of [near, far, abroad]) {
         const { where, address } = server;
-        const listener = start(server, "listen", String(PORT));
-        await eventually(
-          `a listener on ${where}`,
-          () => listener.lines.length,
-          (count) => count === 1,
-        );
+        const listener = await listens(start, server);
         const send = (source: string, mac: string, vlan: string, text: string) =>
           paths("forge", source, mac, vlan, `${address}:${PORT}`, text);
         const dropped = async () => {
@@ -63,7 +58,7 @@ export function packetSpoofingTests(at: () => PacketPods): void {
 
     test("with a tag of VLAN 0, passes no policy of its own", async () => {
       const { solo, near, paths, start } = at();
-      const listener = start(near, "listen", String(PORT));
+      const listener = await listens(start, near);
       const send = (vlan: string, text: string) => paths("forge", "own", "own", vlan, `${near.address}:${PORT}`, text);
       await send("0", "before");
       await hears(listener, "before");
@@ -79,6 +74,16 @@ export function packetSpoofingTests(at: () => PacketPods): void {
       assert.doesNotMatch((await listener.end()).join(), /tagged/);
     });
   });
+}
+
+async function listens(start: PacketPods["start"], server: PacketPod): Promise<PodCommand> {
+  const listener = start(server, "listen", String(PORT));
+  await eventually(
+    `a listener on ${server.where}`,
+    () => listener.lines.length,
+    (count) => count === 1,
+  );
+  return listener;
 }
 
 async function hears({ lines }: PodCommand, text: string): Promise<void> {
