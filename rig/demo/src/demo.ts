@@ -46,7 +46,7 @@ function reportOf(driven: Driven, { log, denied, moves, signal }: Recorded): Rep
   return makeReport({
     runs: driven.runs,
     problem: signal.aborted ? "interrupted" : driven.problem,
-    traffic: { rate: start?.rate ?? 0, samples: log.samples() },
+    traffic: { rate: start?.rate ?? 0, samples: log.samples(), stalls: log.stalls() },
     denied: denied.map((each) => each.samples()),
     moves,
     begun: start?.mono ?? 0,

@@ -18,8 +18,8 @@ async function round(names: readonly string[], ways: FakeBehaviour = {}, starved
     completeUntil: () => Number.POSITIVE_INFINITY,
     stalls: (): readonly Stall[] => {
       reads += 1;
-      // Read twice for each run.
-      return reads <= 2 * starved ? [{ from: world.now() - 160, to: world.now() - 10 }] : [];
+      // Read once for each run.
+      return reads <= starved ? [{ from: world.now() - 160, to: world.now() - 10 }] : [];
     },
   };
   const drills = DRILLS.filter(({ name }) => names.includes(name));

@@ -96,7 +96,7 @@ async function runDrill(drill: Drill, { world, log, round }: Round, signal: Abor
   await recover(world);
   const { window, checks } = await restoring(world, () => drill.drive(world));
   await untilComplete(log, window.to, signal);
-  const traffic: Traffic = { rate: log.started()?.rate ?? RATE, samples: log.samples() };
+  const traffic: Traffic = { rate: log.started()?.rate ?? RATE, samples: log.samples(), stalls: log.stalls() };
   const results = checks(traffic);
   return {
     fault: drill.name,
@@ -104,8 +104,8 @@ async function runDrill(drill: Drill, { world, log, round }: Round, signal: Abor
     at: new Date().toISOString(),
     load: rounded(loadavg()[0] ?? 0, 1),
     ...costsOf(traffic, window),
-    stallMs: longestStall(log.stalls(), window),
-    starved: starvedBy(traffic, log.stalls(), window),
+    stallMs: longestStall(traffic, window),
+    starved: starvedBy(traffic, window),
     passed: results.every(({ passed }) => passed),
     failures: results.filter(({ passed }) => !passed).map(({ text, detail }) => `${text}: ${detail}`),
   };

@@ -49,12 +49,13 @@ describe("costs of a run", () => {
 
 describe("a starved client", () => {
   test("a stall in the window and a starved request make a run void", () => {
-    assert.equal(starvedBy(traffic(), [], window), null);
-    assert.equal(starvedBy(traffic(), [{ from: 1000, to: 1200 }], window), null);
-    assert.match(starvedBy(traffic(), [{ from: 900, to: 1200 }], window) ?? "", /for 300 ms/);
-    assert.equal(starvedBy(traffic(), [{ from: 900, to: 960 }], window), null);
-    assert.equal(longestStall([{ from: 900, to: 960 }], window), 60);
-    assert.match(starvedBy(traffic({ 9: { outcome: "starved" } }), [], window) ?? "", /^1 requests/);
+    const stalled = (from: number, to: number) => ({ ...traffic(), stalls: [{ from, to }] });
+    assert.equal(starvedBy(traffic(), window), null);
+    assert.equal(starvedBy(stalled(1000, 1200), window), null);
+    assert.match(starvedBy(stalled(900, 1200), window) ?? "", /for 300 ms/);
+    assert.equal(starvedBy(stalled(900, 960), window), null);
+    assert.equal(longestStall(stalled(900, 960), window), 60);
+    assert.match(starvedBy(traffic({ 9: { outcome: "starved" } }), window) ?? "", /^1 requests/);
   });
 });
 

@@ -1,14 +1,5 @@
 /** What one run of a drill cost, and the median and the worst of many. Pure. */
-import {
-  round,
-  type Sample,
-  slowestConnect,
-  type Stall,
-  type Traffic,
-  unaccounted,
-  type Window,
-  within,
-} from "@isthmus/demo";
+import { round, type Sample, slowestConnect, type Traffic, unaccounted, type Window, within } from "@isthmus/demo";
 
 export interface Costs {
   readonly requests: number;
@@ -63,14 +54,14 @@ export function refusalTimes(samples: readonly Sample[]): readonly number[] {
 const MOST_STALL_MS = 100;
 
 /** The longest time for which the client did not run. It is in the other figures; 0: less than what the client reports. */
-export function longestStall(stalls: readonly Stall[], window: Window): number {
+export function longestStall({ stalls }: Pick<Traffic, "stalls">, window: Window): number {
   const inside = stalls.filter(({ from, to }) => to > window.from && from < window.to);
   return round(Math.max(0, ...inside.map(({ from, to }) => to - from)), 1);
 }
 
 /** The reason why a run says nothing about the mesh: the machine did not let the client run. Null when it did. */
-export function starvedBy(traffic: Traffic, stalls: readonly Stall[], window: Window): string | null {
-  const longest = longestStall(stalls, window);
+export function starvedBy(traffic: Traffic, window: Window): string | null {
+  const longest = longestStall(traffic, window);
   if (longest > MOST_STALL_MS) return `the client did not run for ${Math.round(longest)} ms`;
   const starved = within(traffic, window).filter(({ outcome }) => outcome === "starved").length;
   return starved > 0 ? `${starved} requests passed their deadline while the client did not run` : null;

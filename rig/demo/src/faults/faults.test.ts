@@ -10,7 +10,7 @@ async function run(ways: FakeBehaviour, names: readonly FaultName[] = FAULT_NAME
   const world = new FakeWorld(ways);
   const { runs, problem } = await driveFaults(world, names);
   await world.until(world.now() + 2000);
-  const traffic = { rate: 100, samples: world.samples };
+  const traffic = { rate: 100, samples: world.samples, stalls: [] };
   return makeReport({ runs, problem, traffic, denied: DENIED, moves: [], begun: 0, startedAt: "" });
 }
 

@@ -105,7 +105,7 @@ describe("judge", () => {
     assert.deepEqual(failing(agent, thin), ["sent equals rate × duration within 1 %", "nothing lost"]);
     const thick = { ...west, samples: west.samples.flatMap((s) => (s.number % 50 === 0 ? [s, s] : [s])) };
     assert.deepEqual(failing(agent, thick), ["sent equals rate × duration within 1 %"]);
-    assert.deepEqual(failing(agent, { rate: 100, samples: [] }), [
+    assert.deepEqual(failing(agent, { rate: 100, samples: [], stalls: [] }), [
       "sent equals rate × duration within 1 %",
       "nothing lost",
       "west serves all throughout",

@@ -105,7 +105,12 @@ describe("node-dark and dark", () => {
 
   test("a slow connect fails", () => {
     const late = replaced(slow, [500], (sample) => ({ ...sample, connected: sample.due + 351, end: sample.due + 352 }));
-    assert.deepEqual(failing(dark, late), ["every connect established ≤ 350 ms after it was due"]);
+    const tooLate = ["every connect established ≤ 350 ms after it was due"];
+    assert.deepEqual(failing(dark, late), tooLate);
+    const stalled = (from: number, to: number) => ({ ...late, stalls: [{ from, to }] });
+    assert.deepEqual(failing(dark, stalled(4900, 5001)), [], "1 ms of it the client did not run");
+    assert.deepEqual(failing(dark, stalled(4900, 5000)), tooLate);
+    assert.deepEqual(failing(dark, stalled(5351, 5500)), tooLate);
   });
 
   test("it must be shown that what is dark answered before, and not meanwhile", () => {

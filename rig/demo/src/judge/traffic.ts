@@ -1,4 +1,5 @@
 /** Counts the client's samples in a window of time. Pure. */
+import type { Stall } from "../samples/log.js";
 import { type Mono, OUTCOMES, type Outcome, type Sample } from "../samples/sample.js";
 
 /** `from` inclusive, `to` exclusive; a request belongs to the window in which it was due. */
@@ -12,6 +13,8 @@ export interface Traffic {
   readonly rate: number;
   /** In the order they were due. */
   readonly samples: readonly Sample[];
+  /** When the client did not run, 50 ms or more each time. */
+  readonly stalls: readonly Stall[];
 }
 
 export type Loss = Exclude<Outcome, "ok">;

@@ -19,7 +19,7 @@ export function madeTraffic(...stretches: readonly TrafficSegment[]): Traffic {
   for (const { until, gets, readyAt } of stretches) {
     while (samples.length * 10 < until) samples.push(madeSample(samples.length, gets, readyAt));
   }
-  return { rate: 100, samples };
+  return { rate: 100, samples, stalls: [] };
 }
 
 export function madeSample(number: number, gets: string, readyAt: Mono | null = 0): Sample {
