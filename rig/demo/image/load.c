@@ -167,7 +167,7 @@ static void judge(struct request *q)
 		finish(q, body ? 'e' : 'x', -1);
 }
 
-/* True for a socket that has a peer. That of a connect that failed has none, although SO_ERROR may be 0 at the event that tells of it. */
+/* True for a socket that has a peer. That of a connect that failed has none, although SO_ERROR may be 0 at the event that reports it. */
 static bool is_connected(int fd)
 {
 	struct sockaddr_storage peer;

@@ -135,7 +135,7 @@ test("toServices cannot be beside another kind of peers", () => {
   assert.match((!parsed.ok && parsed.findings[0]?.sentence) || "", /toServices" cannot be beside toEndpoints/);
 });
 
-test("a Service whose pods cannot be told by identities is refused where it is named, and nowhere else", () => {
+test("a Service that selects pods by a label which identities lack is refused where it is named, and nowhere else", () => {
   const keys = ["statefulset.kubernetes.io/pod-name", "io.kubernetes.pod.namespace", "io.cilium.k8s.policy.cluster"];
   for (const key of keys) {
     const services = [service("shop/db-0", { app: "db", [key]: "west" }), ...SERVICES];

@@ -356,7 +356,7 @@ static void hear_answer(struct try *it, int64_t now)
 	pause_until_next(it, now);
 }
 
-// True for a socket that has a peer. That of a connect that failed has none, although SO_ERROR may be 0 at the event that tells of it.
+// True for a socket that has a peer. That of a connect that failed has none, although SO_ERROR may be 0 at the event that reports it.
 static bool is_connected(int fd)
 {
 	struct sockaddr_in peer;
