@@ -327,8 +327,7 @@ static int hold(int count, char **targets, int target_count)
 
 static int client(const char *target)
 {
-	// TCP sends what is lost again after 0.2 s, then after twice as long each time: four times until then.
-	int fd = dial(parse(target), 5000);
+	int fd = dial(parse(target), 10000);
 	char line[256], answer[256];
 
 	if (fd < 0) fail("connect");
