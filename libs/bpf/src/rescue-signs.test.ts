@@ -116,6 +116,29 @@ test("a RST is believed only from the backend and with the number of the SYN in 
   assert.equal((await a.sockets.receive(socket)).data, "b");
 });
 
+test("refusals with bytes behind their end, as short frames have on a wire, move a connect once however many come", async (t) => {
+  const { node, a, b, c } = await makeNode(t);
+  await addService(node, { c: [c, "dead"] }, { b: [b, "alive"] });
+  silence(c);
+  const socket = await a.sockets.open("tcp", 4);
+  const connected = a.sockets.connect(socket, VIP, 80);
+  await waitFor("the SYN", () => node.flowsToServices().length === 1, { timeoutMs: 5000 });
+  const [{ ends: [source] = [""], isn } = { isn: 0 }] = node.flowsToServices();
+  const refusal = makePacket({
+    ...{ source: c.address, target: a.address, sourceMac: c.mac, flags: TcpFlag.Rst | TcpFlag.Ack, ack: isn + 1 },
+    ...{ sourcePort: CLOSED, targetPort: Number(source.split(":")[1]) },
+  });
+  const padded = Buffer.concat([refusal, Buffer.alloc(6, 0xff)]);
+  const { packet } = await node.run("from_pod", c.ifindex, padded);
+  const syn = Buffer.from(packet);
+  assert.equal(syn.length, 14 + syn.readUInt16BE(14 + 2), "the SYN ends with its IP packet");
+  for (let i = 0; i < 3; i++)
+    assert.equal((await node.run("from_pod", c.ifindex, padded)).action, TcAction.Drop, "of a backend that was left");
+  assert.equal(node.counts()["moved"], 1);
+  await connected;
+  assert.equal((await a.sockets.receive(socket)).data, "b");
+});
+
 test("a connect to a pod is refused, whatever Services it is a backend of", async (t) => {
   const { node, a, b, c } = await makeNode(t);
   await addService(node, { b: [b, "alive"], c: [c, "dead"] });

@@ -70,6 +70,29 @@ test("a connect whose backends are all silent ends about as late as one that is 
   assert.ok(Math.min(direct, early) > 2000, `${direct} and ${early} ms`);
 });
 
+test("a connect to a backend whose accept queue is full is moved every time, for nothing marks the backend", async (t) => {
+  const { node, a, b, c, d } = await makeNode(t);
+  c.netns.sysctl("net.core.somaxconn=1");
+  const tiers: { readonly ids: readonly number[]; readonly port: number }[] = [];
+  for (const [i, pod] of [c, d].entries()) {
+    const port = await pod.sockets.server("tcp", 4, pod.address, "cd"[i] ?? "");
+    tiers.push({ ids: [node.write.backend({ index: i + 1, address: pod.address, port })], port });
+  }
+  await node.addService(SERVICE, VIP, 80, Proto.Tcp, tiers);
+  node.datapath.services.storeWord32(SERVICE, ServiceRow.offsets.rescueAfterMs, 100);
+  process.kill(c.sockets.pid, "SIGSTOP");
+  const fill = async () => b.sockets.connect(await b.sockets.open("tcp", 4, 300), c.address, tiers[0]?.port ?? 0);
+  const fits = () =>
+    fill().then(
+      () => true,
+      () => false,
+    );
+  for (let left = 8; left > 0 && (await fits()); ) left -= 1;
+  await assert.rejects(fill(), { code: "TIMEOUT" }, "the queue is full");
+  assert.deepEqual(await a.sockets.dial(VIP, 80, 3, 4), { d: 3 });
+  assert.equal(node.counts()["moved"], 3);
+});
+
 /** A connect of pod a that was moved from silent pod c to silent pod d; and what they would answer. */
 async function makeSilent(t: TestContext) {
   const { node, a, c, d } = await makeNode(t);
