@@ -66,6 +66,7 @@ test("the apiserver creates its MeshCluster with a certificate request, and repo
   assert.equal(condition("StoreReachable")?.reason, "NoStore");
   assert.equal(condition("Ready")?.status, "True");
   assert.deepEqual(cluster?.status?.adminServers, ["127.0.0.1:7444"]);
+  assert.match(cluster?.status?.labelFilterDigest ?? "", /^[0-9a-f]{32}$/);
 });
 
 test("after a connect without a restart west's agents hold exactly what east exports", async (t) => {

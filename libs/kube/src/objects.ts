@@ -199,6 +199,8 @@ export interface MeshCluster extends KubeObject {
     /** PEM of a certificate request, CN = cluster name. */
     readonly storeRequest?: string;
     readonly storeId?: string;
+    /** 32 hex digits: which labels of pods are no part of identities. */
+    readonly labelFilterDigest?: string;
     readonly adminServers?: readonly string[];
     /** The highest local number that was reserved for a MeshIdentity. */
     readonly identityCursor?: number;

@@ -3,6 +3,7 @@
  *
  * Everything here follows changes of its objects without a restart, and a failure here never stops the local path.
  */
+import { LABEL_FILTER_DIGEST } from "@isthmus/identity";
 import type { EventRecorder, KubeClient } from "@isthmus/kube";
 import type { Clock, ClusterId, ClusterName } from "@isthmus/model";
 import type { Logger, Metrics } from "@isthmus/observe";
@@ -115,6 +116,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
       uid: local.exported.clusterUid,
       instance,
       version: VERSION,
+      labelFilterDigest: Buffer.from(LABEL_FILTER_DIGEST).toString("hex"),
       storeId: publisherStatus().storeId.toString("hex"),
       adminServers: settings.current?.adminServers ?? [],
       conditions: clusterConditions(

@@ -33,6 +33,7 @@ function cluster(name: string, id: number, { facts, spec, status }: Changes = {}
       status: {
         uid: `uid-${name}`,
         version: "0.1.0",
+        labelFilterDigest: "0f".repeat(16),
         ...(storeRequest === undefined ? {} : { storeRequest }),
         ...status,
       },
@@ -182,6 +183,24 @@ test("versions: one minor apart is ok, two are a failure, a missing one is unkno
     ]).filter((line) => line.includes("version"));
   assert.deepEqual(at("0.2.0", "0.1.0"), []);
   assert.match(at("0.3.0", "0.1.0").join(), /fail east: version 0\.3\.0 is more than one minor version away/);
+});
+
+test("other label filters are a warning that names both; one that is not known is unknown", () => {
+  const pair = (east: string, west: string) =>
+    problems([
+      cluster("east", 1, { status: { version: "0.2.0", labelFilterDigest: east } }),
+      cluster("west", 2, { status: { labelFilterDigest: west } }),
+    ]);
+  assert.deepEqual(pair("aa", "aa"), []);
+  assert.deepEqual(pair("aa", "bb"), [
+    "warning east, west: their label filters differ (east: aa of version 0.2.0, west: bb of version 0.1.0): a policy may select pods with the same labels in one of them only",
+  ]);
+  const { labelFilterDigest: _, ...older } = cluster("west", 2).cluster?.status ?? {};
+  const west = cluster("west", 2);
+  assert.ok(west.cluster);
+  assert.deepEqual(problems([cluster("east", 1), { ...west, cluster: { ...west.cluster, status: older } }]), [
+    "unknown west: its status names no label filter",
+  ]);
 });
 
 test("ranges are listed in the order of the clusters' names, in whatever order peers and arguments come", () => {

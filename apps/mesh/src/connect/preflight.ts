@@ -3,6 +3,7 @@
  *
  * A "fail" stops connect. "cannot tell" does not: the operator may lack access to facts that the mesh itself can read.
  */
+import { checkLabelFilters, labelFilterOf } from "../access/label-filters.js";
 import type { Finding } from "../output/findings.js";
 import { checkClusters } from "./checks/clusters.js";
 import { checkNames } from "./checks/names.js";
@@ -29,5 +30,6 @@ export function preflight({ clusters, store, cliVersion }: PreflightFacts): read
     ...checkRanges(clusters),
     ...checkStore(clusters, store),
     ...checkVersions(clusters, cliVersion),
+    ...checkLabelFilters(clusters.flatMap(({ cluster }) => (cluster === undefined ? [] : [labelFilterOf(cluster)]))),
   ];
 }

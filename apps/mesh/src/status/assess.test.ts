@@ -297,6 +297,25 @@ test("pods in policy audit mode are a warning with their number", () => {
   assert.match(found(2).findings[0]?.message ?? "", /^policies are not enforced for 2 pods in audit mode/);
 });
 
+test("label filters that differ are a warning, and the mesh is in sync; one that is not known is none", () => {
+  const found = (...digests: (string | undefined)[]) => {
+    const views = (["east", "west"] as const).map((cluster, i) => ({
+      ...view(cluster),
+      labelFilter: { cluster, digest: digests[i], version: `0.${i + 1}.0` },
+    }));
+    const { ok, findings } = assess(views);
+    return { ok, lines: findings.map(({ status, subject, message }) => `${status} ${subject}: ${message}`) };
+  };
+  const different =
+    "warning east, west: their label filters differ (east: aa of version 0.1.0, west: bb of version 0.2.0): a policy may select pods with the same labels in one of them only";
+  assert.deepEqual(found("aa", "bb"), { ok: true, lines: [different] });
+  for (const digests of [
+    ["aa", "aa"],
+    ["aa", undefined],
+  ])
+    assert.deepEqual(found(...digests), { ok: true, lines: [] });
+});
+
 test("a certificate is a warning 30 days before it expires and a failure in its last week, with the fix", () => {
   const nowMs = Date.UTC(2026, 10, 1);
   const at = (days: number) => BigInt(nowMs / 1000 + days * 86_400 + 60);

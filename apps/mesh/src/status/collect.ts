@@ -5,6 +5,7 @@ import type { StatusResponse } from "@isthmus/proto";
 import { openAdmin } from "../access/admin.js";
 import { adviceFor, type Problem } from "../access/advice.js";
 import type { Context } from "../access/context.js";
+import { type LabelFilterOf, labelFilterOf } from "../access/label-filters.js";
 import { configProblem, noSuchKind, readMeshCluster } from "../access/mesh-objects.js";
 import { kubectl } from "../output/units.js";
 
@@ -21,6 +22,8 @@ export interface ClusterView {
   readonly peers: readonly { readonly name: string; readonly id: number }[];
   /** Undefined when the apiserver did not answer: `problem` has the reason. */
   readonly report?: StatusResponse;
+  /** Undefined when the MeshCluster could not be read. */
+  readonly labelFilter?: LabelFilterOf;
   /** Why the view is not complete. */
   readonly problem?: Problem;
   /** True when the cluster was read and has no MeshCluster. */
@@ -57,6 +60,7 @@ export async function viewCluster(
       cluster: cluster.metadata.name ?? name,
       id: cluster.spec.id,
       ...uidOf(cluster),
+      labelFilter: labelFilterOf(cluster),
       peers: peers.map(({ metadata, spec }) => ({ name: metadata.name ?? "", id: spec.id })),
       ...(unusable === undefined ? {} : { configProblem: unusable }),
     };

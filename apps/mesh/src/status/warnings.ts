@@ -1,4 +1,5 @@
 /** Warnings: problems that do not prevent the mesh from being in sync. */
+import { differingFilters } from "../access/label-filters.js";
 import type { Finding } from "../output/findings.js";
 import { age, counted, shellWord } from "../output/units.js";
 import { isAwaited } from "./agent-problem.js";
@@ -9,7 +10,7 @@ import type { Hop } from "./hops.js";
 const SKEW_MS = 2_000;
 const FULL = 0.9;
 
-/** Refused records, clocks, agents that are awaited, full maps, conditions of nodes, policies; in this order. */
+/** Refused records, clocks, agents that are awaited, full maps, conditions of nodes, label filters, policies; in this order. */
 export function warnings(views: readonly ClusterView[], hops: readonly Hop[]): Finding[] {
   return [
     ...hops.flatMap(refusals),
@@ -17,6 +18,7 @@ export function warnings(views: readonly ClusterView[], hops: readonly Hop[]): F
     ...views.flatMap(agents),
     ...views.flatMap(fullMaps),
     ...views.flatMap(conditions),
+    ...differingFilters(views.flatMap(({ labelFilter = [] }) => labelFilter)),
     ...views.flatMap(policies),
     ...views.flatMap(audited),
   ];
