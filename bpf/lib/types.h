@@ -681,7 +681,7 @@ struct packet_event {
 struct datapath_config {
 	__u32 cluster_id;   /* id of the local cluster, whose rank is always up */
 	__u32 flags;	    /* reserved, 0 */
-	__u64 netns_cookie; /* reserved: cookie of the node's network namespace */
+	__u64 netns_cookie; /* of the node's network namespace */
 	__u64 flow_seed;    /* random number of the node, so that no pod can tell which flows share a set of mesh_conntrack */
 	__u64 flow_sets;    /* entries of mesh_conntrack, a power of two */
 };

@@ -108,6 +108,19 @@ def cookie(sock):
     return str(int.from_bytes(SOCKETS[sock].getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder))
 
 
+def rto(sock):
+    """Milliseconds until the kernel sends again (tcpi_rto)."""
+    (us,) = struct.unpack_from("I", SOCKETS[sock].getsockopt(socket.SOL_TCP, socket.TCP_INFO, 12), 8)
+    return us / 1000
+
+
+def forge(device, frame):
+    """Sends a frame, in hexadecimal, past the stack."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind((device, 0))
+        return raw.send(bytes.fromhex(frame))
+
+
 def bind(sock, host, port=0):
     SOCKETS[sock].bind((host, port))
     return SOCKETS[sock].getsockname()[1]
@@ -172,8 +185,8 @@ def exchange(sock, size):
     return bytes(received) == sent
 
 
-FUNCTIONS = (server, open_socket, connect, disconnect, sendto, send, receive, peek, peer, cookie, bind, shutdown,
-             close, abort, dial, dial_at_once, exchange, fastopen)
+FUNCTIONS = (server, open_socket, connect, disconnect, sendto, send, receive, peek, peer, cookie, rto, forge, bind,
+             shutdown, close, abort, dial, dial_at_once, exchange, fastopen)
 OPS = {f.__name__: f for f in FUNCTIONS}
 
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Other system calls that Node lacks: locks, directories as handles, mounts, the cookie of the network namespace.
+// Other system calls that Node lacks: locks, directories as handles, mounts, cookies of network namespaces.
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "native.h"
+#include "netns.h"
+#include "work.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -47,19 +50,36 @@ static napi_value mount_bpffs(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// netnsCookie() -> bigint, of the network namespace that the process is in
-static napi_value netns_cookie(napi_env env, napi_callback_info info) {
-  napi_value result;
-  uint64_t cookie = 0;
-  socklen_t size = sizeof(cookie);
-  (void)info;
+static int read_netns_cookie(void *data) {
+  socklen_t size = sizeof(uint64_t);
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return throw_errno(env, errno, "open a socket", NULL);
-  int failed = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) ? errno : 0;
+  if (fd < 0) return errno;
+  int error = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, data, &size) ? errno : 0;
   close(fd);
-  if (failed) return throw_errno(env, failed, "read the cookie of the network namespace", NULL);
+  return error;
+}
+
+static int run_netns_cookie(struct work *work) { return in_netns(work->in, read_netns_cookie, work->out); }
+
+static napi_value netns_cookie_answer(napi_env env, struct work *work) {
+  napi_value result;
+  uint64_t cookie;
+  memcpy(&cookie, work->out, sizeof(cookie));
   NAPI(napi_create_bigint_uint64(env, cookie, &result));
   return result;
+}
+
+// netnsCookie(netns) -> promise of bigint; `netns`: path of a network namespace, undefined = that of the process
+static napi_value netns_cookie(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  char path[4096] = "";
+  if (!get_args(env, info, 1, args, NULL) || (!is_absent(env, args[0]) && !get_text(env, args[0], path, sizeof(path))))
+    return napi_failed(env);
+  struct work *work = work_make(env, "read the cookie of the network namespace", run_netns_cookie);
+  if (!work || !work_allocate(env, work, strlen(path), sizeof(uint64_t))) return NULL;
+  work->answer = netns_cookie_answer;
+  strcpy(work->in, path);
+  return work_start(env, work);
 }
 
 bool os_init(napi_env env, napi_value exports) {

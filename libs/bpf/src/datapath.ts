@@ -51,7 +51,7 @@ export interface DatapathOptions {
    * not enforced any more afterwards. What it throws is thrown by `openDatapath`, and all stays as it is.
    */
   readonly confirmUnenforced?: (pods: readonly Address[]) => Promise<void> | void;
-  /** Path of the network namespace whose devices get the programs of mode `packets`; that of this process by default. */
+  /** Path of the node's network namespace, whose devices get the programs of mode `packets`; that of this process by default. */
   readonly netns?: string;
 }
 
@@ -96,7 +96,8 @@ export async function openDatapath(options: DatapathOptions): Promise<Datapath> 
 
 async function openLocked(options: DatapathOptions, lock: Fd): Promise<Datapath> {
   if (options.mode !== "packets") await confirmUnenforced(options);
-  const config = { clusterId: options.config.clusterId, flags: 0, netnsCookie: native().netnsCookie() };
+  const netnsCookie = await native().netnsCookie(options.netns);
+  const config = { clusterId: options.config.clusterId, flags: 0, netnsCookie };
   const object = join(options.objectDir, "sock.bpf.o");
   const forPackets = options.mode === "packets" ? packetObjects(options.objectDir) : undefined;
   const pinned = { pinFolder: options.bpffs, objects: [object, ...Object.values(forPackets ?? {})] };

@@ -257,8 +257,8 @@ export interface Native {
   openDirectory(path: string): Fd;
   /** Mounts a BPF file system on this directory, with mode 0700. */
   mountBpffs(path: string): void;
-  /** The kernel's number of the network namespace that the process is in. */
-  netnsCookie(): bigint;
+  /** The kernel's number of a network namespace. `netns`: its path, by default that of the process. */
+  netnsCookie(netns?: string): Promise<bigint>;
   /** `groups`: bit n is rtnetlink group n + 1. */
   openRouteSocket(groups: number): RouteSocket;
 }

@@ -1,13 +1,17 @@
 /** Connects to a Service whose backend does not answer (bpf/lib/rescue.h), by real sockets. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { waitFor } from "@isthmus/runtime";
 import { backendId } from "./backend-id.js";
-import { NatFlag, ServiceFlag, ServiceRow, Proto } from "./gen/index.js";
-import { makePacket, TcpFlag } from "./testing/packets.js";
+import { NatFlag, Proto, ServiceFlag, ServiceRow } from "./gen/index.js";
+import { makePacket, sealTcp, TcpFlag } from "./testing/packets.js";
 import { addService, CLOSED, makeNode, makeNodes, nodeOf, SERVICE, silence, VIP } from "./testing/rescue-nodes.js";
 import type { ServicePod } from "./testing/service-node.js";
 import { TcAction } from "./testing/skb-run.js";
+
+/** A state in /proc/net/tcp. */
+const SYN_RECEIVED = "03";
 
 test("a connect to a silent backend is moved at the first repeat of its SYN, early once the node's round-trip time is known", async (t) => {
   const { near, a, b, c, d } = await makeNodes(t);
@@ -92,6 +96,58 @@ test("a connect to a backend whose accept queue is full is moved every time, for
   assert.deepEqual(await a.sockets.dial(VIP, 80, 3, 4), { d: 3 });
   assert.equal(node.counts()["moved"], 3);
 });
+
+test("sockets of the node's own network namespace keep the kernel's time, since no program sees their packets", async (t) => {
+  const { near, a, c } = await makeNodes(t);
+  await addService(near, { c: [c, "dead"] });
+  silence(c);
+  near.datapath.services.storeWord32(SERVICE, ServiceRow.offsets.rescueAfterMs, 100);
+  // Only with the second connect the programs know how long the kernel's tick is.
+  await waitFor("an early repeat in a pod", async () => !isKernels(await rtoOfConnect(a.sockets)), { timeoutMs: 5000 });
+  for (let i = 0; i < 3; i++) {
+    const [pod, node] = [await rtoOfConnect(a.sockets), await rtoOfConnect(near.sockets)];
+    assert.ok(!isKernels(pod) && isKernels(node), `${pod} ms in a pod, ${node} ms on the node`);
+  }
+});
+
+/** Whether a connect's first SYN is sent again after the kernel's time, which is twice as long after each. */
+const isKernels = (rtoMs: number) => Number.isInteger(Math.log2(rtoMs / 1000));
+
+/** Milliseconds until the SYN of a connect to the Service is sent again. */
+async function rtoOfConnect(sockets: ServicePod["sockets"]): Promise<number> {
+  const socket = await sockets.open("tcp", 4, 1);
+  await sockets.connect(socket, VIP, 80).catch(() => undefined);
+  const ms = await sockets.rto(socket);
+  await sockets.close(socket);
+  return ms;
+}
+
+test("a server of a pod sends its SYN-ACK again after the kernel's time", async (t) => {
+  const { node, a, b } = await makeNode(t);
+  await addService(node, { a: [a, "alive"] });
+  node.datapath.services.storeWord32(SERVICE, ServiceRow.offsets.rescueAfterMs, 100);
+  assert.deepEqual(await b.sockets.dial(VIP, 80, 1, 4), { a: 1 }, "the programs are asked for times in pod b");
+  const targetPort = await b.sockets.server("tcp", 4, b.address, "b");
+  // The SYN goes out past the stack, which would reset the answer.
+  a.netns.ip("route", "add", "blackhole", b.address);
+  const ends = { source: a.address, sourcePort: CLOSED, target: b.address, targetPort };
+  const began = performance.now();
+  const syn = makePacket({ ...ends, sourceMac: a.mac, targetMac: a.hostMac, flags: TcpFlag.Syn });
+  await a.sockets.forge("eth0", sealTcp(syn));
+  const waiting = await waitFor("a half-open connection", () => halfOpen(b.sockets.pid), { timeoutMs: 5000 });
+  const elapsed = performance.now() - began;
+  assert.ok(elapsed + (waiting.repeats === 0 ? waiting.leftMs : 0) > 900, JSON.stringify({ elapsed, ...waiting }));
+});
+
+/** The first half-open connection in the network namespace of a process. */
+function halfOpen(pid: number): { readonly leftMs: number; readonly repeats: number } | undefined {
+  const rows = readFileSync(`/proc/${pid}/net/tcp`, "utf8")
+    .split("\n")
+    .map((row) => row.trim().split(/\s+/));
+  const [, , , , , timer = "", repeats = ""] = rows.find(([, , , state]) => state === SYN_RECEIVED) ?? [];
+  const [, ticks = ""] = timer.split(":");
+  return timer === "" ? undefined : { leftMs: Number.parseInt(ticks, 16) * 10, repeats: Number.parseInt(repeats, 16) };
+}
 
 /** A connect of pod a that was moved from silent pod c to silent pod d; and what they would answer. */
 async function makeSilent(t: TestContext) {

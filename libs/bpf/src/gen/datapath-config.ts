@@ -7,7 +7,7 @@ export interface DatapathConfig {
   readonly clusterId: number;
   /** reserved, 0 */
   readonly flags: number;
-  /** reserved: cookie of the node's network namespace */
+  /** of the node's network namespace */
   readonly netnsCookie: bigint;
   /** random number of the node, so that no pod can tell which flows share a set of mesh_conntrack */
   readonly flowSeed: bigint;

@@ -91,6 +91,16 @@ function writeL4(l4: Buffer, { protocol, sourcePort, targetPort, flags, seq, ack
   }
 }
 
+/** Writes the checksum of TCP, for a frame that a stack is to take. */
+export function sealTcp(frame: Buffer): Buffer {
+  const ip = frame.subarray(ETH);
+  const segment = ip.subarray((ip.readUInt8(0) & 0x0f) * 4);
+  segment.writeUInt16BE(0, 16);
+  const pseudo = Buffer.from([...ip.subarray(12, 20), 0, TCP, segment.length >> 8, segment.length & 0xff]);
+  segment.writeUInt16BE(ipChecksum(Buffer.concat([pseudo, segment])), 16);
+  return frame;
+}
+
 /** What programs change of a frame. `checksumOk`: that of IPv4. `sourcePort`: of ICMP type and code, as in `PacketFields`. */
 export function readPacket(frame: Uint8Array) {
   const bytes = Buffer.from(frame);

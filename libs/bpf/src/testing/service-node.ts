@@ -50,6 +50,8 @@ export interface ServiceNode {
   readonly netns: TestNetns;
   readonly datapath: Datapath;
   readonly write: Writer;
+  /** A process in the node's own network namespace and in the cgroup of pods; it starts when it is first used. */
+  readonly sockets: Sockets;
   /** Makes a pod and attaches programs to its device. */
   addPod(address: string): Promise<ServicePod>;
   /** Adds a Service with these tiers of backends; the others of its VIP's ports are refused. */
@@ -137,8 +139,23 @@ export async function makeServiceNode(
     await insert(packets.endpointIndex, EndpointKey.encode({ addr }), bytesOf(index));
   }
 
+  /** Starts a process in the cgroup when it is first asked for. */
+  function socketsIn(path: string): () => Sockets {
+    let started: Sockets | undefined;
+    return () => {
+      if (started !== undefined) return started;
+      started = startSockets(cgroup.path, path);
+      processes.push(started);
+      return started;
+    };
+  }
+
   await addRange(range, 1);
+  const ownSockets = socketsIn(netns.path);
   return {
+    get sockets() {
+      return ownSockets();
+    },
     netns,
     datapath,
     write,
@@ -147,15 +164,12 @@ export async function makeServiceNode(
       const pod = wirePod(t, netns, `pod${pods + 1}`, address);
       await addRow(++pods, address, pod);
       await attach(pod.ifindex, packets.podPrograms);
-      let started: Sockets | undefined;
+      const sockets = socketsIn(pod.netns.path);
       return {
         ...pod,
         address,
         get sockets() {
-          if (started !== undefined) return started;
-          started = startSockets(cgroup.path, pod.netns.path);
-          processes.push(started);
-          return started;
+          return sockets();
         },
       };
     },

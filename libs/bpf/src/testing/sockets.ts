@@ -30,6 +30,10 @@ export interface Sockets {
   peer(sock: number): Promise<readonly [string, number]>;
   /** The socket cookie. */
   cookie(sock: number): Promise<bigint>;
+  /** Milliseconds until the kernel sends again what was not answered. */
+  rto(sock: number): Promise<number>;
+  /** Sends a frame through a device, past the stack. */
+  forge(device: string, frame: Uint8Array): Promise<number>;
   /** Binds to this port of the address, by default a free one; resolves to the port. */
   bind(sock: number, host: string, port?: number): Promise<number>;
   /** Shuts the sending side down. */
@@ -72,6 +76,8 @@ export function startSockets(cgroup?: string, netns?: string): Sockets {
     peek: (sock) => call({ op: "peek", sock }),
     peer: (sock) => call({ op: "peer", sock }),
     cookie: async (sock) => BigInt(await call<string>({ op: "cookie", sock })),
+    rto: (sock) => call({ op: "rto", sock }),
+    forge: (device, frame) => call({ op: "forge", device, frame: Buffer.from(frame).toString("hex") }),
     bind: (sock, host, port = 0) => call({ op: "bind", sock, host, port }),
     shutdown: (sock) => call({ op: "shutdown", sock }),
     close: (sock) => call({ op: "close", sock }),
