@@ -17,3 +17,10 @@ test("a condition is sent when it changes, and on each new stream while it is se
   conditions.connected();
   assert.deepEqual(reports, [["A: wrong"], ["A: wrong"], []]);
 });
+
+test("a long message is cut to what the apiserver takes", () => {
+  const conditions = createNodeConditions(() => undefined);
+  conditions.set("A", "\u65e5".repeat(5000));
+  const [condition] = conditions.list();
+  assert.ok(Buffer.byteLength(condition?.message ?? "") <= 1024);
+});

@@ -178,7 +178,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
     refusedRanges: refused.take,
     applied(acks, tookMs) {
       modules.applied(acks, tookMs);
-      reportFailures({ errors: [...datapath.status.errors, ...meshState.planErrors, ...meshState.policyErrors] });
+      reportFailures({ errors: [...datapath.status.errors, ...meshState.planErrors, ...meshState.policies.errors] });
       retryAt(datapath.status.nextDue);
       changes.emit();
     },

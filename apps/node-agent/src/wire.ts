@@ -37,6 +37,7 @@ import { createNodeState } from "./node-state.js";
 import { openEndpointTable } from "./packets/endpoint-table.js";
 import { type Packets, startPackets } from "./packets/packets.js";
 import { type PodsOptions, readAttachments, startPods } from "./pods/index.js";
+import { createPolicyReport } from "./policy-report.js";
 import { serveQueries } from "./queries/query-streams.js";
 import { createRouteKernel } from "./routes/route-kernel.js";
 import { createRouteReconciler } from "./routes/route-reconciler.js";
@@ -167,7 +168,7 @@ async function startNode(
       applied(acks, tookMs) {
         metrics.applied(acks, tookMs);
         reportUnenforced();
-        reports.acknowledge(acks);
+        reports.acknowledge(acks, reportPolicies?.(acks));
       },
       nodeConfig: cidrs.set,
       routes(names) {
@@ -185,9 +186,15 @@ async function startNode(
     port.packets === undefined
       ? createUnenforcedReport({ meshState: state.meshState, condition })
       : createFailedPolicies({
-          errors: () => [...(state.datapath.policy?.errors() ?? []), ...state.meshState.policyErrors],
+          errors: () => [...(state.datapath.policy?.errors() ?? []), ...state.meshState.policies.errors],
           condition,
         });
+  const reportPolicies =
+    port.packets &&
+    createPolicyReport({
+      policies: state.meshState.policies,
+      inMaps: () => [...(state.datapath.policy?.errors() ?? [])].length === 0,
+    });
   const routes = createRouteReconciler({
     log,
     clock,
@@ -247,14 +254,14 @@ async function startNode(
       reports.connected();
     },
   });
-  const reports = createNodeReports({ send: client.send, fill });
+  const reports = createNodeReports({ send: client.send, fill, enforcesPolicies: port.packets !== undefined });
   metrics.watch({
     fill,
     connected: () => client.server !== undefined,
     sources: () => [...state.core.sources.values()].map((source) => reportSource(source, local.clusterId)),
     cgroups: () => cgroups.attached.length,
     failedObjects: () =>
-      [state.datapath.status.errors, state.meshState.planErrors, state.meshState.policyErrors].reduce(
+      [state.datapath.status.errors, state.meshState.planErrors, state.meshState.policies.errors].reduce(
         (sum, { size }) => sum + size,
         0,
       ),

@@ -8,7 +8,7 @@
  * So whatever of it the maps have at a moment, no verdict changes; and when the policy is changed, no address does.
  *
  * The map of prefixes has room for so many. A policy that needs more is refused whole: what it replaces stays in force, and it is
- * tried again when prefixes were given up.
+ * tried again when prefixes were given up. So is one whose record cannot be read, until another record of it comes.
  */
 import { formatPrefix, MeshError, type Prefix } from "@isthmus/model";
 import { type Policy, policyKey, policyPrefixes } from "@isthmus/policy";
@@ -27,6 +27,8 @@ export interface PolicySteps {
 export interface EnforcedPolicies {
   /** A policy by the key of its record; in force from a later `step` on. */
   set(key: string, policy: Policy): void;
+  /** The record with this key has something else now, which cannot be enforced; what `set` got before stays. */
+  refuse(key: string, error: Error): void;
   /** Nothing happens for an unknown one. */
   delete(key: string): void;
   /** Tells these apart from the next `step` on, for good, though no policy names them. */
@@ -35,8 +37,10 @@ export interface EnforcedPolicies {
   step(atOnce: boolean): PolicySteps;
   /** Those that are told apart, by text. */
   readonly prefixes: ReadonlyMap<string, Prefix>;
-  /** Policies that are refused, by name (`policyKey`). */
+  /** By the keys of records: those that are refused, each until it is in force or gone. */
   readonly errors: ReadonlyMap<string, Error>;
+  /** Number of records whose policy is in force as the record has it, as of the last `step`. */
+  readonly inForce: number;
 }
 
 export interface EnforcedPoliciesModules {
@@ -50,10 +54,8 @@ interface Entry {
   enforced: Policy | undefined;
   /** To be enforced; its prefixes are told apart already. */
   reserved: Policy | undefined;
-  /** What the record has; undefined: it is gone. */
+  /** What the record has, or had before it was refused; undefined: it is gone, or was never taken. */
   wanted: Policy | undefined;
-  /** Its name in `errors`. */
-  failed: string | undefined;
 }
 
 /** Enforces nothing. */
@@ -66,10 +68,18 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
   let due = new Set<string>();
   /** Keys of entries that wait for room. */
   const refused = new Set<string>();
+  /** Keys of entries whose record cannot be read. */
+  const unread = new Set<string>();
   /** What `tellApart` got since the last `step`. */
   const asked = new Map<string, Prefix>();
   /** No policy has them any more: told apart for one flush more. */
   let ending = new Set<string>();
+
+  function entryOf(key: string): Entry {
+    const entry = entries.get(key) ?? { enforced: undefined, reserved: undefined, wanted: undefined };
+    entries.set(key, entry);
+    return entry;
+  }
 
   function reserve(its: ReadonlyMap<string, Prefix>, fresh: Set<string>): void {
     for (const [text, prefix] of its) {
@@ -92,16 +102,15 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
     }
   }
 
-  function fits(entry: Entry, policy: Policy): boolean {
+  function fits(key: string, policy: Policy): boolean {
     const missing = [...prefixesOf(policy).keys()].filter((text) => !prefixes.has(text)).length;
     if (missing <= room()) return true;
-    const name = policyKey(policy);
-    entry.failed = name;
+    if (unread.has(key)) return false;
     errors.set(
-      name,
+      key,
       new MeshError(
         { code: "MAP_FULL", map: map.name, maxEntries: map.maxEntries },
-        `Cannot enforce ${name}: it has ${missing} more address ranges, and ${map.name} has room for ${Math.max(0, room())} ` +
+        `Cannot enforce ${policyKey(policy)}: it has ${missing} more address ranges, and ${map.name} has room for ${Math.max(0, room())} ` +
           `of ${map.maxEntries}; what it replaces stays in force`,
       ),
     );
@@ -111,16 +120,27 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
   return {
     prefixes,
     errors,
+    get inForce() {
+      let others = errors.size;
+      for (const key of due) if (entries.has(key) && !errors.has(key)) others++;
+      return entries.size - others;
+    },
     set(key, wanted) {
-      const entry = entries.get(key) ?? { enforced: undefined, reserved: undefined, wanted, failed: undefined };
-      entry.wanted = wanted;
-      entries.set(key, entry);
+      entryOf(key).wanted = wanted;
+      // Whether there is room for it is not known yet.
+      unread.delete(key);
       due.add(key);
+    },
+    refuse(key, error) {
+      entryOf(key);
+      unread.add(key);
+      errors.set(key, error);
     },
     delete(key) {
       const entry = entries.get(key);
       if (entry === undefined) return;
       entry.wanted = undefined;
+      unread.delete(key);
       due.add(key);
     },
     tellApart(its) {
@@ -140,8 +160,6 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
         const entry = entries.get(key);
         if (entry === undefined) continue;
         refused.delete(key);
-        if (entry.failed !== undefined) errors.delete(entry.failed);
-        entry.failed = undefined;
         const { wanted, enforced } = entry;
         if (wanted !== entry.reserved) {
           release(entry.reserved);
@@ -149,11 +167,12 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
         }
         if (wanted === undefined) {
           entries.delete(key);
+          errors.delete(key);
           release(enforced);
           if (enforced !== undefined) remove.push(policyKey(enforced));
           continue;
         }
-        if (entry.reserved === undefined && !fits(entry, wanted)) {
+        if (entry.reserved === undefined && !fits(key, wanted)) {
           refused.add(key);
           continue;
         }
@@ -165,6 +184,7 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
         }
         entry.reserved = undefined;
         entry.enforced = wanted;
+        if (!unread.has(key)) errors.delete(key);
         release(enforced);
         enforce.push(wanted);
       }

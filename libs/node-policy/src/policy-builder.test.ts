@@ -4,7 +4,7 @@ import { identityCluster, RESERVED, unmanagedIdentity } from "@isthmus/identity"
 import { bytesKey, parseAddress, parseClusterId } from "@isthmus/model";
 import type { HashedRecord } from "@isthmus/records";
 import { makePolicy, makeSlice } from "@isthmus/testing";
-import { createPolicyNode } from "./testing/policy-node.js";
+import { createPolicyNode, type PolicyNode } from "./testing/policy-node.js";
 import { allow, makeEndpoint, makeIdentity, makeMeshNode, numberOf, shopLabels } from "./testing/records.js";
 
 const WEB = numberOf(1, 256);
@@ -272,12 +272,15 @@ test("a policy that needs more prefixes than there is room for is refused whole,
   const wide = [{ ipBlock: { cidr: "198.51.100.0/24", except: ["198.51.100.1/32"] } }];
   await node.take(1, [allow("q", "web", "egress", wide)]);
   await node.settle();
-  assert.match([...node.builder.errors.values()].join(), /Cannot enforce NetworkPolicy shop\/q: .* room for 1 of 4/);
+  assert.match(
+    [...node.builder.policies.errors.values()].join(),
+    /Cannot enforce NetworkPolicy shop\/q: .* room for 1 of 4/,
+  );
   const ask = () => ["192.0.2.1", "198.51.100.9"].map((to) => node.allows("10.1.1.5", "egress", to, 80));
   assert.deepEqual(ask(), [true, false]);
   await node.take(1, [], [{ kind: 18, key: "policies/networkpolicies/shop/p" }]);
   await node.settle();
-  assert.deepEqual([...node.builder.errors], []);
+  assert.deepEqual([...node.builder.policies.errors], []);
   assert.deepEqual(ask(), [false, true]);
 });
 
@@ -292,14 +295,63 @@ test("numbers in the maps are given to nothing else, and to the same prefix agai
   assert.ok(node.identity("198.51.100.1") > second);
 });
 
-test("a policy that cannot be read leaves the one before", async () => {
+const POLICY = (resource: string, name: string) => ({ kind: 18, key: `policies/${resource}/shop/${name}` });
+
+/** Number of policies in force, and those that are refused. */
+function inForce({ builder: { policies } }: PolicyNode): readonly (number | string)[] {
+  return [policies.inForce, ...policies.errors.keys()];
+}
+
+test("a policy that cannot be read leaves the one before, and is refused until it can or is gone", async () => {
   const node = await startMesh(allow("p", "web", "ingress", [{ podSelector: { matchLabels: { app: "none" } } }]));
+  const ask = () => ["ingress", "egress"].map((to) => node.allows("10.1.1.5", to as "ingress", "10.1.2.5", 80));
+  assert.deepEqual([ask(), inForce(node)], [[false, true], [1]]);
   const bad = makePolicy("shop/p", { kind: "NetworkPolicy" });
-  await node.take(1, [bad, { ...bad, key: "policies/others/shop/p" }]);
+  const unknown = { ...bad, key: "policies/others/shop/p" };
+  // The next version of a policy, a policy of a new kind, and beside them one that can be read.
+  await node.take(1, [bad, unknown, allow("q", "web", "egress", [{ podSelector: { matchLabels: { app: "none" } } }])]);
   await node.settle();
   assert.equal(node.refused.length, 2);
   assert.match(node.refused.join(), /Cannot enforce policy "policies\/networkpolicies\/shop\/p": .*metadata/);
-  assert.equal(node.allows("10.1.1.5", "ingress", "10.1.2.5", 80), false);
+  assert.deepEqual(ask(), [false, false], "what was replaced is in force, and so is what came with it");
+  assert.deepEqual(inForce(node), [1, bad.key, unknown.key]);
+  assert.match(node.builder.policies.errors.get(bad.key)?.message ?? "", /metadata/);
+
+  await node.take(1, [allow("p", "web", "ingress", [{ podSelector: {} }])], [POLICY("others", "p")]);
+  await node.settle();
+  assert.deepEqual([ask(), inForce(node)], [[true, false], [2]]);
+  await node.take(1, [bad]);
+  await node.take(1, [], [POLICY("networkpolicies", "p")]);
+  await node.settle();
+  assert.deepEqual([ask(), inForce(node)], [[true, false], [1]]);
+});
+
+test("a policy that waits for room or for its prefixes is not in force, and one that cannot be read keeps its place", async () => {
+  const node = createPolicyNode({ maxPrefixes: 4 });
+  const block = (name: string, cidr: string, ...except: readonly string[]) =>
+    allow(name, "web", "egress", [{ ipBlock: { cidr, except } }]);
+  await node.take(1, [...LOCAL, block("p", "192.0.2.0/24")], [], true);
+  node.attach("10.1.1.5");
+  await node.settle();
+  const q = block("q", "198.51.100.0/24", "198.51.100.1/32");
+  await node.take(1, [q]);
+  await node.settle();
+  assert.deepEqual(inForce(node), [1, q.key]);
+  await node.take(1, [makePolicy("shop/q", { kind: "NetworkPolicy" })]);
+  await node.take(1, [], [POLICY("networkpolicies", "p")]);
+  await node.settle();
+  assert.equal(node.allows("10.1.1.5", "egress", "198.51.100.9", 80), true, "the last that could be read has room now");
+  assert.deepEqual(inForce(node), [0, q.key], "and is not what the record has");
+  assert.match(node.builder.policies.errors.get(q.key)?.message ?? "", /metadata/);
+
+  await node.take(1, [block("q", "198.51.100.0/24")]);
+  await node.settle();
+  assert.deepEqual(inForce(node), [1]);
+  await node.take(1, [block("r", "203.0.113.0/24")]);
+  assert.equal((await node.flush()).again, true);
+  assert.deepEqual(inForce(node), [1], "its prefix is told apart first");
+  await node.settle();
+  assert.deepEqual(inForce(node), [2]);
 });
 
 test("the mode of a pod of this node is that of the local cluster's record, and a change of it is one of the pod alone", async () => {

@@ -3,13 +3,14 @@
  * apiservers (endpoints of the Service default/kubernetes) of the local one.
  */
 import { type IdentityNumber, isIdentityOf, reservedIdentity } from "@isthmus/identity";
-import { bytesKey, type ClusterId, type Prefix } from "@isthmus/model";
+import { bytesKey, type ClusterId, MeshError, type Prefix, printable } from "@isthmus/model";
 import type { PolicyEngine, SubjectChange } from "@isthmus/policy";
 import { Kind, Node, Slice } from "@isthmus/proto";
 import { type HashedRecord, identityKey, nodeKey, podCidrsOf } from "@isthmus/records";
 import { inSlices, type Slices } from "@isthmus/runtime";
 import { createCommits } from "./commits.js";
 import type { DesiredPolicy, DesiredSubject, PolicyChanges } from "./desired-policy.js";
+import type { EnforcedPolicies } from "./enforced-policies.js";
 import { afterSlash, type EndpointFacts, readEndpoint, readIdentity, readPolicy } from "./parse-records.js";
 import { createPolicyModel, type PolicyModelOptions } from "./policy-model.js";
 import { createSubjects, type Subjects } from "./subjects.js";
@@ -57,8 +58,8 @@ export interface PolicyBuilder {
   setHostAddresses(addresses: readonly Uint8Array[]): void;
   /** Tells prefixes apart, from the next flush on and for good, as if a policy named them. */
   tellApart(prefixes: readonly Prefix[]): void;
-  /** Policies that cannot be enforced, by name. */
-  readonly errors: ReadonlyMap<string, Error>;
+  /** Which policies are in force, and by the keys of their records those that cannot be enforced. */
+  readonly policies: Pick<EnforcedPolicies, "errors" | "inForce">;
   /** Explains what is in force; only `flush` changes it. */
   readonly engine: Pick<PolicyEngine, "identityOf" | "rulesOf" | "policiesOf">;
   /** Sets the name of a cluster, as the servers send it: its identities have it as a label. */
@@ -200,7 +201,13 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
   }
 
   function setPolicy(clusterId: number, record: HashedRecord): void {
-    if (clusterId === localCluster) model.policies.set(record.key, readPolicy(record, cluster));
+    if (clusterId !== localCluster) return;
+    try {
+      model.policies.set(record.key, readPolicy(record, cluster));
+    } catch (thrown) {
+      model.policies.refuse(record.key, MeshError.from(thrown, `Cannot read record "${printable(record.key)}"`));
+      throw thrown;
+    }
   }
 
   /** Takes the subjects that a commit changed; returns them, and those whose identity or mode changed, with whether less is allowed. */
@@ -226,7 +233,7 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
     desired: { subjects, addresses: model.addresses.identities, prefixes: model.prefixes },
     pods,
     tellApart: model.policies.tellApart,
-    errors: model.policies.errors,
+    policies: model.policies,
     engine: model.engine,
     name(clusterId, name) {
       if (name !== "" && !names.has(clusterId)) names.set(clusterId, name);

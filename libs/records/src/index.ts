@@ -1,4 +1,4 @@
-export { POLICIES, POLICY_NOT_ENFORCED } from "./agent-names.js";
+export { MAX_REFUSAL_REASON, MAX_REFUSED_POLICIES, POLICIES, POLICY_NOT_ENFORCED } from "./agent-names.js";
 export { BOUNDS } from "./bounds.js";
 export { encodeClusterConfig } from "./canonical.js";
 export * from "./contract.js";

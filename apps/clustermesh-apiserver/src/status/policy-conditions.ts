@@ -16,8 +16,10 @@ export interface PolicyReasons {
   readonly "mesh.isthmus.io/Enforced":
     | /** Status True. */ "OnAllNodes"
     /**
-     * Status False: the message has the number of nodes; the others have not applied it yet, are not connected, or enforce no policies.
-     * Fix: when it lasts, see `mesh status` and `mesh policy list`.
+     * Status False: the message has the number of nodes, and names some whose agents refuse it, with the reason, or do not report
+     * what they enforce. The others have not applied it yet, are not connected, or enforce no policies. What a refused generation
+     * replaced stays in force. Fix: run the same version of apiserver and agents, or do what the reason says; when it lasts, see
+     * `mesh status` and `mesh policy list`.
      */
     | "OnSomeNodes"
     /** Status False: no generation was ever accepted. Fix: see Accepted. */
@@ -35,6 +37,8 @@ export interface NodeCount {
   readonly nodes: number;
   /** Nodes of the cluster, above 0. */
   readonly of: number;
+  /** Why nodes do not: some sentences. */
+  readonly why: readonly string[];
 }
 
 /** `enforced` undefined: the nodes are not known. */
@@ -57,7 +61,7 @@ function enforcedVerdict({ accepted }: KnownPolicy, enforced: NodeCount | undefi
   });
   if (accepted === undefined) return verdict("False", "NothingInForce", "No generation was accepted yet");
   if (enforced === undefined) return verdict("Unknown", "NodesNotKnown", "The nodes of the cluster are not known yet");
-  const { nodes, of } = enforced;
-  const message = `Generation ${accepted.generation} is enforced on ${nodes} of ${of} nodes`;
+  const { nodes, of, why } = enforced;
+  const message = [`Generation ${accepted.generation} is enforced on ${nodes} of ${of} nodes`, ...why].join("; ");
   return nodes === of ? verdict("True", "OnAllNodes", message) : verdict("False", "OnSomeNodes", message);
 }

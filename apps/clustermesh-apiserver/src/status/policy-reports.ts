@@ -2,14 +2,7 @@
 import type { ListPoliciesRequest, PolicyReport } from "@isthmus/proto";
 import { policyRecordKey } from "@isthmus/records";
 import type { KnownPolicy } from "../cluster/policies/policy-table.js";
-
-/** On how many nodes a policy is enforced, by the key of its record. */
-export interface EnforcedPolicies {
-  /** Number of nodes of the cluster. */
-  readonly nodes: number;
-  /** Number of nodes that enforce the generation in force. */
-  on(key: string): number;
-}
+import type { EnforcedPolicies } from "../ports/enforced-policies.js";
 
 /** Number of policies whose present generation is not accepted. */
 export function countNotAccepted(policies: Iterable<Pick<KnownPolicy, "findings">>): number {
@@ -39,6 +32,7 @@ export function policyReports(
       findings: findings.slice(0, MAX_FINDINGS).map(({ sentence }) => sentence),
       enforcedNodes: accepted === undefined ? 0 : (enforced?.on(key) ?? 0),
       nodes: enforced?.nodes ?? 0,
+      unenforced: accepted === undefined ? [] : [...(enforced?.why(key) ?? [])],
     });
   }
   const order = ({ kind, namespace, name }: PolicyReport) => `${kind} ${namespace} ${name}`;

@@ -20,7 +20,7 @@ function rig(t: TestContext) {
   const clock = createFakeClock();
   const feeds = createPolicyFeeds({ cluster: "east", lastGood: createLastGood() });
   const leadership = createFakeLeadership();
-  const nodes = { on: 0, of: 2, known: true };
+  const nodes = { on: 0, of: 2, known: true, why: [] as string[] };
   const objects = new Map<string, WithStatus>();
   const writes: string[] = [];
 
@@ -45,7 +45,7 @@ function rig(t: TestContext) {
   } as unknown as KubeClient;
   const policyStatus = createPolicyStatus({
     ...{ policies: feeds.policies, client, clock, leadership, log: silentLogger },
-    enforced: () => (nodes.known ? { nodes: nodes.of, on: () => nodes.on } : undefined),
+    enforced: () => (nodes.known ? { nodes: nodes.of, on: () => nodes.on, why: () => nodes.why } : undefined),
   });
   const stop = new AbortController();
   const running = policyStatus.run(stop.signal);
@@ -106,6 +106,19 @@ test("a number that falls is written when it lasts, so an agent's restart causes
   assert.deepEqual(await written(20), []);
   nodes.on = 1;
   assert.match((await written(13)).join(), /^shop\/web .*OnSomeNodes: Generation 1 is enforced on 1 of 2 nodes$/);
+});
+
+test("the message says why nodes do not enforce it, when that has lasted", async (t) => {
+  const { policy, written, nodes } = rig(t);
+  nodes.on = 1;
+  policy("CiliumNetworkPolicy", GOOD, 1, "shop");
+  assert.equal((await written(2)).length, 1);
+  nodes.why = ["refused by n2: no room", "4 more"];
+  assert.deepEqual(await written(8), []);
+  assert.match(
+    (await written(5)).join(),
+    /OnSomeNodes: Generation 1 is enforced on 1 of 2 nodes; refused by n2: no room; 4 more$/,
+  );
 });
 
 test("nothing is written to a NetworkPolicy, which has no status, and nothing without the Lease", async (t) => {

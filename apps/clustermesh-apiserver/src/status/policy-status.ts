@@ -4,6 +4,7 @@
  * In: the policies, and once a second the number of nodes that enforce each. A number that falls is written when it has not
  * changed for ten seconds: an agent that is restarted must not cause two writes to each policy.
  */
+import { isDeepStrictEqual } from "node:util";
 import type { KubeClient } from "@isthmus/kube";
 import type { Clock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
@@ -12,9 +13,9 @@ import { nextTurn, sleep } from "@isthmus/runtime";
 import type { LocalPolicies } from "../cluster/policies/policy-feeds.js";
 import type { KnownPolicy } from "../cluster/policies/policy-table.js";
 import type { Leadership } from "../leader/leadership.js";
+import type { EnforcedPolicies } from "../ports/enforced-policies.js";
 import { createConditionWriter } from "./condition-writer.js";
 import { type NodeCount, wantedPolicyConditions } from "./policy-conditions.js";
-import type { EnforcedPolicies } from "./policy-reports.js";
 
 export interface PolicyStatusModules {
   /** Read once a second. */
@@ -56,7 +57,7 @@ export function createPolicyStatus(modules: PolicyStatusModules): { run(signal: 
       counts.set(key, { generation, shown: now, now, since: clock.now() });
       return;
     }
-    if (now.nodes !== known.now.nodes || now.of !== known.now.of) Object.assign(known, { now, since: clock.now() });
+    if (!isDeepStrictEqual(now, known.now)) Object.assign(known, { now, since: clock.now() });
     if (clock.now() - known.since >= SETTLED_MS) known.shown = known.now;
   }
 
@@ -84,7 +85,7 @@ export function createPolicyStatus(modules: PolicyStatusModules): { run(signal: 
     let looked = 0;
     for (const [key, { accepted }] of custom) {
       if (accepted === undefined || enforced === undefined) counts.delete(key);
-      else settle(key, accepted.generation, { nodes: enforced.on(key), of: enforced.nodes });
+      else settle(key, accepted.generation, { nodes: enforced.on(key), of: enforced.nodes, why: enforced.why(key) });
       writer.check(key);
       if (++looked % YIELD_EVERY === 0) await nextTurn();
     }

@@ -1,8 +1,10 @@
 /** An agent for tests: keeps the records of every source by the rules of the stream, and exposes the messages that it received. */
 import { type ClientDuplexStream, credentials, Metadata } from "@grpc/grpc-js";
 import {
+  Ack,
   type Batch,
   type GoAway,
+  Kind,
   type Mark,
   Role,
   type SourcePosition,
@@ -12,7 +14,15 @@ import {
   type ToServer,
   type Welcome,
 } from "@isthmus/proto";
-import { bucketOf, createRecordTable, hashRecord, KINDS, type RecordTable, versionsOf } from "@isthmus/records";
+import {
+  bucketOf,
+  createRecordTable,
+  hashRecord,
+  KINDS,
+  POLICIES,
+  type RecordTable,
+  versionsOf,
+} from "@isthmus/records";
 
 export interface AgentTls {
   readonly ca: string;
@@ -74,6 +84,8 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
     { "grpc.max_receive_message_length": -1 },
   );
   const call: ClientDuplexStream<ToServer, ToAgent> = client.subscribe(new Metadata());
+  const capabilities = options.capabilities ?? ["source-states", "node-report"];
+  const policiesHeld = () => [...source(0).table.records(Kind.KIND_POLICY)].length;
   const held = options.held ?? new Map<number, HeldSource>();
   const named = new Map<number, Set<string>>();
   const states: SourceState[] = [];
@@ -168,7 +180,7 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
         node,
         protocolMin,
         protocolMax,
-        capabilities: [...(options.capabilities ?? ["source-states", "node-report"])],
+        capabilities: [...capabilities],
         sources: [...(options.sources ?? [])],
         version: "test",
       },
@@ -204,9 +216,9 @@ export function connectAgent(options: TestAgentOptions): TestAgent & { readonly 
       const observedUs = batches.filter((batch) => batch.clusterId === clusterId).at(-1)?.observedUs ?? 0n;
       const appliedUs = BigInt(Math.round(Date.now() * 1000));
       const applied = [{ clusterId, position, observedUs, appliedUs }];
-      call.write({
-        message: { $case: "ack", value: { applied, views: [], policyRevision: 0n, maps: [], conditions: [] } },
-      });
+      const policies =
+        clusterId === 0 && capabilities.includes(POLICIES) ? { position, inForce: policiesHeld() } : undefined;
+      call.write({ message: { $case: "ack", value: Ack.fromPartial({ applied, ...(policies && { policies }) }) } });
     },
     pause: () => void call.pause(),
     resume: () => void call.resume(),

@@ -1,8 +1,10 @@
 /** On how many nodes Services and policies are applied, from what the agents of this server acknowledge. */
 import type { Clock } from "@isthmus/model";
 import type { KnownNode } from "../cluster/nodes/node-feed.js";
+import type { EnforcedPolicies } from "../ports/enforced-policies.js";
 import type { SourceSet } from "../ports/source-set.js";
-import { type AppliedRecords, appliedPolicies, appliedServices } from "../serve/admin/applied-records.js";
+import { type AppliedRecords, appliedServices } from "../serve/admin/applied-records.js";
+import { enforcedPolicies } from "../serve/admin/enforced-policies.js";
 import type { AgentRegistry } from "../serve/agents/agent-registry.js";
 import { listAgents } from "../serve/agents/agent-roll.js";
 
@@ -12,8 +14,7 @@ export interface Applied {
   services(): AppliedRecords | undefined;
   /** Those of one node alone; undefined for one that is not known. */
   servicesOn(node: string): AppliedRecords | undefined;
-  /** By the key of the record; a node whose agent enforces no policies counts for none. */
-  policies(): AppliedRecords | undefined;
+  policies(): EnforcedPolicies | undefined;
 }
 
 export interface AppliedModules {
@@ -39,11 +40,14 @@ export function createApplied({ sources, agents, nodes, clock }: AppliedModules)
       return appliedServices({ sources: sources.all, agents: one, applied: agents.applied });
     },
     services: () => appliedServices({ sources: sources.all, agents: roll(), applied: agents.applied }),
-    policies: () =>
-      appliedPolicies({
-        sources: sources.all.filter(({ clusterId }) => clusterId === 0),
-        agents: roll()?.map(({ node, connected }) => ({ node, connected: connected && agents.enforcesPolicies(node) })),
-        applied: agents.applied,
-      }),
+    policies() {
+      const local = sources.all.find(({ clusterId }) => clusterId === 0);
+      const nodes = roll()?.map(({ node, connected }) => ({
+        node,
+        enforces: connected && agents.enforcesPolicies(node),
+        reported: agents.reportedPolicies(node),
+      }));
+      return local && enforcedPolicies(local, nodes);
+    },
   };
 }

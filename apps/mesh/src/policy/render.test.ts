@@ -11,6 +11,11 @@ const LAYER_7 = 'Field "spec.ingress[0].toPorts[0].rules" is not supported: remo
 const POLICIES = [
   policy("every-namespace", { kind: "CiliumClusterwideNetworkPolicy", namespace: "", inForce: 2n, enforcedNodes: 3 }),
   policy("api", { inForce: 2n, enforcedNodes: 1 }),
+  policy("billing", {
+    inForce: 2n,
+    enforcedNodes: 1,
+    unenforced: ["refused by n2: no room", "refused by n3: no room"],
+  }),
   policy("changed", { inForce: 1n, enforcedNodes: 3, findings: [LAYER_7, LAYER_7, LAYER_7] }),
   policy("new", { findings: [LAYER_7] }),
   policy("nodes-not-known", { inForce: 2n, nodes: 0 }),

@@ -17,20 +17,21 @@ export function auditedText(pods: number): string {
 
 /** Fields may be added; changing one needs another `schemaVersion`. */
 export function policyJson(policy: PolicyReport): object {
-  const { kind, namespace, name, generation, inForce, findings, enforcedNodes, nodes } = policy;
+  const { kind, namespace, name, generation, inForce, findings, enforcedNodes, nodes, unenforced } = policy;
   return {
     ...{ kind, namespace, name },
     generation: Number(generation),
     accepted: findings.length === 0,
     inForce: inForce === 0n ? null : Number(inForce),
     enforced: nodes === 0 ? null : { nodes: enforcedNodes, of: nodes },
+    unenforced,
     findings,
   };
 }
 
 function row(policy: PolicyReport): readonly string[] {
-  const { kind, namespace, name, findings } = policy;
-  const [first = "", ...others] = findings;
+  const { kind, namespace, name, findings, unenforced } = policy;
+  const [first = "", ...others] = [...findings, ...unenforced];
   const more = others.length === 0 ? "" : ` (and ${others.length} more)`;
   return [kind, namespace === "" ? name : `${namespace}/${name}`, accepted(policy), enforced(policy), first + more];
 }

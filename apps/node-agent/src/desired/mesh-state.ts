@@ -69,8 +69,8 @@ export interface MeshState {
   readonly policy: DesiredPolicy;
   /** Explains it, as of the last flush; its subjects are the pods of this node by address (`bytesKey`). */
   readonly policyEngine: PolicyBuilder["engine"];
-  /** Policies that cannot be enforced, by name. */
-  readonly policyErrors: ReadonlyMap<string, Error>;
+  /** Which policies are in force, as of the last flush. */
+  readonly policies: PolicyBuilder["policies"];
   /** Pods of this node; may be changed at any time, and are resolved by the next flush. */
   readonly pods: PolicyBuilder["pods"];
   /** See `PolicyBuilder`; resolved by the next flush. */
@@ -99,7 +99,7 @@ export function createMeshState(options: MeshStateOptions, modules: MeshStateMod
     merger: services.merger,
     policy: policy.desired,
     policyEngine: policy.engine,
-    policyErrors: policy.errors,
+    policies: policy.policies,
     pods: policy.pods,
     setHostAddresses: policy.setHostAddresses,
     name(clusterId, cluster) {

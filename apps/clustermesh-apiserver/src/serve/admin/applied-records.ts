@@ -1,12 +1,12 @@
 /**
- * Counts on how many nodes a Service or a policy is applied as it is here, from the agents' acknowledged positions.
+ * Counts on how many nodes a Service is applied as it is here, from the agents' acknowledged positions.
  *
  * In: the sources, each node's agent, and the position of each source up to which the node has applied it. A node counts for a
  * Service when no record of the Service changed after that position; a node whose agent is not connected counts for none.
  * What nodes lack is computed once per group of nodes at the same positions; a query for one Service is one lookup.
  */
 import { Kind, type Position } from "@isthmus/proto";
-import { kindOfKey, parseKey, type SourceIndex } from "@isthmus/records";
+import { parseKey, type SourceIndex } from "@isthmus/records";
 import type { StreamSource } from "../../ports/stream-source.js";
 import { positionText } from "../agents/source-encoder.js";
 
@@ -29,12 +29,12 @@ export interface AppliedRecordsModules {
 export interface AppliedRecords {
   /** Number of nodes of the cluster. */
   readonly nodes: number;
-  /** Number of nodes that have applied the latest state of the Service with this name, or of the policy with this key. */
+  /** Number of nodes that have applied the latest state of the Service with this name. */
   on(name: string): number;
 }
 
 /** What is counted, and by which name. */
-interface Counted {
+export interface Counted {
   /** Every name has a record of it. */
   readonly kind: Kind;
   /** The name that the record with this key belongs to; undefined: it belongs to none. */
@@ -42,24 +42,14 @@ interface Counted {
 }
 
 /** Names whose latest state a node does not have. */
-type Lacking = ReadonlySet<string> | "all";
+export type Lacking = ReadonlySet<string> | "all";
 
 /** By `namespace/name`. Undefined while the nodes are not known, and for a cluster without nodes. Counts as of this call. */
 export function appliedServices(modules: AppliedRecordsModules): AppliedRecords | undefined {
-  return appliedRecords(modules, { kind: Kind.KIND_SERVICE, nameOf: serviceOf });
-}
-
-/** As `appliedServices`, of POLICY records by their keys. */
-export function appliedPolicies(modules: AppliedRecordsModules): AppliedRecords | undefined {
-  const nameOf = (key: string) => (kindOfKey(key) === Kind.KIND_POLICY ? key : undefined);
-  return appliedRecords(modules, { kind: Kind.KIND_POLICY, nameOf });
-}
-
-function appliedRecords(modules: AppliedRecordsModules, counted: Counted): AppliedRecords | undefined {
   const { agents, sources, applied } = modules;
   if (agents === undefined || agents.length === 0) return undefined;
   const connected = agents.filter((agent) => agent.connected);
-  const changedAfter = createChangedAfter(counted);
+  const changedAfter = createChangedAfter({ kind: Kind.KIND_SERVICE, nameOf: serviceOf });
   let lackingAll = agents.length - connected.length;
   /** Number of nodes that lack a name, without the nodes that lack all of them. */
   const lacking = new Map<string, number>();
@@ -109,7 +99,7 @@ function union(parts: readonly Lacking[]): Lacking {
 const NONE: Lacking = new Set();
 
 /** Looks up the changes after a position once, since groups may share the position of a source. */
-function createChangedAfter(counted: Counted): (source: StreamSource, applied: Position | undefined) => Lacking {
+export function createChangedAfter(counted: Counted): (source: StreamSource, applied: Position | undefined) => Lacking {
   const known = new Map<SourceIndex, Map<string, Lacking>>();
   return ({ index }, applied) => {
     const ofIndex = known.get(index) ?? new Map<string, Lacking>();

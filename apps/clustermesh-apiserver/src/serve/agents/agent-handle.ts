@@ -1,5 +1,6 @@
 /** One agent's stream in the hub: its session, what arrives from it, and how it ends. */
 import type { Ack, Buckets, Hello, Position } from "@isthmus/proto";
+import { isPositionOf } from "@isthmus/records";
 import type { StreamSource } from "../../ports/stream-source.js";
 import type { AgentRegistry } from "./agent-registry.js";
 import type { FanOut } from "./fan-out.js";
@@ -86,6 +87,13 @@ export function createAgentHandle(hello: Hello, stream: AgentStream, modules: Ag
     });
   }
 
+  /** Without a position that is not one of the local cluster. */
+  function policiesOf({ policies }: Ack): Ack["policies"] {
+    if (policies?.position === undefined || isPositionOf(0, policies.position)) return policies;
+    metrics.ignored.add({ reason: "malformed position" });
+    return { ...policies, position: undefined };
+  }
+
   const handle: AgentHandle = {
     session,
     drained: () => session.drained(),
@@ -99,7 +107,8 @@ export function createAgentHandle(hello: Hello, stream: AgentStream, modules: Ag
     },
     ack(ack) {
       const { maps, conditions } = ack;
-      for (const { clusterId, seconds } of agents.acked(node, { maps, conditions, applied: servedOf(ack) })) {
+      const reports = { maps, conditions, policies: policiesOf(ack), applied: servedOf(ack) };
+      for (const { clusterId, seconds } of agents.acked(node, reports)) {
         const cluster = fanOut.served.get(clusterId)?.cluster;
         if (cluster !== undefined && seconds >= 0) metrics.propagation.observe(seconds, { stage: "applied", cluster });
       }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { printable } from "@isthmus/model";
-import { Ack, type NodeCondition, type Position } from "@isthmus/proto";
+import { Ack, type NodeCondition, PoliciesInForce, type Position } from "@isthmus/proto";
 import { remotePosition } from "@isthmus/records";
 import { createFakeClock } from "@isthmus/testing";
 import { createAgentRegistry } from "./agent-registry.js";
@@ -17,7 +17,7 @@ function registry(have: Position) {
     sent: (to: Position) => agents.sent("n1", 2, to),
     acked: (position: Position) => {
       const applied = [{ clusterId: 2, position, observedUs: 0n, appliedUs: 0n }];
-      agents.acked("n1", { applied, maps: [], conditions: [] });
+      agents.acked("n1", { applied, maps: [], conditions: [], policies: undefined });
     },
     inSync: () => agents.reports()[0]?.sources[0]?.inSync,
   };
@@ -64,17 +64,31 @@ test("a node's conditions are kept, bounded and printable, until its next Ack or
   assert.deepEqual(conditions(), []);
 });
 
-test("a node that says that its maps do not hold what policies say does not count as one that enforces", () => {
+test("what an agent says of policies is that of its last Ack on this stream, bounded and printable", () => {
   const agents = createAgentRegistry(createFakeClock());
-  agents.connected("n1", { version: "0", capabilities: ["policies"] });
-  const say = (...types: readonly string[]) =>
-    agents.acked("n1", { maps: [], conditions: types.map((type) => ({ type, message: "no room" })), applied: [] });
-  say("PodSourcesChecked");
-  assert.equal(agents.enforcesPolicies("n1"), true);
-  say("PolicyNotEnforced");
-  assert.equal(agents.enforcesPolicies("n1"), false);
+  const say = (policies?: Parameters<typeof PoliciesInForce.fromPartial>[0]) =>
+    agents.acked("n1", {
+      applied: [],
+      maps: [],
+      conditions: [],
+      policies: policies && PoliciesInForce.fromPartial(policies),
+    });
+  const refusals = (count: number, reason: string) =>
+    Array.from({ length: count }, (_, i) => ({ key: `k${i}`, reason }));
+  assert.equal(agents.reportedPolicies("n1"), undefined);
+  agents.connected("n1", HELLO);
+  say({ position: at(5n), inForce: 3, refused: refusals(1, "no room") });
+  const reported = agents.reportedPolicies("n1");
+  assert.deepEqual(reported, { position: at(5n), inForce: 3, refused: new Map([["k0", "no room"]]), moreRefused: 0 });
+  say({ refused: refusals(1000, "\x1b[2J".repeat(5000)), moreRefused: 1 });
+  const many = agents.reportedPolicies("n1");
+  assert.deepEqual([many?.position, many?.refused.size, many?.moreRefused], [undefined, 16, 985]);
+  for (const reason of many?.refused.values() ?? []) assert.ok(reason.length <= 256 && reason === printable(reason));
   say();
-  assert.equal(agents.enforcesPolicies("n1"), true);
+  assert.equal(agents.reportedPolicies("n1"), undefined, "an older agent says nothing");
+  say({ inForce: 3 });
+  agents.connected("n1", HELLO);
+  assert.equal(agents.reportedPolicies("n1"), undefined, "another stream");
 });
 
 test("an agent enforces policies when the Hello of its last stream says so", () => {

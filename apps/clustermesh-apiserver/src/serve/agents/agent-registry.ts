@@ -13,9 +13,11 @@ import {
   type Hello,
   type MapFill,
   type NodeCondition,
+  type PoliciesInForce,
   type Position,
 } from "@isthmus/proto";
-import { isAtMost, newestRevision, POLICIES, POLICY_NOT_ENFORCED } from "@isthmus/records";
+import { isAtMost, MAX_REFUSAL_REASON, MAX_REFUSED_POLICIES, newestRevision, POLICIES } from "@isthmus/records";
+import type { ReportedPolicies } from "../../ports/enforced-policies.js";
 import { MAX_CONDITIONS } from "./message-bounds.js";
 
 export interface AgentRegistry {
@@ -30,14 +32,16 @@ export interface AgentRegistry {
   /** Returns the propagation time of each source's newest applied content, in seconds; -1: unknown. */
   acked(
     node: string,
-    ack: Pick<Ack, "maps" | "conditions"> & { readonly applied: readonly Applied[] },
+    ack: Pick<Ack, "maps" | "conditions" | "policies"> & { readonly applied: readonly Applied[] },
   ): readonly { readonly clusterId: number; readonly seconds: number }[];
   /** The operator removed the peer: every node's position of it is dropped. */
   removedSource(clusterId: number): void;
   /** Position of the source that the node has applied, by its agent's last message. */
   applied(node: string, clusterId: number): Position | undefined;
-  /** The agent of the node says that it enforces the policies that it has applied. */
+  /** The agent of the node says that it enforces policies. */
   enforcesPolicies(node: string): boolean;
+  /** What the last Ack of its stream says of policies. */
+  reportedPolicies(node: string): ReportedPolicies | undefined;
   /** Sorted by node, and by cluster id in each; times in milliseconds as of this call. */
   reports(): readonly AgentReport[];
   /** Number of nodes that have a stream. */
@@ -56,6 +60,7 @@ interface Row {
   connected: boolean;
   version: string;
   enforcesPolicies: boolean;
+  policies: ReportedPolicies | undefined;
   lastSeen: number;
   readonly sources: Map<number, SourceRow>;
   maps: readonly MapFill[];
@@ -107,6 +112,7 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
         connected: true,
         version: printable(version, 64),
         enforcesPolicies: capabilities.includes(POLICIES),
+        policies: undefined,
         conditions: [],
       });
       now.sources.clear();
@@ -132,6 +138,7 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
         type: printable(type, MAX_CONDITION_TYPE),
         message: printable(message),
       }));
+      known.policies = ack.policies && reportedPolicies(ack.policies);
       return ack.applied.map(({ clusterId, position, observedUs, appliedUs }) => {
         const of = source(known, clusterId);
         // A Mark and its buckets can advance an agent without sent content: nothing is waiting then, so nothing is missing.
@@ -149,10 +156,8 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
       for (const { sources } of rows.values()) sources.delete(clusterId);
     },
     applied: (node, clusterId) => rows.get(node)?.sources.get(clusterId)?.applied,
-    enforcesPolicies(node) {
-      const known = rows.get(node);
-      return known?.enforcesPolicies === true && !known.conditions.some(({ type }) => type === POLICY_NOT_ENFORCED);
-    },
+    enforcesPolicies: (node) => rows.get(node)?.enforcesPolicies === true,
+    reportedPolicies: (node) => rows.get(node)?.policies,
     reports: () =>
       [...rows]
         .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -185,8 +190,17 @@ export function createAgentRegistry(clock: Clock, isNode: (node: string) => bool
 }
 
 function emptyRow(): Row {
-  const nothing = { connected: false, version: "", enforcesPolicies: false, lastSeen: 0 };
+  const nothing = { connected: false, version: "", enforcesPolicies: false, policies: undefined, lastSeen: 0 };
   return { ...nothing, sources: new Map(), maps: [], conditions: [] };
+}
+
+function reportedPolicies({ position, inForce, refused, moreRefused }: PoliciesInForce): ReportedPolicies {
+  const named = refused.slice(0, MAX_REFUSED_POLICIES);
+  return {
+    ...{ position, inForce },
+    refused: new Map(named.map(({ key, reason }) => [key, printable(reason, MAX_REFUSAL_REASON)])),
+    moreRefused: moreRefused + refused.length - named.length,
+  };
 }
 
 /** True when everything that was sent is applied. */

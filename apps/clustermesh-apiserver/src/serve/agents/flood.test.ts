@@ -150,7 +150,10 @@ test("10,000 Acks and Buckets a second from one agent: others are served promptl
   const flood = setInterval(() => {
     for (let i = 0; i < 100; i++, sent += 2) {
       const applied = [{ clusterId: 0, position, observedUs: 1n, appliedUs: 2n }];
-      bad.send({ $case: "ack", value: { applied, views: [], policyRevision: 0n, maps: [], conditions: [] } });
+      bad.send({
+        $case: "ack",
+        value: { applied, views: [], policyRevision: 0n, maps: [], conditions: [], policies: undefined },
+      });
       bad.send({ $case: "buckets", value: { clusterId: 0, kind: Kind.KIND_SERVICE, sums: [Buffer.alloc(16, i)] } });
     }
   }, 20);

@@ -158,7 +158,10 @@ test("a peer or node whose clock is wrong by years ends no stream, and the statu
     await until(key, () => one.value(1, key) !== undefined);
   }
   const applied = [{ clusterId: 1, position: one.source(1).position, observedUs: 1n, appliedUs: huge }];
-  one.send({ $case: "ack", value: { applied, views: [], policyRevision: 0n, maps: [], conditions: [] } });
+  one.send({
+    $case: "ack",
+    value: { applied, views: [], policyRevision: 0n, maps: [], conditions: [], policies: undefined },
+  });
   const reported = () => agents.reports()[0]?.sources.some(({ lastPropagationMs }) => lastPropagationMs > 0) === true;
   await until("acknowledged", reported);
   const sources = [SourceReport.fromPartial({ skewMs: -9e15, beatAgeMs: 2 ** 40, kubeAgeMs: -1 })];

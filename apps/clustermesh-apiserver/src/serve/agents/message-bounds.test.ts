@@ -8,6 +8,7 @@ import {
   Kind,
   MapRows,
   NodeFrontends,
+  type PoliciesInForce,
   PolicyEntries,
   ToServer,
 } from "@isthmus/proto";
@@ -32,7 +33,14 @@ test("messages of a correct agent are within bounds", () => {
   const maps = [{ map: "mesh_backends_v1", used: 1, capacity: 2 }];
   const sums = Array.from({ length: 256 }, () => Buffer.alloc(16, 255));
   assert.equal(messageProblem(hello), undefined);
-  assert.equal(messageProblem(encode({ $case: "ack", value: Ack.fromPartial({ applied, maps }) })), undefined);
+  // As long as names of Kubernetes and reasons can be.
+  const key = `policies/ciliumclusterwidenetworkpolicies/${"n".repeat(63)}/${"p".repeat(253)}`;
+  const refused = Array.from({ length: 16 }, () => ({ key, reason: "\u65e5".repeat(256) }));
+  const policies = { position: applied[0]?.position, inForce: 2 ** 32 - 1, refused, moreRefused: 2 ** 32 - 1 };
+  assert.equal(
+    messageProblem(encode({ $case: "ack", value: Ack.fromPartial({ applied, maps, policies }) })),
+    undefined,
+  );
   assert.equal(
     messageProblem(encode({ $case: "buckets", value: { clusterId: 9, kind: Kind.KIND_NODE, sums } })),
     undefined,
@@ -40,6 +48,22 @@ test("messages of a correct agent are within bounds", () => {
   for (const health of [Buffer.alloc(16, 255), Buffer.alloc(0)])
     assert.equal(messageProblem(encode({ $case: "nodeReport", value: { health } })), undefined);
   assert.equal(messageProblem(new Uint8Array(0)), undefined);
+});
+
+test("the policies that a node refuses are bounded in their number, and in the bytes of each", () => {
+  const ack = (policies: Parameters<typeof PoliciesInForce.fromPartial>[0]) =>
+    messageProblem(encode({ $case: "ack", value: Ack.fromPartial({ policies }) }));
+  const refused = (key: number, reason: number) => ({ key: "k".repeat(key), reason: "r".repeat(reason) });
+  assert.equal(
+    ack({ refused: Array.from({ length: 17 }, () => refused(1, 1)) }),
+    "ack.policies.refused has more than 16 entries",
+  );
+  assert.equal(ack({ refused: [refused(513, 1)] }), "ack.policies.refused.key has 513 bytes, more than 512");
+  assert.equal(ack({ refused: [refused(1, 1025)] }), "ack.policies.refused.reason has 1025 bytes, more than 1024");
+  assert.equal(
+    ack({ position: { storeId: Buffer.alloc(17) } }),
+    "ack.policies.position.store_id has 17 bytes, more than 16",
+  );
 });
 
 test("an unknown field of a newer agent is accepted, as the decoder skips it", () => {

@@ -6,7 +6,7 @@
  * its length prefix.
  */
 import { MAX_CLUSTER_ID } from "@isthmus/model";
-import { BOUNDS, BUCKETS, POSITION_TYPES } from "@isthmus/records";
+import { BOUNDS, BUCKETS, MAX_REFUSAL_REASON, MAX_REFUSED_POLICIES, POSITION_TYPES } from "@isthmus/records";
 
 /** Maximum number of clusters, the local one (0) included. */
 const CLUSTERS = MAX_CLUSTER_ID + 1;
@@ -15,8 +15,8 @@ const CLUSTERS = MAX_CLUSTER_ID + 1;
  * a tag: 67 bytes. In Ack it has one position, its number, two times and a tag: 58 bytes.
  */
 const SOURCE_BYTES = 72;
-/** Names, the local cluster's versions, the fill of 256 maps of at most 83 bytes each, and eight conditions. */
-const OTHER_BYTES = 32 << 10;
+/** Names, the local cluster's versions, the fill of 256 maps of at most 83 bytes each, eight conditions, and refused policies. */
+const OTHER_BYTES = 64 << 10;
 export const MAX_MESSAGE_BYTES = CLUSTERS * SOURCE_BYTES + OTHER_BYTES;
 
 /** Of one identity in a batch of events: an agent sends 64. */
@@ -54,10 +54,19 @@ const HELLO = bounds({
   6: message("sources", CLUSTERS, bounds({ 2: message("floor", 1, POSITION), 3: message("have", 1, POSITION) })),
   7: once("version", 128),
 });
+const POLICIES = bounds({
+  1: message("position", 1, POSITION),
+  3: message(
+    "refused",
+    MAX_REFUSED_POLICIES,
+    bounds({ 1: once("key", 512), 2: once("reason", 4 * MAX_REFUSAL_REASON) }),
+  ),
+});
 const ACK = bounds({
   1: message("applied", CLUSTERS, bounds({ 2: message("position", 1, POSITION) })),
   2: message("views", CLUSTERS, bounds({ 3: once("evidence", 256) })),
   4: message("maps", MAX_MAPS, bounds({ 1: once("map", 64) })),
+  6: message("policies", 1, POLICIES),
   5: message("conditions", MAX_CONDITIONS, bounds({ 1: once("type", 64), 2: once("message", 1024) })),
 });
 const REPORT = bounds({

@@ -6,8 +6,9 @@ export const policyList: Command = {
   detail: [
     "A policy is enforced whole or not at all. ACCEPTED says yes when the policy is in force as it is written. Otherwise it names the",
     "generation that is in force instead, the last one that was accepted, and FINDING says what keeps the present one out.",
-    "ENFORCED counts the nodes that enforce the generation in force; the others have not applied it yet, are not connected, or",
-    "enforce no policies.",
+    "ENFORCED counts the nodes whose agents say that the generation in force is enforced. FINDING names nodes that refuse it, with the",
+    "reason, or whose agents do not say what they enforce; the others have not applied it yet, are not connected, or enforce no policies.",
+    "What a refused generation replaced stays in force on that node.",
     "Exit code 1 when a policy is not accepted.",
   ].join("\n"),
   options: [

@@ -403,6 +403,8 @@ export interface PolicyReport {
   enforcedNodes: number;
   /** 0: the server does not know its nodes */
   nodes: number;
+  /** why nodes do not enforce it, for some of them; empty too by a server of the first version */
+  unenforced: string[];
 }
 
 export interface ExplainPolicyRequest {
@@ -3131,7 +3133,17 @@ export const ListPoliciesResponse: MessageFns<ListPoliciesResponse> = {
 };
 
 function createBasePolicyReport(): PolicyReport {
-  return { kind: "", namespace: "", name: "", generation: 0n, inForce: 0n, findings: [], enforcedNodes: 0, nodes: 0 };
+  return {
+    kind: "",
+    namespace: "",
+    name: "",
+    generation: 0n,
+    inForce: 0n,
+    findings: [],
+    enforcedNodes: 0,
+    nodes: 0,
+    unenforced: [],
+  };
 }
 
 export const PolicyReport: MessageFns<PolicyReport> = {
@@ -3165,6 +3177,9 @@ export const PolicyReport: MessageFns<PolicyReport> = {
     }
     if (message.nodes !== 0) {
       writer.uint32(64).uint32(message.nodes);
+    }
+    for (const v of message.unenforced) {
+      writer.uint32(74).string(v!);
     }
     return writer;
   },
@@ -3246,6 +3261,14 @@ export const PolicyReport: MessageFns<PolicyReport> = {
             message.nodes = reader.uint32();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.unenforced.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3273,6 +3296,7 @@ export const PolicyReport: MessageFns<PolicyReport> = {
     message.findings = object.findings?.map((e) => e) || [];
     message.enforcedNodes = object.enforcedNodes ?? 0;
     message.nodes = object.nodes ?? 0;
+    message.unenforced = object.unenforced?.map((e) => e) || [];
     return message;
   },
 };

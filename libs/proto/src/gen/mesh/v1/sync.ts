@@ -108,6 +108,27 @@ export interface Ack {
   maps: MapFill[];
   /** all that hold now */
   conditions: NodeCondition[];
+  /** in every Ack of an agent that enforces policies, but for the first version */
+  policies: PoliciesInForce | undefined;
+}
+
+/** What the node does with the POLICY records of the local cluster. Of a record that changed after the position it says nothing. */
+export interface PoliciesInForce {
+  /** absent: nothing is known to be in force, as before the first sync */
+  position:
+    | Position
+    | undefined;
+  /** records that are in force as they are */
+  inForce: number;
+  /** records that are not; what they replaced stays in force */
+  refused: RefusedPolicy[];
+  /** that are not in refused */
+  moreRefused: number;
+}
+
+export interface RefusedPolicy {
+  key: string;
+  reason: string;
 }
 
 /** A problem of the node; absent when there is none. The type is one word, the message says what to do. */
@@ -741,7 +762,7 @@ export const SourcePosition: MessageFns<SourcePosition> = {
 };
 
 function createBaseAck(): Ack {
-  return { applied: [], views: [], policyRevision: 0n, maps: [], conditions: [] };
+  return { applied: [], views: [], policyRevision: 0n, maps: [], conditions: [], policies: undefined };
 }
 
 export const Ack: MessageFns<Ack> = {
@@ -763,6 +784,9 @@ export const Ack: MessageFns<Ack> = {
     }
     for (const v of message.conditions) {
       NodeCondition.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.policies !== undefined) {
+      PoliciesInForce.encode(message.policies, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -820,6 +844,14 @@ export const Ack: MessageFns<Ack> = {
             message.conditions.push(NodeCondition.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.policies = PoliciesInForce.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -844,6 +876,169 @@ export const Ack: MessageFns<Ack> = {
       : 0n;
     message.maps = object.maps?.map((e) => MapFill.fromPartial(e)) || [];
     message.conditions = object.conditions?.map((e) => NodeCondition.fromPartial(e)) || [];
+    message.policies = (object.policies !== undefined && object.policies !== null)
+      ? PoliciesInForce.fromPartial(object.policies)
+      : undefined;
+    return message;
+  },
+};
+
+function createBasePoliciesInForce(): PoliciesInForce {
+  return { position: undefined, inForce: 0, refused: [], moreRefused: 0 };
+}
+
+export const PoliciesInForce: MessageFns<PoliciesInForce> = {
+  encode(message: PoliciesInForce, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.position !== undefined) {
+      Position.encode(message.position, writer.uint32(10).fork()).join();
+    }
+    if (message.inForce !== 0) {
+      writer.uint32(16).uint32(message.inForce);
+    }
+    for (const v of message.refused) {
+      RefusedPolicy.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.moreRefused !== 0) {
+      writer.uint32(32).uint32(message.moreRefused);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PoliciesInForce {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePoliciesInForce();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.position = Position.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.inForce = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.refused.push(RefusedPolicy.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.moreRefused = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PoliciesInForce>): PoliciesInForce {
+    return PoliciesInForce.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PoliciesInForce>): PoliciesInForce {
+    const message = createBasePoliciesInForce();
+    message.position = (object.position !== undefined && object.position !== null)
+      ? Position.fromPartial(object.position)
+      : undefined;
+    message.inForce = object.inForce ?? 0;
+    message.refused = object.refused?.map((e) => RefusedPolicy.fromPartial(e)) || [];
+    message.moreRefused = object.moreRefused ?? 0;
+    return message;
+  },
+};
+
+function createBaseRefusedPolicy(): RefusedPolicy {
+  return { key: "", reason: "" };
+}
+
+export const RefusedPolicy: MessageFns<RefusedPolicy> = {
+  encode(message: RefusedPolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RefusedPolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefusedPolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RefusedPolicy>): RefusedPolicy {
+    return RefusedPolicy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RefusedPolicy>): RefusedPolicy {
+    const message = createBaseRefusedPolicy();
+    message.key = object.key ?? "";
+    message.reason = object.reason ?? "";
     return message;
   },
 };
