@@ -90,18 +90,30 @@ test("a refused spec is reported in the status", async (t) => {
 
 test("while ranges are unknown no object is created; an existing one keeps its ranges and gets the last good config", async (t) => {
   let known = {};
-  keep(t, "late", { spec: () => ({ name: "late", id: 1, ...known }) });
+  const late = keep(t, "late", { spec: () => ({ name: "late", id: 1, ...known }) });
   keep(t, "beside");
   await until("another one is made", () => hasStatus("beside"));
   assert.equal(await found("late"), undefined);
+  assert.match(late.missing ?? "", /once the cluster's pod ranges are known; set "pod-cidrs" in mesh-config$/);
+  known = { podCidrs: ranges.podCidrs };
+  assert.match(late.missing ?? "", /once the cluster's Service ranges are known; set "service-cidrs" in mesh-config$/);
   known = ranges;
   await until("it is made", () => hasStatus("late"));
+  await until("nothing is missing", () => late.missing === undefined);
   assert.equal((await found("late"))?.metadata.annotations?.[LAST_GOOD_CONFIG], '{"cluster-name":"x"}');
   known = {};
   await client.mergePatch(MESH_CLUSTERS, "late", { metadata: { annotations: { [LAST_GOOD_CONFIG]: null } } });
   const kept = async () => (await found("late"))?.metadata.annotations?.[LAST_GOOD_CONFIG] !== undefined;
   await until("what is to be kept is back", kept);
   assert.deepEqual((await found("late"))?.spec.podCIDRs, ["10.11.0.0/16"]);
+});
+
+test("an object that cannot be created is missing, and the reason says what to do", async (t) => {
+  const forbidden: KubeClient = { ...client, create: () => Promise.reject(new Error("Cannot create: forbidden")) };
+  const object = keep(t, "refused", { client: forbidden });
+  await until("its creation fails", () => /^Cannot create: forbidden; apply deploy\/base/.test(object.missing ?? ""));
+  const other = keep(t, "refused", { client: forbidden, mayWrite: () => false });
+  assert.equal(other.missing, undefined, "another instance creates it");
 });
 
 test("the object is written only while this instance holds the Lease", async (t) => {

@@ -61,6 +61,11 @@ export interface ClusterObject {
   readonly current: MeshCluster | undefined;
   /** Why the last reconciliation or the watch failed; undefined when neither did. */
   readonly problem: string | undefined;
+  /**
+   * Why there is no object, and what to do; undefined when there is one, or another instance is to create it. For a moment after the
+   * start and after a deletion there is none either.
+   */
+  readonly missing: string | undefined;
   /** Reconciles soon: the spec or the status may have changed. */
   trigger(): void;
   /** Reads by quorum; "" without one. An epoch that waits to be written comes first. Rejects with a KubeError. */
@@ -179,6 +184,18 @@ export function createClusterObject(name: string, modules: ClusterObjectModules)
     },
     get problem() {
       return reconciler.problem ?? watch.problem;
+    },
+    get missing() {
+      if (watch.items.has(name) || !modules.mayWrite()) return undefined;
+      const failure = reconciler.problem ?? watch.problem;
+      if (failure !== undefined)
+        return `${failure}; apply deploy/base of this version, which has the kind and the rights`;
+      if (!watch.inSync) return "the MeshClusters of Kubernetes have not been read yet";
+      const { podCIDRs, serviceCIDRs } = rangesOf(modules.spec());
+      if (podCIDRs !== undefined && serviceCIDRs !== undefined) return "it is about to be created";
+      return `it is created once the cluster's ${podCIDRs === undefined ? "pod" : "Service"} ranges are known; set "${
+        podCIDRs === undefined ? "pod-cidrs" : "service-cidrs"
+      }" in mesh-config`;
     },
     trigger: () => reconciler.trigger(),
     async readEpoch(signal) {

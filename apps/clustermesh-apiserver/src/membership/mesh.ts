@@ -28,6 +28,7 @@ import { createStoreLink } from "../store/store-link.js";
 import { clampStatus } from "./clamp-status.js";
 import { createClusterObject } from "./cluster-object.js";
 import { clusterConditions } from "./cluster-status.js";
+import { createMissingCluster } from "./missing-cluster.js";
 import { peerStatus } from "./peer-status.js";
 import { createPeerStreams } from "./peer-streams.js";
 import { createPeers } from "./peers.js";
@@ -71,7 +72,7 @@ export interface MeshModules {
   readonly settings: ConfigSource;
   /** Objects are written while `writes` is true, the store while `publishes` is. */
   readonly leadership: Leadership;
-  /** Gets an Event for a mesh-config that is not in force. */
+  /** Gets an Event for a mesh-config that is not in force, and for a MeshCluster that is missing. */
   readonly events: EventRecorder;
 }
 
@@ -133,6 +134,9 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
   const configEvents = createConfigEvents(options.namespace, {
     ...{ events: modules.events, settings, clock, log },
     object: () => object.current,
+  });
+  const missing = createMissingCluster(cluster, options.namespace, {
+    ...{ object, events: modules.events, settings, clock, log },
   });
   const peers = createPeers({
     client,
@@ -224,7 +228,7 @@ export function createMesh(options: MeshOptions, modules: MeshModules): Mesh {
         object.trigger();
         peers.trigger();
       });
-      const parts = [object, link, peers, diagnostics, configEvents];
+      const parts = [object, link, peers, diagnostics, configEvents, missing];
       await Promise.all([...parts.map((part) => part.run(signal)), joinMesh(signal)]);
     },
   };

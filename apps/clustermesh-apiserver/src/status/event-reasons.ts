@@ -13,6 +13,11 @@ export type EventReason =
    */
   | "InvalidConfig"
   /**
+   * On ConfigMap mesh-system/mesh-config: there is no MeshCluster of this cluster, which the apiserver creates. Without it pods with new
+   * labels get no identity, and do not start in mode `packets`; running pods go on. Fix: do what the message says.
+   */
+  | "NoMeshCluster"
+  /**
    * On a policy: its present generation is not accepted, so nothing of it is in force, and the last accepted one stays. Fix: do what
    * the message says of the field that it names.
    */

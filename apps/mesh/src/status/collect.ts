@@ -6,7 +6,14 @@ import { openAdmin } from "../access/admin.js";
 import { adviceFor, type Problem } from "../access/advice.js";
 import type { Context } from "../access/context.js";
 import { type LabelFilterOf, labelFilterOf } from "../access/label-filters.js";
-import { configProblem, noSuchKind, readMeshCluster } from "../access/mesh-objects.js";
+import {
+  CONFIG_NAME,
+  configProblem,
+  MESH_NAMESPACE,
+  noSuchKind,
+  readMeshCluster,
+  readMeshConfig,
+} from "../access/mesh-objects.js";
 import { kubectl } from "../output/units.js";
 
 export interface ClusterView {
@@ -26,10 +33,10 @@ export interface ClusterView {
   readonly labelFilter?: LabelFilterOf;
   /** Why the view is not complete. */
   readonly problem?: Problem;
-  /** True when the cluster was read and has no MeshCluster. */
+  /** True when the cluster was read and has neither a MeshCluster nor a mesh-config. */
   readonly noMesh?: boolean;
-  /** True for a member that is installed wrongly: it has several MeshClusters. */
-  readonly ambiguous?: boolean;
+  /** True for a member that is installed wrongly: it has several MeshClusters, or a mesh-config and none. */
+  readonly misinstalled?: boolean;
   /** Why its mesh-config is not in force. */
   readonly configProblem?: string;
 }
@@ -52,7 +59,12 @@ export async function viewCluster(
   let view: ClusterView = { context: name, cluster: name, peers: [] };
   try {
     const cluster = await readMeshCluster(client, FIRST_MS);
-    if (cluster === undefined) return { ...view, noMesh: true, problem: noMesh(name) };
+    if (cluster === undefined) {
+      // Whoever may not read the ConfigMap is told of a cluster without the mesh.
+      const config = await readMeshConfig(client).catch(() => undefined);
+      if (config !== undefined) return { ...view, misinstalled: true, problem: noMeshCluster(name) };
+      return { ...view, noMesh: true, problem: noMesh(name) };
+    }
     const unusable = configProblem(cluster);
     const peers = await client.list<MeshPeer>(MESH_PEERS).catch(noSuchKind);
     view = {
@@ -72,9 +84,18 @@ export async function viewCluster(
     }
   } catch (thrown) {
     const error = MeshError.from(thrown);
-    const ambiguous = error.code === "MESH_CLUSTERS" ? { ambiguous: true } : {};
-    return { ...view, ...ambiguous, problem: { message: error.message, fix: adviceFor(error, name) } };
+    const misinstalled = error.code === "MESH_CLUSTERS" ? { misinstalled: true } : {};
+    return { ...view, ...misinstalled, problem: { message: error.message, fix: adviceFor(error, name) } };
   }
+}
+
+/** Its apiserver creates the object, and reports why it cannot. */
+function noMeshCluster(context: string): Problem {
+  const describe = `${kubectl(context)} -n ${MESH_NAMESPACE} describe configmap ${CONFIG_NAME}`;
+  return {
+    message: "it holds a mesh-config but no MeshCluster, so pods with new labels get no identity",
+    fix: `see the Events: ${describe}; without any, see that its clustermesh-apiserver runs`,
+  };
 }
 
 function noMesh(context: string): Problem {

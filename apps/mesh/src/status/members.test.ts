@@ -58,5 +58,5 @@ test("a cluster without the mesh is left out, unless it was named on the command
 });
 
 test("a cluster with several MeshClusters is a member", () => {
-  assert.deepEqual(outcome([shown("a", "east"), { ...dark("b"), ambiguous: true }]), ["a,b", ""]);
+  assert.deepEqual(outcome([shown("a", "east"), { ...dark("b"), misinstalled: true }]), ["a,b", ""]);
 });

@@ -39,8 +39,8 @@ function mergeByCluster(looks: readonly ClusterView[]): readonly ClusterView[] {
 }
 
 /** True when the context could not be read, so that it is unknown whether it has a MeshCluster. */
-function isUnreadable({ id, ambiguous = false }: ClusterView): boolean {
-  return id === undefined && !ambiguous;
+function isUnreadable({ id, misinstalled = false }: ClusterView): boolean {
+  return id === undefined && !misinstalled;
 }
 
 /** Unreadable contexts that may be missing peers: those with a missing peer's name, or all if a missing peer has no such context. */
