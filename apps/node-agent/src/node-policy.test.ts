@@ -5,7 +5,13 @@ import { isDeepStrictEqual } from "node:util";
 import { PodPolicyWord } from "@isthmus/bpf";
 import { RESERVED } from "@isthmus/identity";
 import { bytesKey, parseAddress } from "@isthmus/model";
-import { createMemoryKernel, createRecordSource, type MemoryKernel, type RecordSource } from "@isthmus/testing";
+import {
+  createMemoryKernel,
+  createRecordSource,
+  makePolicy,
+  type MemoryKernel,
+  type RecordSource,
+} from "@isthmus/testing";
 import { viewPolicy } from "./datapath/policy/testing/decide.js";
 import { allow, makeEndpoint, makeIdentity, makeMeshNode, numberOf, shopLabels } from "@isthmus/node-policy/testing";
 import { startTestNode, type TestNode, type TestNodeOptions } from "./testing/test-node.js";
@@ -35,8 +41,12 @@ function clusters(): readonly [RecordSource, RecordSource] {
 }
 
 /** An agent whose pod has a row, before its first stream. */
-async function startAgent(kernel: MemoryKernel, applied?: TestNodeOptions["applied"]): Promise<TestNode> {
-  const node = await startTestNode({ kernel, enforces: true, ...(applied && { applied }) });
+async function startAgent(
+  kernel: MemoryKernel,
+  applied?: TestNodeOptions["applied"],
+  keptPolicies?: TestNodeOptions["keptPolicies"],
+): Promise<TestNode> {
+  const node = await startTestNode({ kernel, enforces: true, keptPolicies, ...(applied && { applied }) });
   const macs = { mac: "02:00:00:00:00:01", hostMac: "02:00:00:00:00:02" };
   await node.pods.put({ address: parseAddress(POD), ifindex: 7, netnsId: undefined, ...macs });
   node.state.pods.attach({ hostDevice: "mesh1", addresses: [parseAddress(POD)], uid: `uid-${POD}` });
@@ -121,6 +131,35 @@ test("a restarted agent finds what it wants, and before its server is there noth
   assert.deepEqual(
     ask(second, "egress", ...PEERS),
     PEERS.map(() => true),
+  );
+});
+
+test("a policy that the agent refuses changes nothing of what it replaced, and a restarted agent neither", async () => {
+  const [east, west] = clusters();
+  const kernel = createMemoryKernel();
+  const before = await synced(await startAgent(kernel), east, west);
+  await before.receive(east.change([BLOCK]));
+  // The agent's version does not know a field of the next generation; what comes with it is taken.
+  const web = allow("web", "web", "ingress", []);
+  await before.receive(east.change([makePolicy("shop/block", { kind: "NetworkPolicy", spec: { new: true } }), web]));
+  const outgoing = [false, false, false, false, false, true, false];
+  assert.deepEqual(ask(before, "egress", ...PEERS), outgoing);
+  assert.deepEqual(
+    ask(before, "ingress", ...PEERS),
+    PEERS.map(() => true),
+  );
+  const kept = before.state.meshState.policies.replaced();
+
+  const node = await startAgent(kernel, undefined, kept);
+  const look = () => assert.deepEqual(ask(node, "egress", ...PEERS), outgoing);
+  const stop = node.state.changes(look);
+  await synced(node, east, west);
+  look();
+  stop();
+  await node.receive(east.change([], [BLOCK]));
+  assert.deepEqual(
+    ask(node, "egress", ...PEERS).every((allowed) => allowed),
+    true,
   );
 });
 

@@ -51,6 +51,8 @@ export interface NodeStateModules {
   readonly log: Logger;
   /** From disk; those of sources with a floor are ignored, except for the names of the local Services. */
   readonly snapshots: readonly Snapshot[];
+  /** What the agent before this one had in force in place of refused policies; absent: nothing. */
+  readonly keptPolicies?: readonly HashedRecord[] | undefined;
   /** Called after the maps hold a batch; `acks` is empty if no source has a new position. */
   readonly applied: (acks: readonly Applied[], tookMs: number) => void;
   /** Called after an apply with a NodeConfig of this node. */
@@ -150,7 +152,7 @@ export async function createNodeState(options: NodeStateOptions, modules: NodeSt
   const prefixMap = { name, maxEntries };
   const inMaps = datapath.policy?.adoptedNumbers ?? { inUse: new Set<number>(), prefixes: new Map<string, number>() };
   const meshState = createMeshState(
-    { ...options, prefixMap, inMaps },
+    { ...options, prefixMap, inMaps, kept: modules.keptPolicies ?? [] },
     {
       desired,
       servedClusters: datapath.adoptedClusters,

@@ -7,6 +7,7 @@ import { setMaxListeners } from "node:events";
 import { openNetlink, openRouteEvents } from "@isthmus/bpf";
 import { type Clock, type ServiceName, systemClock } from "@isthmus/model";
 import type { Logger } from "@isthmus/observe";
+import type { HashedRecord } from "@isthmus/records";
 import { VERSION } from "@isthmus/runtime";
 import type { AgentMetrics } from "./agent-metrics.js";
 import type { Arguments } from "./arguments.js";
@@ -28,6 +29,7 @@ import { createRecentCounters } from "./figures/recent-counters.js";
 import { countMoves } from "./figures/service-moves.js";
 import { followHostAddresses } from "./host-addresses.js";
 import { type Kernel, openKernel } from "./kernel.js";
+import { createKeptPolicies } from "./kept-policies.js";
 import { joinCluster, type LocalCluster, takeWelcome } from "./membership.js";
 import { createMonitoring, type Monitoring } from "./monitoring.js";
 import { followNetwork } from "./network/network-changes.js";
@@ -155,6 +157,7 @@ async function startNode(
       removed: async () => void (await packets?.forgetPods()),
     }));
   const snapshots = await readSnapshots(files, metrics, log);
+  const keptPolicies = await readKeptPolicies(files, metrics, log);
   const present = snapshots.map(({ clusterId }) => clusterId);
   const state = await createNodeState(
     { node, version: VERSION, ...local, refuseUnknownClusterIps },
@@ -165,10 +168,12 @@ async function startNode(
       log,
       signal,
       snapshots,
+      keptPolicies,
       applied(acks, tookMs) {
         metrics.applied(acks, tookMs);
         reportUnenforced();
         reports.acknowledge(acks, reportPolicies?.(acks));
+        kept.look();
       },
       nodeConfig: cidrs.set,
       routes(names) {
@@ -195,6 +200,7 @@ async function startNode(
       policies: state.meshState.policies,
       inMaps: () => [...(state.datapath.policy?.errors() ?? [])].length === 0,
     });
+  const kept = createKeptPolicies({ meshState: state.meshState, files, log, saved: keptPolicies });
   const routes = createRouteReconciler({
     log,
     clock,
@@ -328,6 +334,7 @@ async function startNode(
         pods.closed,
       ]);
       await Promise.all([state.applier.idle(), packets?.idle()]);
+      await kept.idle();
     },
   };
 }
@@ -340,6 +347,19 @@ async function readSnapshots(files: StateFiles, metrics: AgentMetrics, log: Logg
     log.warn("Snapshot refused", { file, error });
   }
   return good;
+}
+
+/** None when the file cannot be read, which is logged and counted. */
+async function readKeptPolicies(
+  files: StateFiles,
+  metrics: AgentMetrics,
+  log: Logger,
+): Promise<readonly HashedRecord[]> {
+  const kept = await files.keptPolicies();
+  if (!("error" in kept)) return kept;
+  metrics.refusedFile(kept.file);
+  log.warn("Kept policies refused", { file: kept.file, error: kept.error });
+  return [];
 }
 
 function podsOptions(args: Arguments): PodsOptions {

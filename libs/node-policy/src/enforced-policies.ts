@@ -8,7 +8,8 @@
  * So whatever of it the maps have at a moment, no verdict changes; and when the policy is changed, no address does.
  *
  * The map of prefixes has room for so many. A policy that needs more is refused whole: what it replaces stays in force, and it is
- * tried again when prefixes were given up. So is one whose record cannot be read, until another record of it comes.
+ * tried again when prefixes were given up. So is one whose record cannot be read, until another record of it comes. What an earlier
+ * process had in force of a refused policy is given to `keep`, since its record is gone.
  */
 import { formatPrefix, MeshError, type Prefix } from "@isthmus/model";
 import { type Policy, policyKey, policyPrefixes } from "@isthmus/policy";
@@ -29,6 +30,10 @@ export interface EnforcedPolicies {
   set(key: string, policy: Policy): void;
   /** The record with this key has something else now, which cannot be enforced; what `set` got before stays. */
   refuse(key: string, error: Error): void;
+  /** Stays in force while what the record with this key has is refused; to be called before the first `set` and `refuse`. */
+  keep(key: string, policy: Policy): void;
+  /** What `keep` got and is not in force is forgotten: every record has come. */
+  endKeeping(): void;
   /** Nothing happens for an unknown one. */
   delete(key: string): void;
   /** Tells these apart from the next `step` on, for good, though no policy names them. */
@@ -41,6 +46,8 @@ export interface EnforcedPolicies {
   readonly errors: ReadonlyMap<string, Error>;
   /** Number of records whose policy is in force as the record has it, as of the last `step`. */
   readonly inForce: number;
+  /** What is in force in place of what is refused. */
+  replaced(): readonly Policy[];
 }
 
 export interface EnforcedPoliciesModules {
@@ -70,6 +77,8 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
   const refused = new Set<string>();
   /** Keys of entries whose record cannot be read. */
   const unread = new Set<string>();
+  /** What `keep` got. */
+  const kept = new Map<string, Policy>();
   /** What `tellApart` got since the last `step`. */
   const asked = new Map<string, Prefix>();
   /** No policy has them any more: told apart for one flush more. */
@@ -102,8 +111,12 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
     }
   }
 
+  function missingOf(policy: Policy): number {
+    return [...prefixesOf(policy).keys()].filter((text) => !prefixes.has(text)).length;
+  }
+
   function fits(key: string, policy: Policy): boolean {
-    const missing = [...prefixesOf(policy).keys()].filter((text) => !prefixes.has(text)).length;
+    const missing = missingOf(policy);
     if (missing <= room()) return true;
     if (unread.has(key)) return false;
     errors.set(
@@ -131,8 +144,19 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
       unread.delete(key);
       due.add(key);
     },
+    replaced: () =>
+      [...errors.keys()].flatMap((key) => {
+        const policy = entries.get(key)?.enforced;
+        return policy === undefined ? [] : [policy];
+      }),
+    keep: (key, policy) => void kept.set(key, policy),
+    endKeeping: () => kept.clear(),
     refuse(key, error) {
-      entryOf(key);
+      const entry = entryOf(key);
+      if (entry.wanted === undefined && kept.has(key)) {
+        entry.wanted = kept.get(key);
+        due.add(key);
+      }
       unread.add(key);
       errors.set(key, error);
     },
@@ -174,6 +198,13 @@ export function createEnforcedPolicies({ room, map }: EnforcedPoliciesModules): 
         }
         if (entry.reserved === undefined && !fits(key, wanted)) {
           refused.add(key);
+          const before = kept.get(key);
+          // Policies that wait for nothing may take their prefixes at once.
+          if (atOnce && enforced === undefined && before !== undefined && missingOf(before) <= room()) {
+            reserve(prefixesOf(before), fresh);
+            entry.enforced = before;
+            enforce.push(before);
+          }
           continue;
         }
         if (entry.reserved === undefined) reserve(prefixesOf(wanted), fresh);

@@ -326,6 +326,51 @@ test("a policy that cannot be read leaves the one before, and is refused until i
   assert.deepEqual([ask(), inForce(node)], [[true, false], [1]]);
 });
 
+test("the next process enforces what the one before did in place of a refused policy, until there is something better", async () => {
+  const blocks = (...cidrs: readonly string[]) => cidrs.map((cidr) => ({ ipBlock: { cidr } }));
+  const [v1, r1] = ["p", "r"].map((name) => allow(name, "web", "egress", blocks("192.0.2.0/24")));
+  const unreadable = makePolicy("shop/p", { kind: "NetworkPolicy" });
+  const large = allow("r", "web", "egress", blocks("198.51.100.0/24", "203.0.113.0/24"));
+  assert.ok(v1 !== undefined && r1 !== undefined);
+  for (const [before, after] of [
+    [v1, unreadable],
+    [r1, large],
+  ] as const) {
+    const node = createPolicyNode({ maxPrefixes: 3 });
+    await node.take(1, [...LOCAL, before], [], true);
+    await node.settle();
+    assert.deepEqual(node.builder.policies.replaced(), []);
+    await node.take(1, [after]);
+    await node.settle();
+    assert.deepEqual(node.builder.policies.replaced(), [before], after.key);
+    const kept = node.builder.policies.replaced();
+
+    const start = async (...records: readonly HashedRecord[]) => {
+      const next = createPolicyNode({ maxPrefixes: 3, kept: [...kept, unreadable] });
+      // Pod ranges are known first, and take room.
+      await next.take(1, LOCAL);
+      await next.settle();
+      await next.take(1, [...LOCAL, ...records], [], true);
+      next.attach("10.1.1.5");
+      await next.settle();
+      return next;
+    };
+    const ask = (of: PolicyNode) => ["192.0.2.1", "198.51.100.1"].map((to) => of.allows("10.1.1.5", "egress", to, 80));
+    const next = await start(after);
+    assert.deepEqual(ask(next), [true, false]);
+    assert.deepEqual([inForce(next), next.builder.policies.replaced()], [[0, after.key], [before]]);
+    await next.take(1, [allow(after.key.slice(-1), "web", "egress", [])]);
+    await next.settle();
+    assert.deepEqual([ask(next), inForce(next), next.builder.policies.replaced()], [[true, true], [1], []]);
+
+    const gone = await start();
+    assert.deepEqual([ask(gone), inForce(gone)], [[true, true], [0]], "the policy was deleted meanwhile");
+    await gone.take(1, [after]);
+    await gone.settle();
+    assert.deepEqual(gone.builder.policies.replaced(), [], "one of that name that came later is another");
+  }
+});
+
 test("a policy that waits for room or for its prefixes is not in force, and one that cannot be read keeps its place", async () => {
   const node = createPolicyNode({ maxPrefixes: 4 });
   const block = (name: string, cidr: string, ...except: readonly string[]) =>

@@ -4,7 +4,7 @@
  */
 import { type IdentityNumber, isIdentityOf, reservedIdentity } from "@isthmus/identity";
 import { bytesKey, type ClusterId, MeshError, type Prefix, printable } from "@isthmus/model";
-import type { PolicyEngine, SubjectChange } from "@isthmus/policy";
+import type { Policy, PolicyEngine, SubjectChange } from "@isthmus/policy";
 import { Kind, Node, Slice } from "@isthmus/proto";
 import { type HashedRecord, identityKey, nodeKey, podCidrsOf } from "@isthmus/records";
 import { inSlices, type Slices } from "@isthmus/runtime";
@@ -20,6 +20,8 @@ export interface PolicyBuilderOptions extends PolicyModelOptions {
   readonly node: string;
   /** Name of the local cluster. */
   readonly cluster: string;
+  /** POLICY records that an earlier process had in force in place of refused ones. */
+  readonly kept: readonly HashedRecord[];
 }
 
 /** What a flush changed. */
@@ -59,7 +61,10 @@ export interface PolicyBuilder {
   /** Tells prefixes apart, from the next flush on and for good, as if a policy named them. */
   tellApart(prefixes: readonly Prefix[]): void;
   /** Which policies are in force, and by the keys of their records those that cannot be enforced. */
-  readonly policies: Pick<EnforcedPolicies, "errors" | "inForce">;
+  readonly policies: Pick<EnforcedPolicies, "errors" | "inForce"> & {
+    /** Records that are in force in place of refused ones, for `kept` of the next process. */
+    replaced(): readonly HashedRecord[];
+  };
   /** Explains what is in force; only `flush` changes it. */
   readonly engine: Pick<PolicyEngine, "identityOf" | "rulesOf" | "policiesOf">;
   /** Sets the name of a cluster, as the servers send it: its identities have it as a label. */
@@ -94,6 +99,8 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
   /** Of devices; taken up by the next flush. */
   let hostAddresses: ReadonlySet<string> = new Set();
   let claimedHostAddresses: ReadonlySet<string> = new Set();
+  /** What each policy was read from. */
+  const records = new WeakMap<Policy, HashedRecord>();
   /** Whether the maps may have the policies of the local cluster. */
   let phase: "empty" | "synced" | "flushed" = "empty";
 
@@ -200,10 +207,16 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
     model.addresses.setApiservers(new Set([...apiservers.values()].flat()));
   }
 
+  function policyOf(record: HashedRecord): Policy {
+    const policy = readPolicy(record, cluster);
+    records.set(policy, record);
+    return policy;
+  }
+
   function setPolicy(clusterId: number, record: HashedRecord): void {
     if (clusterId !== localCluster) return;
     try {
-      model.policies.set(record.key, readPolicy(record, cluster));
+      model.policies.set(record.key, policyOf(record));
     } catch (thrown) {
       model.policies.refuse(record.key, MeshError.from(thrown, `Cannot read record "${printable(record.key)}"`));
       throw thrown;
@@ -228,12 +241,26 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
     return all;
   }
 
+  for (const record of options.kept) {
+    try {
+      model.policies.keep(record.key, policyOf(record));
+    } catch {
+      // An agent of another version kept it: nothing that this one can read was in force.
+    }
+  }
+
   return {
     kinds: [Kind.KIND_IDENTITY, Kind.KIND_NODE, Kind.KIND_ENDPOINT, Kind.KIND_SLICE, Kind.KIND_POLICY],
     desired: { subjects, addresses: model.addresses.identities, prefixes: model.prefixes },
     pods,
     tellApart: model.policies.tellApart,
-    policies: model.policies,
+    policies: {
+      errors: model.policies.errors,
+      get inForce() {
+        return model.policies.inForce;
+      },
+      replaced: () => model.policies.replaced().flatMap((policy) => records.get(policy) ?? []),
+    },
     engine: model.engine,
     name(clusterId, name) {
       if (name !== "" && !names.has(clusterId)) names.set(clusterId, name);
@@ -290,7 +317,10 @@ export function createPolicyBuilder(options: PolicyBuilderOptions): PolicyBuilde
       claimHostAddresses();
       const commits = createCommits(model.engine);
       const { addresses, prefixes, again } = yield* model.settle(phase !== "flushed", commits.commit);
-      if (phase === "synced") phase = "flushed";
+      if (phase === "synced") {
+        phase = "flushed";
+        model.policies.endKeeping();
+      }
       const moved = pods.settle();
       commits.commit();
       return { subjects: takeSubjects(commits.subjects, moved), rows: commits.rows, addresses, prefixes, again };

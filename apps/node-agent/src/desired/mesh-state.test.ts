@@ -33,6 +33,7 @@ function makeWorld(served: ServedFrontends = new Map()) {
   const policy = {
     prefixMap: { name: "prefixes", maxEntries: 1024 },
     inMaps: { inUse: [], prefixes: new Map<string, number>() },
+    kept: [],
   };
   const world: MeshState = createMeshState(
     { ...own, ...policy },

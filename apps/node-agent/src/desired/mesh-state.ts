@@ -36,6 +36,7 @@ export interface MeshStateOptions extends ServiceBuilderOptions {
   readonly node: string;
   readonly prefixMap: PolicyBuilderOptions["prefixMap"];
   readonly inMaps: PolicyBuilderOptions["inMaps"];
+  readonly kept: PolicyBuilderOptions["kept"];
 }
 
 export interface MeshStateModules extends ServiceBuilderModules {

@@ -1,5 +1,6 @@
 /**
- * The files that the agent keeps on disk: its cluster and servers in one, and one snapshot per source.
+ * The files that the agent keeps on disk: its cluster and servers in one, one snapshot per source, and the policies that are in force
+ * in place of refused ones.
  *
  * Files are replaced atomically. A snapshot that cannot be read is returned as an error, which the caller logs and
  * counts; the agent starts without it.
@@ -7,9 +8,11 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ClusterId, type ClusterName, MeshError, parseClusterId, parseClusterName } from "@isthmus/model";
+import { Position } from "@isthmus/proto";
+import type { HashedRecord } from "@isthmus/records";
 import { inTurns } from "@isthmus/runtime";
 import { readIfThere, writeAtomic } from "../files/atomic-file.js";
-import { decodeSnapshot, type Snapshot } from "./snapshot.js";
+import { decodeSnapshot, encodeSnapshot, type Snapshot } from "./snapshot.js";
 
 /** `mesh.json`: learned from a Welcome. */
 export interface Membership {
@@ -39,9 +42,15 @@ export interface StateFiles {
   saveSnapshot(clusterId: number, parts: Iterable<Uint8Array>): Promise<void>;
   /** It is no error when there is none. Rejects with the file system's error. */
   deleteSnapshot(clusterId: number): Promise<void>;
+  /** Records that `saveKeptPolicies` got; none without a file. An error for a file that cannot be used. */
+  keptPolicies(): Promise<readonly HashedRecord[] | UnreadableState>;
+  /** Replaces those before. Rejects with the file system's error. */
+  saveKeptPolicies(records: readonly HashedRecord[]): Promise<void>;
 }
 
 const MEMBERSHIP = "mesh.json";
+/** As a snapshot of the local cluster without a position. */
+const KEPT_POLICIES = "kept-policies";
 const SNAPSHOT = /^source-\d+\.snap$/;
 
 /** Touches no file; the folder is made by the first write. */
@@ -81,6 +90,17 @@ export function openStateFiles(folder: string): StateFiles {
     },
     saveSnapshot: (clusterId, parts) => writeAtomic(snapshotPath(clusterId), parts),
     deleteSnapshot: (clusterId) => rm(snapshotPath(clusterId), { force: true }),
+    async keptPolicies() {
+      const path = join(folder, KEPT_POLICIES);
+      if ((await readIfThere(path).catch(() => new Uint8Array())) === undefined) return [];
+      const read = await readSnapshot(KEPT_POLICIES);
+      return "records" in read ? read.records : read;
+    },
+    async saveKeptPolicies(records) {
+      const path = join(folder, KEPT_POLICIES);
+      if (records.length === 0) await rm(path, { force: true });
+      else await writeAtomic(path, encodeSnapshot(0, Position.create(), records));
+    },
   };
 }
 

@@ -14,7 +14,7 @@ import {
   settle,
 } from "@isthmus/testing";
 import { describeKernel, frontendOf, selectable } from "../datapath/testing/testbed.js";
-import { createNodeState, type NodeState } from "../node-state.js";
+import { createNodeState, type NodeState, type NodeStateModules } from "../node-state.js";
 import { type EndpointTable, openEndpointTable } from "../packets/endpoint-table.js";
 import type { Snapshot } from "../sync/snapshot.js";
 
@@ -46,6 +46,7 @@ export interface TestNodeOptions {
   /** Default: true. */
   readonly refuseUnknownClusterIps?: boolean;
   readonly snapshots?: readonly Snapshot[];
+  readonly keptPolicies?: NodeStateModules["keptPolicies"];
   /** As in mode `packets`. Default: false. */
   readonly enforces?: boolean;
   /** Called with the acks of each apply. */
@@ -81,6 +82,7 @@ export async function startTestNode(options: TestNodeOptions): Promise<TestNode>
       clock,
       log: silentLogger,
       snapshots: options.snapshots ?? [],
+      keptPolicies: options.keptPolicies,
       applied(done) {
         acks.push(...done);
         options.applied?.(done);

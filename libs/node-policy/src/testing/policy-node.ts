@@ -35,14 +35,16 @@ export interface PolicyNode {
 export interface PolicyNodeOptions {
   readonly inMaps?: NumbersInMaps;
   readonly maxPrefixes?: number;
+  readonly kept?: readonly HashedRecord[];
 }
 
 /** Node n1 of cluster east (1); west is 2. Everything that is taken is of clusters whose names are known. */
-export function createPolicyNode({ inMaps, maxPrefixes = 1024 }: PolicyNodeOptions = {}): PolicyNode {
+export function createPolicyNode({ inMaps, maxPrefixes = 1024, kept = [] }: PolicyNodeOptions = {}): PolicyNode {
   const refused: string[] = [];
   const builder = createPolicyBuilder({
     ...{ node: "n1", cluster: "east", clusterId: parseClusterId(1) },
     prefixMap: { name: "prefixes", maxEntries: maxPrefixes },
+    kept,
     inMaps: inMaps ?? { inUse: [], prefixes: new Map() },
   });
   builder.name(2, "west");

@@ -77,7 +77,7 @@ export function* openPolicyView(
 ): Slices<PolicyView> {
   const builder = createPolicyBuilder({
     ...{ clusterId: local, cluster, node },
-    ...{ prefixMap: PREFIX_MAP, inMaps: NOTHING_IN_MAPS },
+    ...{ prefixMap: PREFIX_MAP, inMaps: NOTHING_IN_MAPS, kept: [] },
   });
   const endpoints = new Map<string, PodEndpoint>();
   builder.beginSync(local);
