@@ -16,6 +16,7 @@ import {
   type FlipEnds,
   type FlipReason,
   Kind,
+  PeerState,
   PolicyAction,
   PolicyDirection,
 } from "@isthmus/proto";
@@ -44,10 +45,19 @@ const endpoint = (
   return hashRecord(Kind.KIND_ENDPOINT, key, Endpoint.encode(message).finish());
 };
 
+/** What tests change. */
+const peers: Record<string, { status: PeerState; leftOut?: Kind }> = {};
+
 const source = (clusterId: number, cluster: string, ...upserts: readonly HashedRecord[]): StreamSource => {
   const index = createSourceIndex();
   index.apply({ upserts, deletes: [], position: localPosition(Buffer.alloc(16, 1), [1n]), observedMicros: 0 });
-  return { clusterId, cluster: parseClusterName(cluster), index } as StreamSource;
+  const peer = peers[cluster] ?? { status: PeerState.PEER_STATE_IN_SYNC };
+  peers[cluster] = peer;
+  return {
+    ...{ clusterId, cluster: parseClusterName(cluster), index },
+    state: () => ({ status: peer.status, hops: [] }),
+    verifiesAbsence: (kind: Kind) => kind !== peer.leftOut,
+  } as unknown as StreamSource;
 };
 
 const all = [
@@ -342,4 +352,26 @@ test("requests that are too large or no policies are refused with a sentence", a
     });
   await rejects(raw([Buffer.from("{}")]), /object 0 is not compressed by gzip/);
   await rejects(raw([await promisify(gzip)("{")]), /object 0 is not JSON/);
+});
+
+test("a cluster whose identities may not be complete is named, whether or not something flips", async (t) => {
+  const [east, west] = [peers["east"], peers["west"]];
+  assert.ok(east !== undefined && west !== undefined);
+  const { PEER_STATE_IN_SYNC, PEER_STATE_STALE } = PeerState;
+  t.after(() => {
+    west.status = PEER_STATE_IN_SYNC;
+    delete west.leftOut;
+  });
+  const deny = networkPolicy("deny", { podSelector: { matchLabels: { app: "web" } } });
+  const nobody = networkPolicy("nobody", { podSelector: { matchLabels: { app: "nobody" } } });
+  const incomplete = async () => {
+    const answers = await Promise.all([deny, nobody].map((one) => cluster()([one])));
+    assert.deepEqual(answers[0]?.incomplete, answers[1]?.incomplete);
+    return answers[0]?.incomplete;
+  };
+  assert.deepEqual(await incomplete(), []);
+  west.status = PEER_STATE_STALE;
+  assert.deepEqual(await incomplete(), [{ cluster: "west", state: PEER_STATE_STALE }]);
+  Object.assign(west, { status: PEER_STATE_IN_SYNC, leftOut: Kind.KIND_IDENTITY });
+  assert.deepEqual(await incomplete(), [{ cluster: "west", state: PEER_STATE_IN_SYNC }]);
 });

@@ -16,6 +16,9 @@ import {
   type DiffPoliciesRequest,
   type DiffPoliciesResponse,
   type FlipTotals,
+  type IncompleteCluster,
+  Kind,
+  PeerState,
   PolicyAction,
   type PolicyDifference,
   type PolicyName,
@@ -49,6 +52,8 @@ const MAX_FLIPS = 100;
 const MAX_FLIP_BYTES = 2 << 20;
 /** Findings of one policy; the first ones say enough. */
 const MAX_FINDINGS = 10;
+/** What the identities of pods are known by. */
+const IDENTITY_KINDS = [Kind.KIND_IDENTITY, Kind.KIND_ENDPOINT];
 const NO_FLIPS: FlipTotals = { ingressPairs: 0n, egressPairs: 0n, moreFlips: 0 };
 
 /** Rejects with an `adminError` for a request that cannot be read. */
@@ -70,7 +75,7 @@ function* answer(
   const missing = deleted.filter((name) => !previews.has(recordKey(name))).map(missingPolicy);
   const differences = [...missing, ...[...previews.values()].map(difference)];
   if (differences.every(({ action }) => action === PolicyAction.POLICY_ACTION_KEEP) || differences.some(hasFindings))
-    return { policies: differences, flips: [], denied: NO_FLIPS, allowed: NO_FLIPS };
+    return { policies: differences, flips: [], denied: NO_FLIPS, allowed: NO_FLIPS, incomplete: [] };
   const { before, after } = yield* readPolicies(known, previews, local.cluster);
   const prefixes = new Map([...before, ...after].flatMap(policyPrefixes).map((one) => [formatPrefix(one), one]));
   const ends = yield* readMeshEnds([...sources.all], local, [...prefixes.values()]);
@@ -90,7 +95,17 @@ function* answer(
     flips: [...denied.flips, ...allowed.flips],
     denied: denied.totals,
     allowed: allowed.totals,
+    incomplete: incompleteClusters(sources.all),
   };
+}
+
+function incompleteClusters(sources: StreamSources["all"]): IncompleteCluster[] {
+  return sources.flatMap((source) => {
+    const state = source.state().status;
+    const isComplete =
+      state === PeerState.PEER_STATE_IN_SYNC && IDENTITY_KINDS.every((kind) => source.verifiesAbsence(kind));
+    return isComplete ? [] : [{ cluster: source.cluster, state }];
+  });
 }
 
 /** What is in force, and what would be. */

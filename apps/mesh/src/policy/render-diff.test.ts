@@ -1,5 +1,6 @@
+import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DiffPoliciesResponse, type FlipIdentity, PolicyAction, PolicyDirection } from "@isthmus/proto";
+import { DiffPoliciesResponse, type FlipIdentity, PeerState, PolicyAction, PolicyDirection } from "@isthmus/proto";
 import { json } from "../output/json.js";
 import { golden } from "../testing/golden.js";
 import { diffJson, diffText } from "./render-diff.js";
@@ -135,6 +136,20 @@ test("JSON has the same content", () => {
 
 test("without a difference the text says so", () => {
   golden("policy-diff-none", diffText(NONE));
+});
+
+test("clusters whose identities may be missing are named, with and without a difference", () => {
+  const incomplete = [
+    { cluster: "west", state: PeerState.PEER_STATE_STALE },
+    { cluster: "north", state: PeerState.PEER_STATE_IN_SYNC },
+  ];
+  golden("policy-diff-incomplete", diffText({ ...NONE, incomplete }));
+  const changed = { ...FLIPS, incomplete };
+  assert.ok(diffText(changed).endsWith(diffText({ ...NONE, incomplete }).split("do now\n")[1] ?? "-"));
+  assert.deepEqual((diffJson(changed) as { incomplete: unknown }).incomplete, [
+    { cluster: "west", state: "Stale" },
+    { cluster: "north", state: "InSync" },
+  ]);
 });
 
 test("findings are shown for each policy, and nothing else", () => {

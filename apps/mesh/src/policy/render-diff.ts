@@ -8,12 +8,15 @@ import {
   type FlipPorts,
   type FlipReason,
   type FlipTotals,
+  type IncompleteCluster,
+  PeerState,
   PolicyAction,
   type PolicyDifference,
   PolicyDirection,
   type PolicyFlip,
   type PolicyName,
 } from "@isthmus/proto";
+import { peerStates } from "@isthmus/records";
 import { counted } from "../output/units.js";
 import { policyNameJson, policyNameText, ruleJson, ruleText } from "./names.js";
 import { protocolText } from "./ports.js";
@@ -33,7 +36,9 @@ export function diffText(answer: DiffPoliciesResponse): string {
   const refused = policies.filter(({ findings }) => findings.length > 0);
   if (refused.length > 0) return refused.map(findingsText).join("");
   const heads = policies.map(policyText).join("");
-  if (!isDifferent(answer)) return `${heads}\nNo difference: every pod may do what it may do now\n`;
+  const incomplete = answer.incomplete.map(incompleteText).join("");
+  if (!isDifferent(answer))
+    return `${heads}\nNo difference: every pod${incomplete === "" ? "" : " that is known"} may do what it may do now\n${incomplete}`;
   const parts = [false, true].flatMap((isAllowed) => {
     const totals = isAllowed ? allowed : denied;
     const its = flips.filter((one) => one.allowed === isAllowed);
@@ -51,17 +56,28 @@ export function diffText(answer: DiffPoliciesResponse): string {
     denied.ingressPairs + denied.egressPairs === 0n
       ? ""
       : "\nEstablished connections that would be denied end within a second of the change, too\n",
+    incomplete === "" ? "" : `\n${incomplete}`,
   ].join("");
 }
 
+function incompleteText({ cluster, state }: IncompleteCluster): string {
+  const why =
+    state === PeerState.PEER_STATE_IN_SYNC
+      ? "its apiserver is of an older version, which exports no identities"
+      : `it is ${peerStates.name(state)}: see mesh status`;
+  return `Not complete: identities of cluster "${lineText(cluster)}" may be missing or old, since ${why}\n`;
+}
+
 /** Fields may be added; changing one needs another `schemaVersion`. */
-export function diffJson({ policies, flips, denied = NO_TOTALS, allowed = NO_TOTALS }: DiffPoliciesResponse): object {
+export function diffJson(answer: DiffPoliciesResponse): object {
+  const { policies, flips, denied = NO_TOTALS, allowed = NO_TOTALS, incomplete } = answer;
   return {
     policies: policies.map(({ policy, action, findings, pods }) => ({
       ...policyNameJson(policy),
       action: ACTIONS.get(action)?.name ?? `unknown-${action}`,
       ...{ findings, pods },
     })),
+    incomplete: incomplete.map(({ cluster, state }) => ({ cluster, state: peerStates.name(state) })),
     denied: totalsJson(denied),
     allowed: totalsJson(allowed),
     flips: flips.map((flip) => ({

@@ -515,7 +515,17 @@ export interface DiffPoliciesResponse {
   /** to denied first; none as long as a policy has findings */
   flips: PolicyFlip[];
   denied: FlipTotals | undefined;
-  allowed: FlipTotals | undefined;
+  allowed:
+    | FlipTotals
+    | undefined;
+  /** whose identities this server may not all know, or not as they are now */
+  incomplete: IncompleteCluster[];
+}
+
+export interface IncompleteCluster {
+  cluster: string;
+  /** IN_SYNC: its publisher is of a version that exports no identities */
+  state: PeerState;
 }
 
 export interface PolicyDifference {
@@ -4121,7 +4131,7 @@ export const DiffPoliciesRequest: MessageFns<DiffPoliciesRequest> = {
 };
 
 function createBaseDiffPoliciesResponse(): DiffPoliciesResponse {
-  return { policies: [], flips: [], denied: undefined, allowed: undefined };
+  return { policies: [], flips: [], denied: undefined, allowed: undefined, incomplete: [] };
 }
 
 export const DiffPoliciesResponse: MessageFns<DiffPoliciesResponse> = {
@@ -4137,6 +4147,9 @@ export const DiffPoliciesResponse: MessageFns<DiffPoliciesResponse> = {
     }
     if (message.allowed !== undefined) {
       FlipTotals.encode(message.allowed, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.incomplete) {
+      IncompleteCluster.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -4186,6 +4199,14 @@ export const DiffPoliciesResponse: MessageFns<DiffPoliciesResponse> = {
             message.allowed = FlipTotals.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.incomplete.push(IncompleteCluster.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4211,6 +4232,74 @@ export const DiffPoliciesResponse: MessageFns<DiffPoliciesResponse> = {
     message.allowed = (object.allowed !== undefined && object.allowed !== null)
       ? FlipTotals.fromPartial(object.allowed)
       : undefined;
+    message.incomplete = object.incomplete?.map((e) => IncompleteCluster.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseIncompleteCluster(): IncompleteCluster {
+  return { cluster: "", state: 0 };
+}
+
+export const IncompleteCluster: MessageFns<IncompleteCluster> = {
+  encode(message: IncompleteCluster, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cluster !== "") {
+      writer.uint32(10).string(message.cluster);
+    }
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): IncompleteCluster {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIncompleteCluster();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cluster = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<IncompleteCluster>): IncompleteCluster {
+    return IncompleteCluster.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<IncompleteCluster>): IncompleteCluster {
+    const message = createBaseIncompleteCluster();
+    message.cluster = object.cluster ?? "";
+    message.state = object.state ?? 0;
     return message;
   },
 };
