@@ -38,7 +38,7 @@ import type { Labels, PolicyKind, PolicyObject, PolicySpec } from "./oracle.js";
 export interface LeakCluster extends Cluster {
   readonly inForce: ClusterInForce;
   readonly admin: ClusterAdmin;
-  /** `address:port` of the global Service. */
+  /** `address:port` of the global Service, by TCP and by UDP. */
   readonly globalService: string;
   /** Ranges of its pods, and of those of each node. */
   readonly podRanges: readonly string[];

@@ -58,7 +58,7 @@ test("tells what was established and what was refused, by TCP and UDP, new and k
   assert.deepEqual([...found(probes, closed)].sort(), ["ask refused", "connect refused", "flow refused"]);
   for (const { kind, outcome, answeredBy, began: from, ended } of probes) {
     assert.ok(began <= from && from <= ended && ended <= nowMicros(), "on the clock of this process");
-    assert.equal(answeredBy, outcome === "open" && kind !== "hold" ? hostname() : undefined, kind);
+    assert.equal(answeredBy, outcome === "open" ? hostname() : undefined, kind);
   }
   // Other targets replace those before.
   for (const kind of ["connect", "ask", "hold", "flow"]) child.stdin?.write(`${kind}\n`);
@@ -72,4 +72,28 @@ test("dials from its first moment on, and goes on to run", async () => {
   await until("what was found in a second", () => probes.length >= 50);
   assert.deepEqual([...found(probes, port)], ["connect open"]);
   assert.equal(child.exitCode, null);
+});
+
+test("holds as many connections to a target as its line names it, and names the server of one that is lost", async () => {
+  const other = await freePort();
+  const server = start("serve", String(other));
+  const { child, probes } = start("probe", "10");
+  const line = (times: number) => child.stdin?.write(`hold${` 127.0.0.1:${other}`.repeat(times)}\n`);
+  const held = (since: number) =>
+    new Set(probes.filter(({ kind, began }) => kind === "hold" && began >= since).map(({ sourcePort }) => sourcePort));
+  line(3);
+  await until("three connections", () => held(0).size === 3);
+  const before = held(0);
+  line(2);
+  // Of those before, and no new ones.
+  await until("two connections", () => held(nowMicros() - 500_000).size === 2);
+  assert.ok([...held(nowMicros() - 500_000)].every((one) => before.has(one)));
+  server.child.kill("SIGKILL");
+  const lost = () => probes.filter(({ kind, outcome }) => kind === "hold" && outcome !== "open");
+  await until("both to be lost", () => lost().length === 2);
+  assert.deepEqual(
+    lost().map(({ outcome, answeredBy }) => [outcome, answeredBy]),
+    Array(2).fill(["reset", hostname()]),
+  );
+  line(0);
 });

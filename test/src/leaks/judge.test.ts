@@ -15,9 +15,11 @@ const ONLY_RED: PolicySpec = {
 };
 const SERVICE: JudgedService = {
   frontend: "10.96.0.9:80",
+  protocol: "TCP",
   targetPort: 7000,
   isBackend: ({ name }) => name.startsWith("server"),
 };
+const OF_DATAGRAMS: JudgedService = { ...SERVICE, protocol: "UDP", targetPort: 7001 };
 
 /** Both pods have run for long, in force everywhere. */
 function made(): Model {
@@ -59,7 +61,7 @@ function probe(began: number, outcome: string, more: Partial<Probe> = {}): Probe
   };
 }
 
-const judged = (model: Model, one: Probe): Judgement => createJudge(model, [SERVICE]).judge(one);
+const judged = (model: Model, one: Probe): Judgement => createJudge(model, [SERVICE, OF_DATAGRAMS]).judge(one);
 const verdict = (model: Model, one: Probe) => judged(model, one).verdict;
 
 test("without policies an established connect is legal, and a failed one a fault", () => {
@@ -219,6 +221,89 @@ test("a connect to a Service is judged by the pod that answered", () => {
   assert.equal(verdict(model, probe(9 * SECOND, "open", { ...to, answeredBy: "server-2" })), "allowed");
   assert.equal(verdict(model, probe(9 * SECOND, "open", { ...to, answeredBy: "server" })), "leak");
   assert.equal(verdict(model, probe(9 * SECOND, "timeout", to)), "either");
+});
+
+test("a request to a Service by UDP is judged by the pod that answered, at the port for UDP", () => {
+  const model = made();
+  const onlyUdp: PolicySpec = {
+    podSelector: {},
+    policyTypes: ["Ingress"],
+    ingress: [{ from: [{ podSelector: {} }], ports: [{ protocol: "UDP", port: 7001 }] }],
+  };
+  const to = { kind: "ask", target: SERVICE.frontend } as const;
+  inForce(model.policy(POLICY).spec.ask(onlyUdp, 1), 2);
+  assert.equal(verdict(model, probe(9 * SECOND, "open", to)), "allowed");
+  assert.equal(verdict(model, probe(9 * SECOND, "open", { ...to, kind: "connect" })), "leak");
+  assert.equal(verdict(model, probe(9 * SECOND, "timeout", to)), "fault");
+  add(model, "server-2", "10.11.0.3", "red", 1);
+  inForce(model.policy(POLICY).spec.ask(ONLY_RED, 10 * SECOND), 11 * SECOND);
+  add(model, "client", "", "blue", 12 * SECOND);
+  for (const answeredBy of ["server", "server-2"])
+    assert.deepEqual(judged(model, probe(14 * SECOND, "open", { ...to, answeredBy })), {
+      verdict: "leak",
+      pods: [answeredBy],
+    });
+});
+
+test("a request to a Service by UDP is excused while a fault cuts off any backend, for it is not moved", () => {
+  const model = made();
+  add(model, "server-2", "10.11.0.3", "red", 1);
+  place(model, "server-2", "west", "west-1");
+  model.faults.push({ fault: { kind: "node", cluster: "west", node: "west-1" }, from: 8 * SECOND, to: 9 * SECOND });
+  const failed = (kind: Probe["kind"], began: number) =>
+    verdict(model, probe(began, "timeout", { kind, target: SERVICE.frontend }));
+  assert.equal(failed("ask", 9 * SECOND), "excused");
+  assert.equal(failed("connect", 9 * SECOND), "fault");
+  assert.equal(failed("ask", 9 * SECOND + 1), "fault");
+});
+
+test("a request to a Service by UDP is excused for two seconds after a backend is known to be gone", () => {
+  const model = made();
+  add(model, "server-2", "10.11.0.3", "red", 1);
+  const ended = model.pods.get("server-2") ?? assert.fail();
+  ended.deletedAt = 8 * SECOND;
+  inForce(ended.labels.ask(undefined, 8 * SECOND), 9 * SECOND);
+  const failed = (kind: Probe["kind"], began: number) =>
+    judged(model, probe(began, "timeout", { kind, target: SERVICE.frontend }));
+  assert.deepEqual(failed("ask", 11 * SECOND - 1), { verdict: "excused", reason: "target ends" });
+  assert.deepEqual(failed("ask", 11 * SECOND), { verdict: "fault", pods: ["server"] });
+  assert.equal(failed("connect", 11 * SECOND - 1).verdict, "fault");
+});
+
+test("a connection held to a Service is judged by the backend with which it was established", () => {
+  const model = made();
+  add(model, "server-2", "10.11.0.3", "red", 1);
+  place(model, "server-2", "west", "west-1");
+  const onlyBlue: PolicySpec = {
+    podSelector: {},
+    policyTypes: ["Egress"],
+    egress: [{ to: [{ podSelector: { matchLabels: { color: "blue" } } }] }],
+  };
+  const held = (answeredBy: string, outcome: string, began = 9 * SECOND) =>
+    judged(model, probe(began, outcome, { kind: "hold", target: SERVICE.frontend, answeredBy }));
+  assert.equal(held("server-2", "open").verdict, "allowed");
+  assert.deepEqual(held("server-2", "timeout"), { verdict: "fault", pods: ["server-2"] });
+  inForce(model.policy(POLICY).spec.ask(onlyBlue, 10 * SECOND), 11 * SECOND);
+  assert.deepEqual(held("server-2", "open", 12 * SECOND), { verdict: "leak", pods: ["server-2"] });
+  assert.equal(held("server-2", "timeout", 12 * SECOND).verdict, "denied");
+  assert.equal(held("server", "open", 12 * SECOND).verdict, "allowed");
+  assert.deepEqual(held("server", "reset", 12 * SECOND), { verdict: "fault", pods: ["server"] });
+});
+
+test("a connection held to a Service is excused by what becomes of its own backend alone", () => {
+  const model = made();
+  add(model, "server-2", "10.11.0.3", "red", 1);
+  place(model, "server-2", "west", "west-1");
+  const failed = (answeredBy: string, began: number) =>
+    judged(model, probe(began, "timeout", { kind: "hold", target: SERVICE.frontend, answeredBy }));
+  model.faults.push({ fault: { kind: "dark", cluster: "west" }, from: 8 * SECOND, to: 9 * SECOND });
+  assert.deepEqual(failed("server-2", 9 * SECOND), { verdict: "excused", reason: "cluster is dark" });
+  assert.equal(failed("server", 9 * SECOND).verdict, "fault");
+  const ended = model.pods.get("server-2") ?? assert.fail();
+  ended.deletedAt = 12 * SECOND;
+  assert.equal(failed("server-2", 12 * SECOND - 11).verdict, "fault");
+  assert.deepEqual(failed("server-2", 12 * SECOND), { verdict: "excused", reason: "target ends" });
+  assert.equal(failed("server", 12 * SECOND).verdict, "fault");
 });
 
 test("a pod that is a backend of the Service that it dials reaches itself whatever policies say", () => {

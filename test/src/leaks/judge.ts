@@ -18,7 +18,7 @@ export interface Probe {
   /** `address:port`. */
   readonly target: string;
   readonly outcome: string;
-  /** Host name of the pod that answered, if it said so. */
+  /** Host name of the pod that answered, if it said so; of a connection that is held, of the one with which it was established. */
   readonly answeredBy: string | undefined;
 }
 
@@ -44,9 +44,11 @@ export type Excuse =
   | "target ends"
   | "nobody has the address";
 
+/** A port of a Service. */
 export interface JudgedService {
-  /** Of its one port, `address:port`. */
+  /** `address:port`. */
   readonly frontend: string;
+  readonly protocol: Port["protocol"];
   readonly targetPort: number;
   isBackend(pod: ModelPod): boolean;
 }
@@ -59,6 +61,8 @@ export interface Judge {
 
 /** How long a pod that has just started may be unknown elsewhere. */
 const NEW_POD_MICROS = 2_000_000;
+/** How long a Service may have a pod that is known to be gone: slices come another way than identities. */
+const LEAVING_MICROS = 2_000_000;
 
 /** Whether there is an admissible state that allows, and one that does not. */
 interface Possible {
@@ -90,20 +94,23 @@ export function createJudge(model: Model, services: readonly JudgedService[]): J
     return { canAllow: all.some(({ canAllow }) => canAllow), canDeny: all.some(({ canDeny }) => canDeny) };
   }
 
-  /** From one pod to another one, each of which may be taken for one that had its address. `owners`: of that of `to`. */
-  function between(from: ModelPod, to: ModelPod, owners: readonly ModelPod[], port: Port, time: Time): Possible {
-    const egress = possible("egress", from, [...new Set([to, ...owners])], port, time);
-    const former = from.address === undefined ? [] : model.podsAt(from.address);
-    const ingress = possible("ingress", to, [...new Set([from, ...former])], port, time);
+  /** The pod, and those that had its address, for which it may be taken. */
+  function withFormer(pod: ModelPod): readonly ModelPod[] {
+    return [...new Set([pod, ...(pod.address === undefined ? [] : model.podsAt(pod.address))])];
+  }
+
+  function between(from: ModelPod, to: ModelPod, port: Port, time: Time): Possible {
+    const egress = possible("egress", from, withFormer(to), port, time);
+    const ingress = possible("ingress", to, withFormer(from), port, time);
     return { canAllow: egress.canAllow && ingress.canAllow, canDeny: egress.canDeny || ingress.canDeny };
   }
 
-  function excuse(client: ModelPod, targets: readonly ModelPod[], time: Time): Excuse | undefined {
-    const { began, ended } = time;
-    if (lateness.get(client.name)?.some((late) => overlaps(late, time))) return "client did not run";
+  function excuse(client: ModelPod, targets: readonly ModelPod[], probe: Probe): Excuse | undefined {
+    const { kind, began, ended } = probe;
+    if (lateness.get(client.name)?.some((late) => overlaps(late, probe))) return "client did not run";
     const isNew = ({ runsSince }: ModelPod) => runsSince === undefined || began < runsSince + NEW_POD_MICROS;
     if (isNew(client)) return "client is new";
-    const fault = model.faults.find((one) => overlaps(one, time) && isInTheWay(one, client, targets));
+    const fault = model.faults.find((one) => overlaps(one, probe) && isInTheWay(one, kind, client, targets));
     if (fault !== undefined) return EXCUSE_OF[fault.fault.kind];
     if (targets.length === 0) return "nobody has the address";
     if (targets.some(({ deletedAt }) => deletedAt !== undefined && deletedAt <= ended)) return "target ends";
@@ -114,25 +121,27 @@ export function createJudge(model: Model, services: readonly JudgedService[]): J
     const client = model.pods.get(probe.client);
     if (client === undefined) throw new Error(`Unknown pod "${probe.client}"`);
     const [address = "", port = ""] = probe.target.split(":");
-    const service = services.find(({ frontend }) => frontend === probe.target);
     const protocol = probe.kind === "connect" || probe.kind === "hold" ? "TCP" : "UDP";
+    const service = services.find((one) => one.frontend === probe.target && one.protocol === protocol);
     const judged: Port = { protocol, port: service?.targetPort ?? Number(port) };
-    const owners = service === undefined ? model.podsAt(address) : [];
-    if (probe.outcome === "open") return ofSuccess(probe, client, service, owners, judged);
+    const named = probe.answeredBy === undefined ? undefined : model.pods.get(probe.answeredBy);
+    if (named !== undefined && service === undefined) named.address ??= address;
+    const wouldBe = service === undefined ? model.podsAt(address) : [...model.pods.values()].filter(service.isBackend);
+    const concerned = named === undefined ? wouldBe : [named];
+    if (probe.outcome === "open") return ofSuccess(probe, client, concerned, judged);
     if (probe.kind === "connect" && probe.outcome === "reset") {
       // It was established before, which must have been allowed.
-      const before = ofSuccess(probe, client, service, owners, judged);
+      const before = ofSuccess(probe, client, concerned, judged);
       if (before.verdict === "leak") return before;
     }
-    // A Service has a backend until the client's cluster knows that it is gone.
+    // A Service has a backend until the client's cluster knows that it is gone; what is moved from it later fails no more.
+    const since = probe.began - (protocol === "UDP" ? LEAVING_MICROS : 0);
     const isThere = (pod: ModelPod) =>
       service === undefined
         ? pod.deletedAt === undefined || pod.deletedAt > probe.began
-        : model.statesOf(pod, client.cluster, probe.began, probe.ended).length > 0;
-    const targets = (service === undefined ? owners : [...model.pods.values()].filter(service.isBackend)).filter(
-      isThere,
-    );
-    const reached = targets.map((target) => between(client, target, owners, judged, probe));
+        : model.statesOf(pod, client.cluster, since, probe.ended).length > 0;
+    const targets = concerned.filter(isThere);
+    const reached = targets.map((target) => between(client, target, judged, probe));
     if (reached.length > 0 && reached.every(({ canAllow }) => !canAllow)) return { verdict: "denied" };
     const reason = excuse(client, targets, probe);
     if (reason !== undefined) return { verdict: "excused", reason };
@@ -140,24 +149,14 @@ export function createJudge(model: Model, services: readonly JudgedService[]): J
     return { verdict: "fault", pods: targets.map(({ name }) => name) };
   }
 
-  function ofSuccess(
-    probe: Probe,
-    client: ModelPod,
-    service: JudgedService | undefined,
-    owners: readonly ModelPod[],
-    port: Port,
-  ): Judgement {
-    const named = probe.answeredBy === undefined ? undefined : model.pods.get(probe.answeredBy);
-    const wouldBe = service === undefined ? owners : [...model.pods.values()].filter(service.isBackend);
-    if (named !== undefined && service === undefined) named.address ??= probe.target.split(":")[0] ?? "";
-    const targets = named === undefined ? wouldBe : [named];
+  /** `targets`: the pod that answered, or those that may have. */
+  function ofSuccess(probe: Probe, client: ModelPod, targets: readonly ModelPod[], port: Port): Judgement {
     // Policies may name the address of a pod, so it must be known; and one that did not say its name may be any new one.
-    const isNamed = named !== undefined || probe.kind === "hold" || probe.kind === "flow";
-    const asked = isNamed ? targets : [...model.pods.values()];
+    const asked = probe.answeredBy === undefined ? [...model.pods.values()] : targets;
     // A pod always reaches itself.
     if (targets.includes(client)) return { verdict: "allowed" };
     if (targets.length === 0 || asked.some(({ address }) => address === undefined)) return { verdict: "unknown" };
-    const reached = targets.map((target) => between(client, target, owners, port, probe));
+    const reached = targets.map((target) => between(client, target, port, probe));
     if (!reached.some(({ canAllow }) => canAllow)) return { verdict: "leak", pods: targets.map(({ name }) => name) };
     return { verdict: reached.some(({ canDeny }) => canDeny) ? "either" : "allowed" };
   }
@@ -179,14 +178,14 @@ const EXCUSE_OF: Readonly<Record<NetworkFault["fault"]["kind"], Excuse>> = {
 };
 
 /**
- * True when a try may fail because of the fault. `targets`: the pod dialled, or all backends of a Service, of which a connect that
+ * True when a try may fail because of the fault. `targets`: the pod concerned, or all backends of a Service. Of these a connect that
  * nothing answers is moved twice, the second time to another cluster: it reaches one, if all that are silent are of one cluster, or
- * there is but one.
+ * there is but one. A datagram is not moved.
  */
-function isInTheWay(fault: NetworkFault, client: ModelPod, targets: readonly ModelPod[]): boolean {
+function isInTheWay(fault: NetworkFault, kind: Probe["kind"], client: ModelPod, targets: readonly ModelPod[]): boolean {
   const silent = targets.filter((target) => isBetween(fault, client, target));
   if (silent.length === 0) return false;
-  if (fault.fault.kind === "loss" || silent.length === targets.length) return true;
+  if (kind !== "connect" || fault.fault.kind === "loss" || silent.length === targets.length) return true;
   const isOfSilentCluster = ({ cluster }: ModelPod) => silent.some((one) => one.cluster === cluster);
   return (
     silent.length > 1 && (new Set(silent.map(({ cluster }) => cluster)).size > 1 || targets.every(isOfSilentCluster))

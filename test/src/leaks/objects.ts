@@ -7,7 +7,9 @@ export const NAMESPACES_USED = ["blue", "green"] as const;
 export const SERVICE = "shop";
 /** Of the servers that the Service selects. */
 export const SERVICE_NAMESPACE = NAMESPACES_USED[0];
+/** By TCP and by UDP, to different ports of the pods. */
 export const SERVICE_PORT = 80;
+export const SERVICE_TARGETS = { TCP: PORTS[0], UDP: PORTS[1] } as const;
 export const ROLE_OF_BACKENDS = "server";
 
 export function namespaceObject(name: string, team: string): KubeObject {
@@ -18,7 +20,16 @@ export function firstTeam(namespace: string): string {
   return namespace === NAMESPACES_USED[0] ? TEAMS[0] : TEAMS[1];
 }
 
-export const service: KubeObject & { readonly spec: object } = {
+interface ServicePort {
+  readonly name: string;
+  readonly protocol: "TCP" | "UDP";
+  readonly port: number;
+  readonly targetPort: number;
+}
+
+export const service: KubeObject & {
+  readonly spec: { readonly selector: object; readonly ports: readonly ServicePort[] };
+} = {
   metadata: {
     name: SERVICE,
     namespace: SERVICE_NAMESPACE,
@@ -26,7 +37,10 @@ export const service: KubeObject & { readonly spec: object } = {
   },
   spec: {
     selector: { role: ROLE_OF_BACKENDS },
-    ports: [{ name: "main", protocol: "TCP", port: SERVICE_PORT, targetPort: PORTS[0] }],
+    ports: [
+      { name: "main", protocol: "TCP", port: SERVICE_PORT, targetPort: SERVICE_TARGETS.TCP },
+      { name: "datagrams", protocol: "UDP", port: SERVICE_PORT, targetPort: SERVICE_TARGETS.UDP },
+    ],
   },
 };
 

@@ -11,7 +11,7 @@ import { nowMicros } from "./history.js";
 import { createJudge, type Probe } from "./judge.js";
 import { createModel, type Model, type ModelPod } from "./model.js";
 import { openMoves } from "./moves.js";
-import { NAMESPACES_USED, type PodPlan, ROLE_OF_BACKENDS, SERVICE_NAMESPACE } from "./objects.js";
+import { NAMESPACES_USED, type PodPlan, ROLE_OF_BACKENDS, SERVICE_NAMESPACE, SERVICE_TARGETS } from "./objects.js";
 import { parseLine, type Prober, startProber } from "./prober.js";
 import { createRandom } from "./random.js";
 import { COLORS, PORTS } from "./random-policy.js";
@@ -29,6 +29,8 @@ export interface RunOptions {
 
 /** Former addresses that clients still try. */
 const FORMER = 4;
+/** Connections that each client holds to the Service. */
+const HELD_TO_SERVICE = 3;
 const WARM_UP_MS = 30_000;
 
 export async function runLeaks(lab: LabHandle, options: RunOptions): Promise<Outcome> {
@@ -123,12 +125,15 @@ async function waitUntilInForce(clusters: Clusters): Promise<void> {
 }
 
 function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, say }: RunOptions) {
-  const services = clusters.all.map(({ globalService }) => ({
-    frontend: globalService,
-    targetPort: PORTS[0],
-    isBackend: (pod: { readonly name: string; readonly namespace: string }) =>
-      pod.namespace === SERVICE_NAMESPACE && !pod.name.includes("-client-"),
-  }));
+  const services = clusters.all.flatMap(({ globalService }) =>
+    (["TCP", "UDP"] as const).map((protocol) => ({
+      frontend: globalService,
+      protocol,
+      targetPort: SERVICE_TARGETS[protocol],
+      isBackend: (pod: { readonly name: string; readonly namespace: string }) =>
+        pod.namespace === SERVICE_NAMESPACE && !pod.name.includes("-client-"),
+    })),
+  );
   const judge = createJudge(model, services);
   const tally: Tally = createTally();
   const evidence = createEvidence(lab, model, out);
@@ -154,8 +159,8 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
     const stable = clients(model).filter(({ name }) => name !== client);
     return {
       connect: withService(addresses, service),
-      ask: addresses,
-      hold: at(PORTS[0], stable),
+      ask: withService(addresses, service),
+      hold: [...at(PORTS[0], stable), ...Array<string>(HELD_TO_SERVICE).fill(service)],
       flow: at(PORTS[0], stable),
     };
   }
@@ -209,7 +214,7 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
   };
 }
 
-/** The Service after each two addresses, so that a third of the connects go to it. */
+/** The Service after each two addresses, so that a third of what is tried goes to it. */
 function withService(addresses: readonly string[], service: string): readonly string[] {
   return addresses.flatMap((address, i) => (i % 2 === 0 ? [address] : [address, service]));
 }

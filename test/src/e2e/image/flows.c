@@ -6,12 +6,14 @@
 //                         latest lines of stdin, each of which replaces those of its word; ends at the end of stdin:
 //                           connect IP:PORT...   new TCP connections
 //                           ask IP:PORT...       one datagram from a new UDP socket, and its answer
-//                           hold IP:PORT...      one TCP connection each, on which one byte is echoed every 100 ms
+//                           hold IP:PORT...      one TCP connection each, on which one byte is echoed every 100 ms; one that is named
+//                                                twice has two
 //                           flow IP:PORT...      one UDP socket each, with a datagram and its answer every 100 ms
 //   flows first RATE SECONDS IP:PORT...   the same with these targets of new TCP connections, for so long; then does nothing
 //
 // Output, times in microseconds of CLOCK_MONOTONIC, which all pods of a machine share:
-//   KIND BEGAN ENDED SOURCE-PORT IP:PORT OUTCOME [HOST NAME]   what was tried; a connection to hold is opened as a "connect"
+//   KIND BEGAN ENDED SOURCE-PORT IP:PORT OUTCOME [HOST NAME]   what was tried; a connection to hold is opened as a "connect"; the name of
+//                                                              one that is held is the one that it began with, also when it fails
 //   late FROM TO                                               this program was not running
 // OUTCOME: open, refused, unreachable, reset, timeout, other. A connect that is reset was established before.
 #define _GNU_SOURCE
@@ -164,6 +166,7 @@ struct try {
 	uint32_t number;	   // of the exchange
 	size_t have;
 	char in[128];
+	char who[128]; // that a connection to hold began with
 };
 static struct try tries[TRIES];
 
@@ -240,6 +243,7 @@ static void begin(struct try *it)
 	if (it->fd < 0) fail("open a socket");
 	if (is_stream(it->kind)) setsockopt(it->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	it->have = 0;
+	it->who[0] = 0;
 	it->began = now_us();
 	error = connect(it->fd, (struct sockaddr *)&it->to, sizeof(it->to)) ? errno : 0;
 	it->port = port_of(it->fd);
@@ -290,7 +294,7 @@ static void exchange(struct try *it, int64_t now)
 	if (it->kind == HOLD) text[0] = 'a' + ++it->number % 26;
 	it->began = now;
 	if (send(it->fd, text, length, MSG_NOSIGNAL) != length) {
-		report(it->kind, it, now_us(), errno, "");
+		report(it->kind, it, now_us(), errno, it->who);
 		// An error of an earlier datagram ends no UDP socket.
 		if (it->kind == HOLD) return lose(it, now);
 		if (it->kind == ASK) return end(it);
@@ -323,6 +327,7 @@ static void hear_greeting(struct try *it, int64_t now)
 	report(CONNECT, it, it->ended, 0, line_end ? it->in : "");
 	if (!line_end) return lose(it, now);
 	if (it->kind == CONNECT) return end(it);
+	memcpy(it->who, it->in, sizeof(it->who));
 	pause_until_next(it, now);
 }
 
@@ -335,11 +340,11 @@ static void hear_answer(struct try *it, int64_t now)
 	if (it->kind == HOLD) {
 		if (n <= 0) {
 			it->began = it->state == WAITING ? it->began : now;
-			report(HOLD, it, now, n < 0 ? errno : ECONNRESET, "");
+			report(HOLD, it, now, n < 0 ? errno : ECONNRESET, it->who);
 			return lose(it, now);
 		}
 		if (it->state != WAITING) return;
-		report(HOLD, it, now, 0, "");
+		report(HOLD, it, now, 0, it->who);
 		return pause_until_next(it, now);
 	}
 	if (n < 0) {
@@ -401,7 +406,7 @@ static void on_due(struct try *it, int64_t now)
 		return lose(it, now);
 	case PAUSED: return exchange(it, now);
 	case WAITING:
-		report(it->kind, it, now, ETIMEDOUT, "");
+		report(it->kind, it, now, ETIMEDOUT, it->who);
 		if (it->kind == HOLD) return lose(it, now);
 		return pause_until_next(it, now);
 	case REOPENS: return begin(it);
@@ -409,24 +414,36 @@ static void on_due(struct try *it, int64_t now)
 	}
 }
 
+static int count_targets(const struct targets *of, const struct sockaddr_in *to)
+{
+	int count = 0;
+
+	for (int t = 0; t < of->count; t++) count += is_same(&of->all[t], to);
+	return count;
+}
+
+static int count_tries(enum kind kind, const struct sockaddr_in *to)
+{
+	int count = 0;
+
+	for (int i = 0; i < TRIES; i++)
+		count += tries[i].state != FREE && tries[i].kind == kind && is_same(&tries[i].to, to);
+	return count;
+}
+
+// As many to each target as the line names it.
 static void keep_only(enum kind kind)
 {
 	struct targets *of = &targets[kind];
 
 	for (int i = 0; i < TRIES; i++) {
-		bool is_target = false;
+		struct try *it = &tries[i];
 
-		if (tries[i].state == FREE || tries[i].kind != kind) continue;
-		for (int t = 0; t < of->count; t++) is_target |= is_same(&of->all[t], &tries[i].to);
-		if (!is_target) end(&tries[i]);
+		if (it->state == FREE || it->kind != kind) continue;
+		if (count_tries(kind, &it->to) > count_targets(of, &it->to)) end(it);
 	}
-	for (int t = 0; t < of->count; t++) {
-		bool is_there = false;
-
-		for (int i = 0; i < TRIES; i++)
-			is_there |= tries[i].state != FREE && tries[i].kind == kind && is_same(&of->all[t], &tries[i].to);
-		if (!is_there) start(kind, &of->all[t]);
-	}
+	for (int t = 0; t < of->count; t++)
+		if (count_tries(kind, &of->all[t]) < count_targets(of, &of->all[t])) start(kind, &of->all[t]);
 }
 
 static void add_target(enum kind kind, const char *text)
