@@ -16,6 +16,7 @@
 #define MESH_NAT_H
 
 #include "conntrack.h"
+#include "nat_scratch.h"
 
 /* tuple of a moved flow -> its other tuple */
 struct {
@@ -44,31 +45,6 @@ struct {
 static __always_inline __u64 nat_check(const struct flow_key *key, const struct nat_row *row)
 {
 	return row_check(row_check(ROW_CHECK, key, NAT_KEY_WORDS), row, NAT_WORDS);
-}
-
-/*
- * What functions work with that are not inlined: more than their frames hold. Linux 6.1 takes keys of maps from frames and
- * from maps, and not from what a global function was given.
- */
-struct nat_scratch {
-	struct nat_row row;
-	struct flow_key key;
-	struct flow_key other;
-};
-
-/* 0 -> for one packet at a time */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct nat_scratch);
-} mesh_nat_scratch_v1 SEC(".maps");
-
-static __always_inline struct nat_scratch *nat_scratch(void)
-{
-	__u32 first = 0;
-
-	return bpf_map_lookup_elem(&mesh_nat_scratch_v1, &first);
 }
 
 static __always_inline bool nat_lookup(const struct flow_key *key, struct nat_row *row)
@@ -201,7 +177,7 @@ static __always_inline void rewrite_quote(struct __sk_buff *skb, const struct pa
 	replace_port(skb, ports + 2, check, source_port(packet), row->peer_port);
 }
 
-/* What the packet is after its translation. */
+/* What the packet is after its translation. Policy asks the scratch memory who sent an answer. */
 static __always_inline void set_tuple(struct packet *packet, const struct nat_row *row, bool from_client)
 {
 	__builtin_memcpy(from_client ? packet->target : packet->source, row->peer, sizeof(row->peer));
@@ -284,7 +260,7 @@ __noinline int nat_rewrite(struct __sk_buff *skb, struct packet *packet)
 		orig_dst->backend = row->backend;
 	rewrite(skb, packet, row, from_client);
 	set_tuple(packet, row, from_client);
-	packet->is_moved = 1;
+	packet->is_moved = from_client ? MOVED_REQUEST : MOVED_ANSWER;
 	return 0;
 }
 
@@ -296,7 +272,7 @@ __noinline int nat_rewrite_quote(struct __sk_buff *skb, struct packet *packet)
 	if (!packet || !scratch)
 		return 0;
 	rewrite_quote(skb, packet, &scratch->row);
-	packet->is_moved = 1;
+	packet->is_moved = MOVED_ERROR;
 	return 0;
 }
 

@@ -49,6 +49,14 @@ struct orig_dst {
 	__u32 backend;
 };
 
+/* What was translated of a flow whose connect was moved. */
+enum moved {
+	MOVED_NOT,
+	MOVED_REQUEST, /* a packet of the pod that began it */
+	MOVED_ANSWER,
+	MOVED_ERROR,
+};
+
 struct packet {
 	struct flow_key flow;
 	__u8 source[16];
@@ -72,7 +80,7 @@ struct packet {
 	__u8 point;    /* enum event_point */
 	__u8 event;    /* enum event_kind of what happened to its flow */
 	__u8 reply;    /* with an event: the flow began in the other direction */
-	__u8 is_moved; /* it was translated (nat.h): `flow` is its other tuple, but for an ICMP error */
+	__u8 is_moved; /* enum moved: it was translated (nat.h), and `flow` is its other tuple, but for an ICMP error */
 	__u8 move_reason; /* enum move_reason of a packet that moves its connect */
 	__u8 allowed;	/* bits 1 << SOURCE, 1 << TARGET: policy of the pod there was asked, and allows it */
 	__u8 target_began; /* its flow, which had no row, was begun by its target, as policy says */

@@ -16,6 +16,7 @@
 
 #include "hash.h"
 #include "metrics.h"
+#include "nat_scratch.h"
 #include "packet.h"
 
 /* address -> whose it is */
@@ -138,13 +139,15 @@ static __always_inline bool is_unmanaged(__u32 identity)
 }
 
 /* The port by which a class decides: of the end at which the flow did not begin. `is_begin`: the source began the flow. */
-static __always_inline __be16 judged_port(const struct packet *packet, bool is_begin)
+static __always_inline __be16 judged_port(const struct packet *packet, bool is_begin, const struct nat_scratch *answer)
 {
 	if (!packet->has_ports)
 		return packet->flow.proto == IPPROTO_ICMP ? bpf_htons(packet->icmp_type << 8 | packet->icmp_code) : 0;
 	if (packet->flow.proto == IPPROTO_ICMP)
 		return bpf_htons(ICMP_ECHO << 8);
-	return is_begin ? target_port(packet) : source_port(packet);
+	if (is_begin)
+		return target_port(packet);
+	return answer ? answer_source_port(answer) : source_port(packet);
 }
 
 /* What a class says of a port; notes the rule. */
@@ -167,13 +170,14 @@ static __always_inline bool class_allows(__u32 class, __u8 proto, __be16 port, s
 
 /*
  * True when the policy of the pod at an end of the packet (SOURCE, TARGET) allows its flow. `is_begin`: the source began the
- * flow, else the target. Notes the identity of the other end, and the rule. A global function, so that the verifier walks
- * it once.
+ * flow, else the target. Notes the identity of the other end, and the rule. An answer of a connect that was moved is of the
+ * backend that sent it, whatever its pod sees. A global function, so that the verifier walks it once.
  */
 __noinline int policy_allows(const struct packet *packet, __u32 end, __u32 is_begin)
 {
 	struct judgement *judgement = judgement_scratch();
 	bool is_egress = (end == SOURCE) == !!is_begin;
+	const struct nat_scratch *answer;
 	const struct policy_peer_row *peer;
 	const struct policy_set_row *set;
 	struct policy_peer_key key;
@@ -183,7 +187,11 @@ __noinline int policy_allows(const struct packet *packet, __u32 end, __u32 is_be
 	if (!packet || !judgement)
 		return 0;
 	key.set = FIELDS(pod_policy_word, judgement->policy[end & 1]).set;
-	key.identity = identity_of(end == SOURCE ? packet->target : packet->source);
+	answer = moved_answer(packet);
+	if (end == SOURCE)
+		key.identity = identity_of(packet->target);
+	else
+		key.identity = identity_of(answer ? answer_source(answer) : packet->source);
 	judgement->identity[!(end & 1)] = key.identity;
 	judgement->rule = 0;
 	/* A node has its pods at its mercy anyway, and the kubelet must reach them. */
@@ -206,7 +214,8 @@ __noinline int policy_allows(const struct packet *packet, __u32 end, __u32 is_be
 		judgement->rule = FIELDS(peer_verdict, word).number;
 		return FIELDS(peer_verdict, word).allow;
 	}
-	return class_allows(FIELDS(peer_verdict, word).number, packet->flow.proto, judged_port(packet, is_begin), judgement);
+	return class_allows(FIELDS(peer_verdict, word).number, packet->flow.proto, judged_port(packet, is_begin, answer),
+			    judgement);
 }
 
 #endif

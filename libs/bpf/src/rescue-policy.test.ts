@@ -1,14 +1,15 @@
 /** Policies and the rescue of connects: a connect goes to no backend that policy does not allow. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { Proto } from "./gen/index.js";
 import { TcpFlag } from "./testing/packets.js";
 import { ALLOW, createPolicyWriter } from "./testing/policy-rows.js";
 import { CLIENT, makeServiceRuns, PORT, type TestBackendPod } from "./testing/service-runs.js";
 
 const FIRST: TestBackendPod = { address: "10.1.0.2", tier: 0, cluster: 1 };
-const SECOND: TestBackendPod = { address: "10.1.0.3", tier: 1, cluster: 1 };
+const SECOND = { address: "10.1.0.3", tier: 1, cluster: 1, port: 8080 } satisfies TestBackendPod;
 const THIRD: TestBackendPod = { address: "10.1.0.4", tier: 2, cluster: 1 };
-const BACKENDS = [FIRST, SECOND, THIRD];
+const BACKENDS: readonly TestBackendPod[] = [FIRST, SECOND, THIRD];
 const [ISN, SOURCE_PORT, SET] = [77, 2000, 5];
 const ID_CLIENT = (1 << 20) | 300;
 const idOf = (backend: TestBackendPod) => ID_CLIENT + 1 + BACKENDS.indexOf(backend);
@@ -85,7 +86,8 @@ for (const [whose, enforce] of [
     assert.deepEqual([accepted?.address, accepted?.segment.source], [CLIENT, `${FIRST.address}:${PORT}`]);
   });
 
-test("what a client sends on a connect that was moved is dropped when policy denies the backend that it has", async (t) => {
+/** A connect that was moved to the second backend and accepted, while policy allowed the client all of them. */
+async function movedConnect(t: TestContext) {
   const node = await setUp(t);
   for (const backend of BACKENDS) node.policy.peer(SET, idOf(backend), { out: ALLOW });
   node.policy.enforce(rowOf(), SET, 1);
@@ -93,12 +95,47 @@ test("what a client sends on a connect that was moved is dropped when policy den
   const moved = await node.sendReset();
   assert.equal(moved?.address, SECOND.address);
   const [, wirePort] = moved?.segment.source.split(":") ?? [];
-  const answer = { source: SECOND.address, sourcePort: PORT, target: CLIENT, targetPort: Number(wirePort) };
+  const answer = { source: SECOND.address, sourcePort: SECOND.port, target: CLIENT, targetPort: Number(wirePort) };
   assert.equal((await node.send({ ...answer, flags: TcpFlag.Syn | TcpFlag.Ack, ack: ISN + 1 }))?.address, CLIENT);
   const segment = { source: CLIENT, target: FIRST.address, sourcePort: SOURCE_PORT, flags: TcpFlag.Ack, seq: ISN + 1 };
-  assert.equal((await node.send(segment))?.address, SECOND.address);
-  node.policy.set(SET + 1, {});
-  node.policy.peer(SET + 1, idOf(FIRST), { out: ALLOW });
-  node.policy.enforce(rowOf(), SET + 1, 2);
-  assert.equal(await node.send(segment), undefined);
+  const exchange = async () => [
+    (await node.send(segment))?.address,
+    (await node.send({ ...answer, flags: TcpFlag.Ack, ack: ISN + 1 }))?.address,
+  ];
+  assert.deepEqual(await exchange(), [SECOND.address, CLIENT]);
+  return {
+    ...node,
+    exchange,
+    /** Another policy of the client, and another revision. */
+    allowOnly(backend: TestBackendPod): void {
+      node.policy.set(SET + 1, {});
+      node.policy.peer(SET + 1, idOf(backend), { out: ALLOW });
+      node.policy.enforce(rowOf(), SET + 1, 2);
+    },
+  };
+}
+
+test("a connect that was moved ends in both directions when policy denies the backend that it has", async (t) => {
+  const node = await movedConnect(t);
+  node.allowOnly(FIRST);
+  assert.deepEqual(await node.exchange(), [undefined, undefined]);
 });
+
+test("a connect that was moved goes on when policy denies the backend that it had first, or nobody has its address", async (t) => {
+  const node = await movedConnect(t);
+  node.policy.identity(FIRST.address, (1 << 20) | 5);
+  node.allowOnly(SECOND);
+  assert.deepEqual(await node.exchange(), [SECOND.address, CLIENT]);
+});
+
+for (const [port, isAllowed] of [
+  [SECOND.port, true],
+  [PORT, false],
+] as const)
+  test(`a connect that was moved to another port ${isAllowed ? "goes on" : "ends"} when policies allow port ${port} alone`, async (t) => {
+    const node = await movedConnect(t);
+    node.policy.class(1, [{ protocol: Proto.Tcp, port }]);
+    node.policy.set(SET + 1, { in: { class: 1 }, out: { class: 1 } });
+    for (const row of [rowOf(), rowOf(SECOND)]) node.policy.enforce(row, SET + 1, 2);
+    assert.deepEqual(await node.exchange(), isAllowed ? [SECOND.address, CLIENT] : [undefined, undefined]);
+  });

@@ -20,6 +20,8 @@ export interface TestBackendPod {
   readonly address: string;
   readonly tier: number;
   readonly cluster: number;
+  /** `PORT` unless given. */
+  readonly port?: number;
   /** No pod has its address, and the node has no way to it. */
   readonly isGone?: boolean;
 }
@@ -156,8 +158,8 @@ export async function makeServiceRuns(
 function writeService(write: Writer, backends: readonly TestBackendPod[]): ReadonlyMap<TestBackendPod, number> {
   const ids = new Map(
     backends.map((each, i) => {
-      const { address, cluster } = each;
-      return [each, write.backend({ index: i + 1, address, port: PORT, cluster })];
+      const { address, port = PORT, cluster } = each;
+      return [each, write.backend({ index: i + 1, address, port, cluster })];
     }),
   );
   const tiers = Math.max(...backends.map(({ tier }) => tier)) + 1;
@@ -171,9 +173,9 @@ function writeService(write: Writer, backends: readonly TestBackendPod[]): Reado
 }
 
 /** As tcp_orig_dst_write(). */
-function writeOrigDst(map: Fd, cookie: number, { address }: TestBackendPod, backend: number): void {
+function writeOrigDst(map: Fd, cookie: number, { address, port = PORT }: TestBackendPod, backend: number): void {
   const dialled = { vip: parseAddress(VIP), vipPort: PORT, service: SERVICE };
-  const origDst = { ...dialled, addr: parseAddress(address), port: PORT, backend };
+  const origDst = { ...dialled, addr: parseAddress(address), port, backend };
   const row = TcpOrigDstRow.encode({ cookie: BigInt(cookie), origDst, check: 0n });
   const { check } = TcpOrigDstRow.offsets;
   const [view, hash] = [viewOf(row, 0, TcpOrigDstRow.size), hash64(ROW_CHECK)];
