@@ -4,7 +4,7 @@ NODE ?= node
 BIN := node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy lab-faults drills leaks kubelet-probes conformance round-trip truth-tables
+.PHONY: help setup demo test check bench generate reference format lint types layers docs words generated bpf c-programs shell unit faults e2e tests node24 explore down kernels kind kind-full kind-images kind-down kube-proxy lab-faults drills leaks leaks-check kubelet-probes conformance round-trip truth-tables
 
 help:
 	@echo 'make demo      two clusters, one global Service, ten faults; sets everything up first'
@@ -18,6 +18,7 @@ help:
 	@echo 'make lab-faults  each fault of a lab by real traffic; needs a machine with nothing else to do'
 	@echo 'make drills    each fault twenty times in one lab: the median and the worst of what it cost; some hours'
 	@echo 'make leaks     policies, labels, pods and agents change while clients try all the time: MINUTES=5 in a lab'
+	@echo 'make leaks-check  breaks a mesh on purpose in several ways, each of which make leaks must find; BROKEN=NAME for one'
 	@echo 'make kubelet-probes  pods under a policy without rules stay healthy for a minute while their agent is killed'
 	@echo 'make conformance  Kubernetes'"'"' own end-to-end specs of FOCUS=NetworkPolicy in a lab; ONLY=PATTERN for some; half an hour'
 	@echo 'make truth-tables  each feature of policies by real connections between pods of two clusters; 5 to 10 minutes'
@@ -66,6 +67,10 @@ drills: setup
 MINUTES ?= 5
 leaks: setup
 	@$(NODE) test/dist/leaks/main.js --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+BROKEN ?= all
+leaks-check: setup
+	@$(NODE) test/dist/leaks/main.js --broken $(BROKEN)
 
 kubelet-probes: types
 	MESH_PROBED_SECONDS=60 $(NODE) --test --test-timeout 600000 --test-name-pattern "kubelet's probes" test/dist/packets.e2e.test.js

@@ -1,8 +1,9 @@
-/** `make leaks`: 0 no violation, 1 a violation or an error, 2 usage. */
+/** `make leaks`, `make leaks-check`: 0 no violation, or all found that is broken on purpose; 1 otherwise, and on an error; 2 usage. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { keepLab, openLab } from "@isthmus/lab";
 import { MeshError } from "@isthmus/model";
+import { checkLeakTest, checkText } from "./check.js";
 import { nowMicros } from "./history.js";
 import { type LeakOptions, parseOptions, USAGE } from "./options.js";
 import { reportJson, reportText } from "./report.js";
@@ -30,7 +31,13 @@ async function main(options: LeakOptions): Promise<number> {
   const out = join(options.out, "leaks");
   await mkdir(out, { recursive: true });
   try {
-    const outcome = await runLeaks(await openLab(options.lab), { ...options, out, say, signal: stop.signal });
+    const lab = await openLab(options.lab);
+    if (options.broken.length > 0) {
+      const checked = await checkLeakTest(lab, options.broken, { ...options, say, signal: stop.signal });
+      process.stdout.write(checkText(checked));
+      return checked.every(({ findings }) => findings.length === 0) ? 0 : 1;
+    }
+    const outcome = await runLeaks(lab, { ...options, out, say, signal: stop.signal });
     await writeFile(join(options.out, "leaks.json"), reportJson(outcome));
     process.stdout.write(reportText(outcome));
     process.stderr.write(`The report: ${join(options.out, "leaks.json")}\n`);

@@ -15,7 +15,7 @@ import { NAMESPACES_USED, type PodPlan, ROLE_OF_BACKENDS, SERVICE_NAMESPACE, SER
 import { parseLine, type Prober, startProber } from "./prober.js";
 import { createRandom } from "./random.js";
 import { COLORS, PORTS } from "./random-policy.js";
-import { addTo, certainShare, createTally, type Outcome, type Tally } from "./report.js";
+import { addTo, certainShare, createTally, type Outcome, type Tally, type Violation } from "./report.js";
 
 export interface RunOptions {
   readonly seconds: number;
@@ -35,65 +35,103 @@ const WARM_UP_MS = 30_000;
 
 export async function runLeaks(lab: LabHandle, options: RunOptions): Promise<Outcome> {
   const { seconds, seed, say } = options;
-  const stop = new AbortController();
-  const signal = AbortSignal.any([stop.signal, options.signal]);
+  return await withClients(lab, options, async ({ model, clusters, watch, stop, signal, failed }) => {
+    const random = createRandom(seed);
+    const log = createWriteStream(join(options.out, "steps.log"));
+    const onStep = ({ at, kind, what }: Step) => void log.write(`${at} ${kind}: ${what}\n`);
+    const { firstTargets, judgeFirst, setTargets: podsChanged } = watch;
+    const churn = createChurn({ lab, clusters, model, random, onStep, firstTargets, judgeFirst, podsChanged, failed });
+    const evidence = createEvidence(lab, model, options.out);
+    let collecting: Promise<unknown> = Promise.resolve();
+    watch.onViolation((violation) => {
+      const { verdict, probe } = violation;
+      const { kind, client, target, outcome, answeredBy = "" } = probe;
+      say(`${verdict}: ${kind} of ${client} to ${target} is ${outcome} ${answeredBy}`);
+      const work = evidence.collect(violation);
+      collecting = Promise.allSettled([collecting, work]);
+      churn.hold(work);
+    });
+    say(`Seed ${seed}: changes for ${seconds} s`);
+    const began = nowMicros();
+    const moves = openMoves(lab);
+    try {
+      const movedBefore = moves.count();
+      const timer = setTimeout(stop, seconds * 1000);
+      const progress = setInterval(() => say(progressText(watch.tally, churn.steps)), 10_000);
+      await churn.run(signal).finally(() => {
+        clearTimeout(timer);
+        clearInterval(progress);
+      });
+      await watch.end();
+      for (const pod of model.pods.values()) if (pod.deletedAt === undefined) await judgeFirst(pod);
+      await collecting;
+      const { tally } = watch;
+      return {
+        ...{ seed, seconds: (nowMicros() - began) / 1e6, tally, steps: churn.steps, certain: certainShare(tally) },
+        ...{ moved: moves.count() - movedBefore, faults: model.faults },
+      };
+    } finally {
+      moves.close();
+    }
+  });
+}
+
+/** Pods that try all the time, and what becomes of it. */
+export interface Clients {
+  readonly model: Model;
+  readonly clusters: Clusters;
+  readonly watch: Watch;
+  /** Aborted by `stop`, when a part fails or from outside. */
+  readonly signal: AbortSignal;
+  stop(): void;
+  /** A part that runs beside others failed. */
+  readonly failed: (error: Error) => void;
+}
+
+/** Starts all, calls `work` when all clients reach something, and ends all. Rejects if a part failed meanwhile. */
+export async function withClients<T>(
+  lab: LabHandle,
+  options: Pick<RunOptions, "rate" | "say" | "signal">,
+  work: (clients: Clients) => Promise<T>,
+): Promise<T> {
+  const stopping = new AbortController();
+  const stop = () => stopping.abort(new Error("stopped"));
+  const signal = AbortSignal.any([stopping.signal, options.signal]);
   let failure: Error | undefined;
   const failed = (error: Error) => {
     failure ??= error;
-    stop.abort();
+    stop();
   };
   const model = createModel();
   await loadImage(lab.plan.name, await probeImage());
   const clusters = await openClusters(lab, model, failed);
   const following = new AbortController();
   const followed = clusters.run(following.signal).catch(failed);
-  const probers: Prober[] = [];
-  const moves = openMoves(lab);
+  const watch = watchProbes(model, clusters);
   try {
     await startPods(clusters);
     await waitUntilInForce(clusters);
-    say(`${model.pods.size} pods run, and every node knows them`);
-    const random = createRandom(seed);
-    const watch = watchProbes(lab, model, clusters, options);
-    const log = createWriteStream(join(options.out, "steps.log"));
-    const onStep = ({ at, kind, what }: Step) => void log.write(`${at} ${kind}: ${what}\n`);
-    const { firstTargets, judgeFirst, setTargets: podsChanged } = watch;
-    const churn = createChurn({ lab, clusters, model, random, onStep, firstTargets, judgeFirst, podsChanged, failed });
-    watch.onViolation((work) => churn.hold(work));
-    for (const pod of clients(model))
-      probers.push(
-        startProber(lab, pod, options.rate, { onProbe: watch.onProbe, onLate: watch.judge.late, onEnd: failed }),
-      );
+    options.say(`${model.pods.size} pods run, and every node knows them`);
+    const { onProbe, judge } = watch;
+    const probers = clients(model).map((pod) =>
+      startProber(lab, pod, options.rate, { onProbe, onLate: judge.late, onEnd: failed }),
+    );
     watch.start(probers);
     await waitFor("all clients to reach something", () => watch.reached.size === probers.length, {
       timeoutMs: WARM_UP_MS,
       everyMs: 50,
     });
-    say(`Seed ${seed}: changes for ${seconds} s`);
-    const began = nowMicros();
-    const movedBefore = moves.count();
-    const timer = setTimeout(() => stop.abort(), seconds * 1000);
-    const progress = setInterval(() => say(progressText(watch.tally, churn.steps)), 10_000);
-    await churn.run(signal).finally(() => {
-      clearTimeout(timer);
-      clearInterval(progress);
+    const result = await work({ model, clusters, watch, signal, stop, failed }).catch((error: unknown) => {
+      throw failure ?? error;
     });
-    for (const prober of probers) await prober.end();
-    for (const pod of model.pods.values()) if (pod.deletedAt === undefined) await watch.judgeFirst(pod);
-    await watch.settled();
     if (failure !== undefined) throw failure;
     options.signal.throwIfAborted();
-    const { tally } = watch;
-    return {
-      ...{ seed, seconds: (nowMicros() - began) / 1e6, tally, steps: churn.steps, certain: certainShare(tally) },
-      ...{ moved: moves.count() - movedBefore, faults: model.faults },
-    };
+    return result;
   } finally {
-    for (const prober of probers) await prober.end();
+    await watch.end();
     following.abort();
     await followed;
     clusters.close();
-    moves.close();
   }
 }
 
@@ -124,7 +162,9 @@ async function waitUntilInForce(clusters: Clusters): Promise<void> {
   await waitFor("all pods to be known", () => clusters.pending === 0, { timeoutMs: 60_000, everyMs: 50, reason });
 }
 
-function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, say }: RunOptions) {
+type Watch = ReturnType<typeof watchProbes>;
+
+function watchProbes(model: Model, clusters: Clusters) {
   const services = clusters.all.flatMap(({ globalService }) =>
     (["TCP", "UDP"] as const).map((protocol) => ({
       frontend: globalService,
@@ -135,13 +175,13 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
     })),
   );
   const judge = createJudge(model, services);
-  const tally: Tally = createTally();
-  const evidence = createEvidence(lab, model, out);
+  let tally: Tally = createTally();
   const reached = new Set<string>();
   /** Pods that dial from their first moment on, and were not asked yet what they found. */
   const withFirst = new Set<string>();
-  let collecting: Promise<unknown> = Promise.resolve();
-  let hold: (work: Promise<unknown>) => void = () => undefined;
+  /** Before there is a listener. */
+  const untold: Violation[] = [];
+  let tell: (violation: Violation) => void = (violation) => void untold.push(violation);
   let probers: readonly Prober[] = [];
 
   function setTargets(): void {
@@ -168,19 +208,18 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
   function onProbe(probe: Probe): void {
     if (probe.outcome === "open") reached.add(probe.client);
     const violation = addTo(tally, model, probe, judge.judge(probe));
-    if (violation === undefined) return;
-    const { verdict } = violation;
-    say(
-      `${verdict}: ${probe.kind} of ${probe.client} to ${probe.target} is ${probe.outcome} ${probe.answeredBy ?? ""}`,
-    );
-    const work = evidence.collect(violation);
-    collecting = Promise.allSettled([collecting, work]);
-    hold(work);
+    if (violation !== undefined) tell(violation);
   }
 
   return {
     judge,
-    tally,
+    get tally() {
+      return tally;
+    },
+    /** Counts from nought on. */
+    countAnew() {
+      tally = createTally();
+    },
     onProbe,
     firstTargets({ name, node }: PodPlan): readonly string[] {
       withFirst.add(name);
@@ -203,14 +242,19 @@ function watchProbes(lab: LabHandle, model: Model, clusters: Clusters, { out, sa
     },
     reached,
     setTargets,
-    onViolation(hold_: (work: Promise<unknown>) => void) {
-      hold = hold_;
+    /** Called with those that are kept. */
+    onViolation(listener: (violation: Violation) => void) {
+      tell = listener;
+      for (const violation of untold.splice(0)) listener(violation);
     },
     start(all: readonly Prober[]) {
       probers = all;
       setTargets();
     },
-    settled: () => collecting,
+    /** Resolves when all that was found is counted. */
+    async end() {
+      for (const prober of probers) await prober.end();
+    },
   };
 }
 
