@@ -92,6 +92,7 @@ export async function serveAdmin(
       auditedPods: feeds.pods.identities.auditedPods,
       applied: applied.services,
       positions: agents.applied,
+      reportedPolicies: agents.reportedPolicies,
       diffPolicies: (request) =>
         diffObjects(request, { sources, policies: feeds.policies.policies, local: { clusterId: id, cluster } }),
       policies: (request) => policyReports(feeds.policies.policies.known(), applied.policies(), request),

@@ -38,7 +38,7 @@ function endJson({ cluster, namespace, pod, address }: FlowEnd): object {
 
 function viewJson(view: EndView): object {
   const { direction, pod, answer } = view;
-  const { policies, other, node, maps, unapplied } = answer;
+  const { policies, other, node, maps, unapplied, refused } = answer;
   const problem = mapsProblem(view);
   return {
     ...{ direction, cluster: answer.cluster, namespace: pod.namespace, pod: pod.pod, node: node?.node ?? null },
@@ -55,6 +55,7 @@ function viewJson(view: EndView): object {
     ...(problem === undefined ? {} : { mapsProblem: problem }),
     differences: differences(view),
     notApplied: unapplied,
+    refused,
   };
 }
 

@@ -11,6 +11,7 @@ import {
   mapsProblem,
   notApplied,
   podText,
+  refusedPolicies,
   verdictAt,
   verdictOf,
 } from "./explanation.js";
@@ -105,17 +106,19 @@ function mapsLines(view: EndView, node: string): readonly string[] {
   if (problem !== undefined || maps === undefined) return field("maps", [`of ${node} not read: ${problem}`]);
   const differ = differences(view);
   const lacking = notApplied(view);
+  const refused = refusedPolicies(view);
   return [
     ...field("maps", [
       `of ${node}: ${verdictText(maps)}, ${differ.length === 0 ? "as the policies say" : "which is not what the policies say"}`,
       ...entryTexts(view, maps),
     ]),
     ...field("differs", differ),
+    ...field("refused", refused),
     ...field(
       "not yet",
       lacking.map((text) => `${node} has applied ${text}`),
     ),
-    ...(differ.length > 0 && lacking.length === 0
+    ...(differ.length > 0 && lacking.length === 0 && refused.length === 0
       ? field("", [`${node} has applied all records that this depends on: ask again, then see its agent's log`])
       : []),
   ];

@@ -21,6 +21,17 @@ const STALE = explanation(
   }),
 );
 
+/** Node w1 has the policy before, because its agent cannot read the present one. */
+const REFUSED = explanation(
+  egress(),
+  ingress({
+    maps: { ...MAPS, ...{ allowed: false, rule: 0, rules: [] }, port: { found: false } },
+    refused: ["web", "api", "db", "pay"].map(
+      (name) => `Cannot enforce policy "policies/networkpolicies/shop/${name}": no room`,
+    ),
+  }),
+);
+
 const NO_RULE = { allowed: false, rule: 0, rules: [], selecting: [{ policy: POLICY, isolates: true }] };
 const DENIED = explanation(
   egress({
@@ -71,7 +82,7 @@ const WORLD: Explanation = {
 };
 
 test("the verdict first, then each end with its policies and the entries of the maps", () => {
-  const all = { ALLOWED, STALE, DENIED, WORLD, AUDITED };
+  const all = { ALLOWED, STALE, REFUSED, DENIED, WORLD, AUDITED };
   golden(
     "policy-explain",
     Object.entries(all)
@@ -81,7 +92,10 @@ test("the verdict first, then each end with its policies and the entries of the 
 });
 
 test("JSON has the same content", () => {
-  golden("policy-explain-json", json({ explanations: [ALLOWED, STALE, DENIED, WORLD, AUDITED].map(explanationJson) }));
+  golden(
+    "policy-explain-json",
+    json({ explanations: [ALLOWED, STALE, REFUSED, DENIED, WORLD, AUDITED].map(explanationJson) }),
+  );
 });
 
 test("it is allowed when both ends allow it, and both nodes' maps say so, too", () => {

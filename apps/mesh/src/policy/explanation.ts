@@ -124,6 +124,15 @@ export function notApplied({ answer: { unapplied } }: EndView): readonly string[
   });
 }
 
+/** Policies that are named as refused. */
+const MAX_REFUSED = 3;
+
+/** Policies that the node's agent refuses: what they replaced stays in force there. */
+export function refusedPolicies({ answer: { refused } }: EndView): readonly string[] {
+  const more = refused.length - MAX_REFUSED;
+  return [...refused.slice(0, MAX_REFUSED).map(lineText), ...(more > 0 ? [`${more} more: see mesh policy list`] : [])];
+}
+
 /** True: policies and maps say the same at each end; undefined: some maps were not read. */
 export function mapsAgree({ views }: Explanation): boolean | undefined {
   if (views.some((view) => differences(view).length > 0)) return false;

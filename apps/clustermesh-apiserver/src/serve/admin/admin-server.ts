@@ -38,7 +38,7 @@ import { listServices } from "./admin-services.js";
 import type { AppliedRecords } from "./applied-records.js";
 import { createStoreChecker } from "./check-store.js";
 import { startDump } from "./dump.js";
-import { explainPolicy } from "./explain-policy.js";
+import { type ExplainPolicyModules, explainPolicy } from "./explain-policy.js";
 import { type ExplainModules, explainService } from "./explain-service.js";
 import { listIdentities } from "./identity-reports.js";
 import { type MonitorModules, startMonitor } from "./monitor.js";
@@ -86,6 +86,8 @@ export interface AdminServerModules {
   readonly applied?: () => AppliedRecords | undefined;
   /** What nodes have applied of each source. Absent: nothing. */
   readonly positions?: AppliedPositions;
+  /** What agents report of policies. Absent: nothing. */
+  readonly reportedPolicies?: ExplainPolicyModules["reported"];
   /** Absent: `Monitor`, `Dump` and `ExplainPolicy` are refused, and a status has no figures. */
   readonly monitor?: Pick<MonitorModules, "queries" | "nodes">;
   /** Policies of this cluster. Absent: there are none. */
@@ -230,9 +232,10 @@ export async function startAdminServer(
   }
   /** The right is that of `Monitor`, too: it shows rows of a node's maps. */
   async function explain(request: ExplainPolicyRequest): Promise<ExplainPolicyResponse> {
-    const { monitor: parts, positions: applied = () => undefined, clock } = modules;
+    const { monitor: parts, positions: applied = () => undefined, reportedPolicies, clock } = modules;
     if (parts === undefined) throw adminError(status.UNIMPLEMENTED, "this server has no agents");
-    return explaining(() => explainPolicy(request, { ...parts, sources, local: options, applied, clock }));
+    const reported = reportedPolicies ?? (() => undefined);
+    return explaining(() => explainPolicy(request, { ...parts, sources, local: options, applied, reported, clock }));
   }
   /** The view of a pod shows its node's maps, so it needs the right of `Dump`. */
   async function explainOneService(

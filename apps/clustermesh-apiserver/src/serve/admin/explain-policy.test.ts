@@ -38,9 +38,11 @@ const request = ({ other, ...flow }: Flow) =>
 function setUp({
   sources = policySources(),
   applied = { 0: 100, 2: 100 },
+  reported = () => undefined,
 }: {
   sources?: readonly StreamSource[];
   applied?: Readonly<Record<number, number>>;
+  reported?: Parameters<typeof explainPolicy>[1]["reported"];
 } = {}) {
   const queries = createAgentQueries();
   const asked: QueryMessage[] = [];
@@ -61,7 +63,7 @@ function setUp({
   }
   const explain = (flow: Flow): Promise<ExplainPolicyResponse> =>
     explainPolicy(request(flow), {
-      ...{ sources: { all: sources }, local: EAST, queries, clock: systemClock },
+      ...{ sources: { all: sources }, local: EAST, queries, reported, clock: systemClock },
       nodes: () => [
         { node: "w1", connected: true },
         { node: "w2", connected: false },
@@ -241,6 +243,16 @@ test("what the node has not applied yet is named: records of both ends, policies
       keys: [`identities/${WEST_CLIENT}`, "nodes/w1", "endpoints/10.2.1.7"],
     },
   ]);
+});
+
+test("policies that the pod's node refuses are named, if it is heard", async () => {
+  const refused = new Map([["policies/networkpolicies/shop/web", "no room"]]);
+  const reported = (node: string) =>
+    node === "w1" ? { position: undefined, inForce: 0, refused, moreRefused: 0 } : undefined;
+  const node = setUp({ reported });
+  assert.deepEqual((await node.explain({ other: "10.1.2.6" })).refused, []);
+  node.agent("w1", { endpoint: 1 });
+  assert.deepEqual((await node.explain({ other: "10.1.2.6" })).refused, ["no room"]);
 });
 
 test("a request without a flow is refused", async () => {

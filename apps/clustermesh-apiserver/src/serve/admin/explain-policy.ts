@@ -30,6 +30,7 @@ import {
 } from "@isthmus/proto";
 import { asBuffer, endpointKey, type HashedRecord, identityKey, serviceKey } from "@isthmus/records";
 import { inSlices, inTurns, type Slices } from "@isthmus/runtime";
+import type { ReportedPolicies } from "../../ports/enforced-policies.js";
 import type { StreamSource, StreamSources } from "../../ports/stream-source.js";
 import { adminError } from "./admin-error.js";
 import { type AskNodeModules, askNode } from "./ask-node.js";
@@ -51,6 +52,8 @@ export interface ExplainPolicyModules extends AskNodeModules {
   readonly local: LocalClusterName;
   /** What nodes have applied. */
   readonly applied: AppliedPositions;
+  /** What their agents report of policies. */
+  readonly reported: (node: string) => ReportedPolicies | undefined;
 }
 
 const DIRECTIONS: ReadonlyMap<PolicyDirection, Direction> = new Map([
@@ -100,6 +103,7 @@ export async function explainPolicy(
     ...{ cluster, pod, isService: false, other, policies, node },
     maps: part && cleaned(part.value),
     unapplied: isHeard ? unappliedRecords(sources, endpoint.node, keys, modules.applied) : [],
+    refused: isHeard ? [...(modules.reported(endpoint.node)?.refused.values() ?? [])] : [],
   };
 }
 

@@ -444,6 +444,8 @@ export interface ExplainPolicyResponse {
     | undefined;
   /** by the pod's node, of those that the decision depends on */
   unapplied: UnappliedRecords[];
+  /** policies that its agent refuses, whether or not they select the pod: the reason of each */
+  refused: string[];
 }
 
 export interface ExplainedPod {
@@ -3436,6 +3438,7 @@ function createBaseExplainPolicyResponse(): ExplainPolicyResponse {
     node: undefined,
     maps: undefined,
     unapplied: [],
+    refused: [],
   };
 }
 
@@ -3464,6 +3467,9 @@ export const ExplainPolicyResponse: MessageFns<ExplainPolicyResponse> = {
     }
     for (const v of message.unapplied) {
       UnappliedRecords.encode(v!, writer.uint32(66).fork()).join();
+    }
+    for (const v of message.refused) {
+      writer.uint32(74).string(v!);
     }
     return writer;
   },
@@ -3545,6 +3551,14 @@ export const ExplainPolicyResponse: MessageFns<ExplainPolicyResponse> = {
             message.unapplied.push(UnappliedRecords.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.refused.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3578,6 +3592,7 @@ export const ExplainPolicyResponse: MessageFns<ExplainPolicyResponse> = {
       ? PolicyEntries.fromPartial(object.maps)
       : undefined;
     message.unapplied = object.unapplied?.map((e) => UnappliedRecords.fromPartial(e)) || [];
+    message.refused = object.refused?.map((e) => e) || [];
     return message;
   },
 };
