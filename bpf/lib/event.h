@@ -12,6 +12,7 @@
 #define MESH_EVENT_H
 
 #include "decision.h"
+#include "nat_scratch.h"
 #include "packet.h"
 #include "policy.h"
 
@@ -98,6 +99,7 @@ __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decisi
 	__u32 verdict = FIELDS(decision, decision).verdict, reason = FIELDS(decision, decision).reason;
 	__u64 now = bpf_ktime_get_ns();
 	const struct orig_dst *orig_dst = orig_dst_scratch();
+	const struct nat_scratch *answer;
 	struct packet_event *event;
 	__u32 limited = 0;
 
@@ -139,6 +141,12 @@ __noinline int write_event(const struct packet *packet, __u32 kind, __u64 decisi
 		if (packet->tcp & TCP_SYN)
 			event->isn = packet->seq;
 		event->move_reason = packet->move_reason;
+	}
+	/* Policy was asked about the backend that sent it. */
+	answer = kind == EVENT_DROP || kind == EVENT_AUDITED ? moved_answer(packet) : NULL;
+	if (answer) {
+		__builtin_memcpy(event->source, answer_source(answer), sizeof(event->source));
+		event->source_port = answer_source_port(answer);
 	}
 	if (packet->is_judged) {
 		const struct judgement *judgement = judgement_scratch();

@@ -1,7 +1,8 @@
 /** Policies and the rescue of connects: a connect goes to no backend that policy does not allow. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { Proto } from "./gen/index.js";
+import { formatAddress } from "@isthmus/model";
+import { EventKind, Proto } from "./gen/index.js";
 import { TcpFlag } from "./testing/packets.js";
 import { ALLOW, createPolicyWriter } from "./testing/policy-rows.js";
 import { CLIENT, makeServiceRuns, PORT, type TestBackendPod } from "./testing/service-runs.js";
@@ -118,7 +119,15 @@ async function movedConnect(t: TestContext) {
 test("a connect that was moved ends in both directions when policy denies the backend that it has", async (t) => {
   const node = await movedConnect(t);
   node.allowOnly(FIRST);
+  node.events().want([EventKind.Drop]);
   assert.deepEqual(await node.exchange(), [undefined, undefined]);
+  const events = (await node.readEvents(2)).map(({ source, sourcePort, target, sourceIdentity, targetIdentity }) => [
+    `${formatAddress(source)}:${sourcePort}`,
+    formatAddress(target),
+    Math.max(sourceIdentity, targetIdentity),
+  ]);
+  assert.deepEqual(events[1], [`${SECOND.address}:${SECOND.port}`, CLIENT, idOf(SECOND)]);
+  assert.deepEqual(events[0]?.slice(1), [SECOND.address, idOf(SECOND)]);
 });
 
 test("a connect that was moved goes on when policy denies the backend that it had first, or nobody has its address", async (t) => {
