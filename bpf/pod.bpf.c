@@ -210,6 +210,15 @@ static __always_inline __u64 pod_policy(const struct packet *packet, enum event_
 	return point == EVENT_POINT_TO_POD ? policy_of(find_endpoint(packet->target)) : 0;
 }
 
+/*
+ * The policy of the pod of this node that sent what the stack passes on: with another target, which another proxy gave it, it is of
+ * another flow than from_pod judged.
+ */
+static __always_inline __u64 sender_policy(const struct __sk_buff *skb, const struct packet *packet)
+{
+	return skb->ingress_ifindex ? policy_of(find_endpoint(packet->source)) : 0;
+}
+
 /* A packet that came through the stack: so must the answers. */
 static __always_inline int judge_from_stack(struct __sk_buff *skb, enum event_point point)
 {
@@ -217,7 +226,7 @@ static __always_inline int judge_from_stack(struct __sk_buff *skb, enum event_po
 	struct tracked flow = {};
 	enum drop_reason reason;
 	enum parsed parsed;
-	__u64 policy;
+	__u64 policy, sender;
 	bool is_mesh;
 	int action;
 
@@ -231,12 +240,22 @@ static __always_inline int judge_from_stack(struct __sk_buff *skb, enum event_po
 		return end_unread(&packet, pod_policy(&packet, point), DROP_INGRESS_DENIED);
 	is_mesh = (packet.has_ports || packet.is_error) && find_mesh_flow(&packet, &flow, packet.source, packet.target);
 	policy = pod_policy(&packet, point);
-	if (!is_mesh && !is_enforced(policy))
+	sender = sender_policy(skb, &packet);
+	if (!is_mesh && !is_enforced(policy | sender))
 		return pass(&packet);
+	if (is_enforced(policy | sender)) {
+		note_way(&packet);
+		/* But for what the pod sent to itself by a Service. */
+		packet.is_passed_on = skb->ingress_ifindex && skb->ingress_ifindex != skb->ifindex;
+		if (is_enforced(sender))
+			packet.ifindex = skb->ingress_ifindex;
+	}
 	settle(&packet, &flow, true);
-	reason = admit(&packet, &flow, 0, policy);
+	reason = admit(&packet, &flow, sender, policy);
 	if (reason)
 		return finish(&packet, DROP(reason), 0);
+	if (is_enforced(policy | sender))
+		lead_to_stack(&packet);
 	if (packet.has_ports) {
 		track(&packet, &flow, is_mesh ? 0 : FLOW_VIA_STACK, FLOW_VIA_STACK);
 		return pass(&packet);

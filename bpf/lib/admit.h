@@ -24,6 +24,32 @@
 #include "event.h"
 #include "policy.h"
 
+/* True for what an end sends that begins a flow, and never continues one. */
+static __always_inline bool must_begin(const struct packet *packet)
+{
+	return (packet->tcp & (TCP_SYN | TCP_ACK)) == TCP_SYN || packet->icmp_type == ICMP_ECHO;
+}
+
+/* True for an ICMP error of a pod that is no end of the flow: pods are no routers, so it says something of others' flows. */
+static __always_inline bool is_of_stranger(const struct packet *packet)
+{
+	__u32 identity;
+
+	if (!packet->is_routed || !is_pod_address(packet->source))
+		return false;
+	identity = identity_of(packet->source, true);
+	return identity >> LIMIT_IDENTITY_BITS && !is_unmanaged(identity);
+}
+
+/*
+ * True for a packet of which the row of its flow says nothing, whatever it says. `flags`: of the packet's direction. A global
+ * function, so that the verifier walks it once.
+ */
+__noinline int is_asked_anew(const struct packet *packet, __u32 flags)
+{
+	return packet && ((must_begin(packet) && !(flags & FLOW_INITIATOR)) || is_of_stranger(packet));
+}
+
 static __always_inline __u64 policy_of(const struct endpoint_row *pod)
 {
 	return pod ? READ_ONCE(pod->policy) : 0;
@@ -182,16 +208,17 @@ __noinline int judge(struct packet *packet, __u32 index, __u32 place, __u64 hash
 
 /*
  * The reason why the packet may not pass, or DROP_NONE. `flow`: of find_flow(), after settle(). `source`, `target`: policies
- * (policy_of()) of its ends that are pods of this node. A fragment after the first has no flow: without
- * the first one no receiver has a use for it. An ICMP error passes while its flow does: of itself no policy says anything.
+ * (policy_of()) of its ends that are pods of this node. A fragment after the first passes when the first one did; without that one
+ * it is asked about as a packet whose ports are not known. An ICMP error passes while its flow does: of itself no policy says anything.
  */
 static __always_inline enum drop_reason admit(struct packet *packet, const struct tracked *flow, __u64 source, __u64 target)
 {
-	bool is_anew = is_syn(packet) && !(flow->flags & FLOW_INITIATOR);
 	struct judgement *judgement;
+	bool is_anew;
 
-	if (!is_enforced(source | target) || is_later_fragment(packet))
+	if (!is_enforced(source | target) || packet->way & FRAGMENT_FIRST_SEEN)
 		return DROP_NONE;
+	is_anew = is_asked_anew(packet, flow->flags);
 	if (flow->row && !is_anew && (!is_enforced(source) || has_allowed(packet, flow->row, flow->hash, SOURCE, source)) &&
 	    (!is_enforced(target) || has_allowed(packet, flow->row, flow->hash, TARGET, target)))
 		return DROP_NONE;

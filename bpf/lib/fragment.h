@@ -9,6 +9,8 @@
  * So all fragments of a datagram have one way, in whichever order they come and on however many CPUs. netfilter joins
  * fragments before it lets them go on: of a datagram of which some pass the stack it drops the others after 30 s.
  *
+ * A first fragment writes a row after policies let it pass, so a row with FRAGMENT_FIRST_SEEN lets the later ones pass (admit.h).
+ *
  * The map is an LRU: rows are inserted, replaced as a whole, and their memory may be reused while a program reads them. So
  * a row is one word with a check of its key, is loaded once, and is never written in place.
  */

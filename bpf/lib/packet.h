@@ -85,7 +85,9 @@ struct packet {
 	__u8 allowed;	/* bits 1 << SOURCE, 1 << TARGET: policy of the pod there was asked, and allows it */
 	__u8 target_began; /* its flow, which had no row, was begun by its target, as policy says */
 	__u8 is_judged; /* policy was asked: judgement_scratch() has what it said */
-	__u8 pad[4];   /* 0: on Linux 6.1 global functions are given no memory that nobody wrote */
+	__u8 is_routed; /* ICMP error of another end than the one to which the packet went that it quotes: of a router, as it says */
+	__u8 is_passed_on; /* the node received it and passes it on to a pod: it is not of a process of the node */
+	__u8 pad[2];   /* 0: on Linux 6.1 global functions are given no memory that nobody wrote */
 };
 
 /* 0 -> what the packet's pod dialled: only first and last packets of flows ask, and a program's frame has no room for it */
@@ -261,6 +263,16 @@ static __always_inline bool has_port_fields(__u8 proto)
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP;
 }
 
+/*
+ * True when the ports were not read, or the type of ICMP: behind IP options, in a fragment after the first, or without a whole
+ * header.
+ */
+static __always_inline bool is_unread(const struct packet *packet)
+{
+	return !packet->has_ports &&
+	       (packet->flow.proto == IPPROTO_ICMP ? !packet->icmp_type : has_port_fields(packet->flow.proto));
+}
+
 /* What an ICMP error begins with: its own header, and the start of the packet that caused it. */
 struct icmp_error {
 	struct ports own;
@@ -302,6 +314,7 @@ static __always_inline bool read_error(struct __sk_buff *skb, struct packet *pac
 	else if (!has_port_fields(error->ip.protocol))
 		return false;
 	map_address(source, error->ip.daddr);
+	packet->is_routed = !!__builtin_memcmp(source, packet->source, sizeof(source));
 	set_flow(packet, error->ip.protocol, source, to, from);
 	return true;
 }

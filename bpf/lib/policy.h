@@ -110,9 +110,10 @@ static __always_inline __u32 exact_identity(const struct ipcache_key *key)
 
 /*
  * Whose address it is. A look-up that races with a row's change may miss it, so where all addresses have rows of their own it
- * is asked once more: an address of a pod is never `world`.
+ * is asked once more: an address of a pod is never `world`. `is_host`: the own node's addresses are the node; else each is a
+ * stranger's, of its prefix.
  */
-static __always_inline __u32 identity_of(const __u8 *address)
+static __always_inline __u32 identity_of(const __u8 *address, bool is_host)
 {
 	struct ipcache_prefix_key prefix_key = {.length = 8 * (sizeof(prefix_key) - sizeof(prefix_key.length))};
 	struct ipcache_key key = {};
@@ -121,7 +122,7 @@ static __always_inline __u32 identity_of(const __u8 *address)
 
 	__builtin_memcpy(key.addr, address, sizeof(key.addr));
 	identity = exact_identity(&key);
-	if (identity)
+	if (identity > IDENTITY_HOST || (identity && is_host))
 		return identity;
 	__builtin_memcpy(prefix_key.addr, address, sizeof(prefix_key.addr));
 	prefix = bpf_map_lookup_elem(&mesh_ipcache_prefixes_v1, &prefix_key);
@@ -129,7 +130,7 @@ static __always_inline __u32 identity_of(const __u8 *address)
 		return IDENTITY_WORLD;
 	if (prefix->flags & IPCACHE_EXACT)
 		identity = exact_identity(&key);
-	return identity ? identity : prefix->identity;
+	return identity > IDENTITY_HOST || (identity && is_host) ? identity : prefix->identity;
 }
 
 /* True for an address of a pod range of which nothing is known yet. */
@@ -189,9 +190,9 @@ __noinline int policy_allows(const struct packet *packet, __u32 end, __u32 is_be
 	key.set = FIELDS(pod_policy_word, judgement->policy[end & 1]).set;
 	answer = moved_answer(packet);
 	if (end == SOURCE)
-		key.identity = identity_of(packet->target);
+		key.identity = identity_of(packet->target, true);
 	else
-		key.identity = identity_of(answer ? answer_source(answer) : packet->source);
+		key.identity = identity_of(answer ? answer_source(answer) : packet->source, is_egress || !packet->is_passed_on);
 	judgement->identity[!(end & 1)] = key.identity;
 	judgement->rule = 0;
 	/* A node has its pods at its mercy anyway, and the kubelet must reach them. */
@@ -214,6 +215,9 @@ __noinline int policy_allows(const struct packet *packet, __u32 end, __u32 is_be
 		judgement->rule = FIELDS(peer_verdict, word).number;
 		return FIELDS(peer_verdict, word).allow;
 	}
+	/* It may be any of them. */
+	if (is_unread(packet))
+		return 0;
 	return class_allows(FIELDS(peer_verdict, word).number, packet->flow.proto, judged_port(packet, is_begin, answer),
 			    judgement);
 }

@@ -1,12 +1,11 @@
 /** Policies of pods on packets, packet in, packet out. Their rows in the maps are written by hand. */
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { SCTP, UDP } from "@isthmus/model";
 import {
   DropReason,
   EventKind,
   FlowFlag,
-  FlowWord,
   IpcacheKey,
   IpcacheRow,
   KnownIdentity,
@@ -16,119 +15,39 @@ import {
   Verdict,
 } from "./gen/index.js";
 import { native } from "./native.js";
-import { makeNetns, makeVeth } from "./testing/netns.js";
 import { ICMP, makePacket, type PacketFields, quote, readPacket, TcpFlag } from "./testing/packets.js";
-import { loadPodPrograms, type PodProgram } from "./testing/pod-programs.js";
-import { ALLOW, createPolicyWriter, type TestClassRow } from "./testing/policy-rows.js";
+import {
+  A,
+  B,
+  FAR,
+  ID_A,
+  ID_B,
+  ID_FAR,
+  isRefusal,
+  makePolicyNode,
+  NODE,
+  OTHER_NODE,
+  UNMANAGED,
+  UPLINK,
+  WORLD,
+} from "./testing/policy-node.js";
+import { ALLOW, type TestClassRow } from "./testing/policy-rows.js";
 import { TcAction } from "./testing/skb-run.js";
 
-const A = { address: "10.1.0.1", ifindex: 11, mac: "02:00:00:00:0a:01", hostMac: "02:00:00:00:0a:02", row: 1 };
-const B = { address: "10.1.0.2", ifindex: 12, mac: "02:00:00:00:0b:01", hostMac: "02:00:00:00:0b:02", row: 2 };
-const UPLINK = 13;
-const FAR = "10.2.0.9";
-const WORLD = "192.0.2.1";
-const NODE = "192.168.9.1";
-const OTHER_NODE = "192.168.9.2";
-const REMOTE_NODE = 6;
-const [ID_A, ID_B, ID_FAR] = [(1 << 20) | 101, (1 << 20) | 102, (2 << 20) | 103];
-const UNMANAGED = (2 << 20) | KnownIdentity.Unmanaged;
 const [SYN_ACK, FIN_ACK] = [TcpFlag.Syn | TcpFlag.Ack, TcpFlag.Fin | TcpFlag.Ack];
 const { Drop, Redirect, Unspecified } = TcAction;
 /** `MARK_FORWARDED` and `MARK_ANSWER` of bpf/lib/deliver.h. */
 const [FORWARDED, ANSWER] = [0x4d451203, 0x4d451202];
 
-/** A node with the pods A and B, whose identities are known, and no policy. */
-function setUp(t: TestContext) {
-  const netns = makeNetns(t);
-  for (const [i, name] of ["a", "b", "up"].entries()) makeVeth(netns, `${name}0`, `${name}1`, A.ifindex + i);
-  netns.ip("addr", "add", `${NODE}/24`, "dev", "up0");
-  netns.ip("route", "add", "10.2.0.0/16", "via", OTHER_NODE);
-  netns.ip("neigh", "add", OTHER_NODE, "lladdr", "02:00:00:00:0c:02", "dev", "up0");
-  netns.sysctl("net.ipv4.ip_forward=1");
-  const programs = loadPodPrograms(t);
-  programs.addPod(A);
-  programs.addPod(B);
-  programs.addRange("10.1.0.0/16", 1);
-  programs.addRange("10.2.0.0/16", 2);
-  const policy = createPolicyWriter(programs.loaded);
-  for (const [address, identity] of [
-    [A.address, ID_A],
-    [B.address, ID_B],
-    [FAR, ID_FAR],
-    [NODE, KnownIdentity.Host],
-    [OTHER_NODE, REMOTE_NODE],
-  ] as const)
-    policy.identity(address, identity);
-  policy.prefix("10.2.0.0/16", UNMANAGED, true);
-
-  /** What a program makes of a packet from A to B, as far as `fields` say nothing else. */
-  const runOn = (program: PodProgram, fields: Partial<PacketFields> = {}, ifindex = A.ifindex, mark = 0) =>
-    programs.run(
-      program,
-      makePacket({ source: A.address, target: B.address, sourceMac: A.mac, ...fields }),
-      { ifindex, mark },
-      netns.path,
-    );
-
-  /** Its action; `Drop` also for a packet that is dropped and answered. */
-  async function run(...given: Parameters<typeof runOn>): Promise<number> {
-    const { action, packet } = await runOn(...given);
-    return isRefusal(packet) ? Drop : action;
-  }
-
-  /** `run` of the answer: from B to A. */
-  const answer = (program: PodProgram, fields: Partial<PacketFields> = {}) =>
-    run(
-      program,
-      {
-        ...{ source: B.address, target: A.address, sourcePort: 80, targetPort: 40_000, sourceMac: B.mac },
-        ...{ flags: SYN_ACK, ...fields },
-      },
-      B.ifindex,
-    );
-
-  /** Whether the ends of the only flow were allowed, and at which revision: of A, then of the other end. */
-  function allowed(): readonly (number | undefined)[] {
-    const [flow, ...more] = programs.flows();
-    assert.deepEqual(more, []);
-    const words = flow?.row.word.map((word) => FlowWord.fromWord(word)) ?? [];
-    const revisions = words.map(({ flags, rev }) => ((flags & FlowFlag.Allowed) === 0 ? undefined : rev));
-    const [first] = [...(flow?.flags.keys() ?? [])];
-    return first?.startsWith(A.address) ? revisions : revisions.reverse();
-  }
-
-  /** Counters that are not 0, but for that of answers to what is denied. */
-  function counts(): Readonly<Record<string, number>> {
-    return Object.fromEntries(Object.entries(programs.counts()).filter(([name]) => name !== "prohibited"));
-  }
-
-  return {
-    ...programs,
-    policy,
-    runOn,
-    run,
-    answer,
-    allowed,
-    counts,
-    icmpErrors: () => programs.counts()["prohibited"] ?? 0,
-  };
-}
-
-/** True for the ICMP error that says that a filter dropped a packet. */
-function isRefusal(packet: Uint8Array): boolean {
-  const { protocol, sourcePort } = readPacket(packet);
-  return protocol === ICMP && sourcePort === 0x030d;
-}
-
 test("a pod without a policy may send and receive everything, and nobody is asked", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   assert.equal(await node.run("from_pod"), Redirect);
   assert.deepEqual(node.counts(), { flow_new: 1, deliver: 1 });
   assert.deepEqual(node.allowed(), [undefined, undefined]);
 });
 
 test("what the sender's policy does not allow is dropped, and gets no entry", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, { in: ALLOW });
   node.policy.enforce(A.row, 5, 1);
   assert.equal(await node.run("from_pod"), Drop);
@@ -146,7 +65,7 @@ for (const [program, fields, ifindex] of [
 ] as const) {
   const sender = "source" in fields ? fields.source : A.address;
   test(`what the receiver's policy does not allow is dropped in ${program}, from ${sender}`, async (t) => {
-    const node = setUp(t);
+    const node = makePolicyNode(t);
     node.policy.set(5, { out: ALLOW });
     node.policy.enforce(B.row, 5, 1);
     assert.equal(await node.run(program, fields, ifindex), Drop);
@@ -155,7 +74,7 @@ for (const [program, fields, ifindex] of [
 }
 
 test("the node itself reaches its pods, and gets answers, whatever their policy says", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.enforce(B.row, 5, 1);
   assert.equal(await node.run("to_pod", { source: NODE }, B.ifindex), Unspecified);
@@ -165,7 +84,7 @@ test("the node itself reaches its pods, and gets answers, whatever their policy 
 });
 
 test("both ends of a flow are asked at its first packet, and then nobody until a revision changes", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.peer(5, ID_B, { out: ALLOW });
   node.policy.set(6, {});
@@ -184,7 +103,7 @@ test("both ends of a flow are asked at its first packet, and then nobody until a
 });
 
 test("answers need no rule; what begins in the other direction does", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.peer(5, ID_A, { in: ALLOW });
   node.policy.enforce(B.row, 5, 1);
@@ -198,7 +117,7 @@ test("answers need no rule; what begins in the other direction does", async (t) 
 });
 
 test("an entry that ended says nothing for what begins on it", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.peer(5, ID_A, { in: ALLOW });
   node.policy.enforce(B.row, 5, 1);
@@ -214,7 +133,7 @@ test("an entry that ended says nothing for what begins on it", async (t) => {
 });
 
 test("a policy that allows less ends established flows in both directions; their entry stays", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, { in: ALLOW, out: ALLOW });
   node.policy.set(6, { out: ALLOW });
   node.policy.enforce(B.row, 5, 1);
@@ -230,7 +149,7 @@ test("a policy that allows less ends established flows in both directions; their
 });
 
 test("what is enforced for a pod that had no policy is asked of the flows that it has", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   assert.equal(await node.run("from_pod"), Redirect);
   assert.equal(await node.run("from_pod", { sourcePort: 7 }), Redirect);
   node.policy.set(5, { out: ALLOW });
@@ -263,7 +182,7 @@ const CLASSES: readonly (readonly [string, readonly TestClassRow[], Partial<Pack
 for (const [what, rows, fields, isAllowed] of CLASSES)
   for (const direction of ["in", "out"] as const)
     test(`a class decides by protocol and port, ${direction}: ${what}`, async (t) => {
-      const node = setUp(t);
+      const node = makePolicyNode(t);
       node.policy.class(9, rows);
       node.policy.class(8, [{}]);
       node.policy.set(5, {});
@@ -275,7 +194,7 @@ for (const [what, rows, fields, isAllowed] of CLASSES)
     });
 
 test("a row of an address is more than a prefix, and a longer prefix more than a shorter one", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   const [wide, narrow] = [(1 << 20) | 7, (1 << 20) | 8];
   node.policy.prefix("192.0.2.0/24", wide);
   node.policy.prefix("192.0.2.128/25", narrow);
@@ -295,7 +214,7 @@ test("a row of an address is more than a prefix, and a longer prefix more than a
 });
 
 test("an address of a pod range of which nothing is known is not of the world", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.peer(5, KnownIdentity.World, { in: ALLOW, out: ALLOW });
   node.policy.enforce(A.row, 5, 1);
@@ -306,7 +225,7 @@ test("an address of a pod range of which nothing is known is not of the world", 
 });
 
 test("a row of another address is none", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.peer(5, ID_B, { out: ALLOW });
   node.policy.enforce(A.row, 5, 1);
@@ -321,7 +240,7 @@ test("a row of another address is none", async (t) => {
 });
 
 test("a row of another set or identity denies", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, { out: ALLOW });
   node.policy.enforce(A.row, 5, 1);
   assert.equal(await node.run("from_pod"), Redirect);
@@ -337,7 +256,7 @@ test("a row of another set or identity denies", async (t) => {
 });
 
 test("of TCP without an entry, what the policy would allow as an answer gets one again", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.peer(5, ID_A, { in: ALLOW });
   node.policy.enforce(B.row, 5, 1);
@@ -356,7 +275,7 @@ test("of TCP without an entry, what the policy would allow as an answer gets one
 });
 
 test("a policy that knows neither direction drops TCP without an entry", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.enforce(B.row, 5, 1);
   assert.equal(await node.answer("from_pod", { flags: TcpFlag.Ack }), Drop);
@@ -365,7 +284,7 @@ test("a policy that knows neither direction drops TCP without an entry", async (
 });
 
 test("flows with the world pass the stack in both directions, and what nobody asked for is dropped", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, { out: ALLOW });
   node.policy.enforce(A.row, 5, 1);
   assert.equal(await node.run("from_pod", { target: WORLD }), Unspecified);
@@ -378,7 +297,7 @@ test("flows with the world pass the stack in both directions, and what nobody as
 });
 
 test("an ICMP error passes while its flow does", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.peer(5, ID_FAR, { out: ALLOW });
   node.policy.enforce(A.row, 5, 1);
@@ -395,8 +314,8 @@ test("an ICMP error passes while its flow does", async (t) => {
   assert.equal(await node.run("to_pod", tooBig({ sourcePort: 1 })), Drop);
 });
 
-test("a fragment after the first passes; the first one is judged", async (t) => {
-  const node = setUp(t);
+test("a fragment after the first passes if the first one did", async (t) => {
+  const node = makePolicyNode(t);
   node.policy.set(5, { in: { class: 1 } });
   node.policy.class(1, [{ protocol: UDP, port: 80 }]);
   node.policy.enforce(B.row, 5, 1);
@@ -405,11 +324,11 @@ test("a fragment after the first passes; the first one is judged", async (t) => 
   assert.equal(await node.run("from_pod", { ...datagram, id: 1, fragment: first }), Redirect);
   assert.equal(await node.run("from_pod", { ...datagram, id: 1, fragment: later }), Redirect);
   assert.equal(await node.run("from_pod", { ...datagram, id: 2, fragment: first, targetPort: 81 }), Drop);
-  assert.equal(await node.run("from_pod", { ...datagram, id: 2, fragment: later }), Unspecified);
+  assert.equal(await node.run("from_pod", { ...datagram, id: 2, fragment: later }), Drop);
 });
 
 test("a fragment that splits the header of TCP passes to no pod with a policy, whatever this allows", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, { in: ALLOW, out: ALLOW });
   const runAll = async (program: "to_pod" | "to_network") => {
     const actions = [];
@@ -431,11 +350,11 @@ test("a fragment that splits the header of TCP passes to no pod with a policy, w
 });
 
 test("a packet with the mark of those for other nodes is judged when it is for a pod; an answer is not", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.enforce(B.row, 5, 1);
-  assert.equal(await node.run("to_pod", { source: FAR }, B.ifindex, FORWARDED), Drop);
-  assert.equal(await node.run("to_pod", { source: FAR }, B.ifindex, ANSWER), Unspecified);
+  assert.equal(await node.run("to_pod", { source: FAR }, B.ifindex, { mark: FORWARDED }), Drop);
+  assert.equal(await node.run("to_pod", { source: FAR }, B.ifindex, { mark: ANSWER }), Unspecified);
 });
 
 for (const [what, fields, denied, program, ifindex] of [
@@ -446,7 +365,7 @@ for (const [what, fields, denied, program, ifindex] of [
   ["a SYN from another node", { source: FAR }, B, "from_network", UPLINK],
 ] as const) {
   test(`a denied packet is answered by ICMP: ${what}`, async (t) => {
-    const node = setUp(t);
+    const node = makePolicyNode(t);
     node.policy.set(5, {});
     node.policy.enforce(denied.row, 5, 1);
     const sent = makePacket({ source: A.address, target: B.address, sourceMac: A.mac, ...fields });
@@ -463,7 +382,7 @@ for (const [what, fields, denied, program, ifindex] of [
 }
 
 test("a denied packet has no answer if it begins nothing, is a ping, or is for the world or an address that is not known yet", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.prefix("203.0.113.0/24", (4095 << 20) | 300);
   node.policy.set(5, {});
   node.policy.enforce(A.row, 5, 1);
@@ -481,7 +400,7 @@ test("a denied packet has no answer if it begins nothing, is a ping, or is for t
 });
 
 test("a pod gets a hundred ICMP errors at once, not more", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.enforce(A.row, 5, 1);
   for (let i = 0; i < 300; i++) assert.equal(await node.run("from_pod", { sourcePort: 1000 + i }), Drop);
@@ -491,7 +410,7 @@ test("a pod gets a hundred ICMP errors at once, not more", async (t) => {
 });
 
 test("a flow of SCTP has ports, and answers", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.class(1, [{ protocol: SCTP, port: 80 }]);
   node.policy.set(5, { in: { class: 1 } });
   node.policy.enforce(B.row, 5, 1);
@@ -501,7 +420,7 @@ test("a flow of SCTP has ports, and answers", async (t) => {
 });
 
 test("events name the identities and the rule", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.events().want([EventKind.FlowNew, EventKind.Drop]);
   node.policy.set(5, { out: { allow: false, rule: 4 } });
   node.policy.peer(5, ID_B, { out: { allow: true, rule: 3 } });
@@ -535,7 +454,7 @@ for (const [program, fields, ifindex] of [
 ] as const) {
   const sender = "source" in fields ? fields.source : A.address;
   test(`in audit mode of the receiver, what it does not allow passes ${program}, from ${sender}, and is reported once`, async (t) => {
-    const node = setUp(t);
+    const node = makePolicyNode(t);
     node.events().want([EventKind.Audited, EventKind.Drop]);
     node.policy.set(5, { in: { allow: false, rule: 9 } });
     node.policy.enforce(B.row, 5, 1, "audit");
@@ -555,7 +474,7 @@ for (const [program, fields, ifindex] of [
 }
 
 test("in audit mode of the sender, what it does not allow passes and is reported, and what it allows is not", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.events().want([EventKind.Audited]);
   node.policy.set(5, { out: { allow: false, rule: 4 } });
   node.policy.peer(5, ID_FAR, { out: ALLOW });
@@ -578,7 +497,7 @@ test("in audit mode of the sender, what it does not allow passes and is reported
 });
 
 test("of two ends in audit mode the sender's denial is reported, and the flow is noted for both", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.events().want([EventKind.Audited]);
   node.policy.set(5, { out: { allow: false, rule: 4 } });
   node.policy.set(6, { in: { allow: false, rule: 6 } });
@@ -595,7 +514,7 @@ test("of two ends in audit mode the sender's denial is reported, and the flow is
 });
 
 test("audit mode of one end opens nothing that the other one denies", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.events().want([EventKind.Audited, EventKind.Drop]);
   node.policy.set(5, {});
   node.policy.enforce(A.row, 5, 1, "audit");
@@ -616,7 +535,7 @@ test("audit mode of one end opens nothing that the other one denies", async (t) 
 });
 
 test("when audit mode ends, with another revision, what passed in it is denied at once in both directions", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.enforce(B.row, 5, 1, "audit");
   assert.equal(await node.run("from_pod"), Redirect);
@@ -631,7 +550,7 @@ test("when audit mode ends, with another revision, what passed in it is denied a
 });
 
 test("in audit mode an answer of which nobody knows the flow is reported only if it is allowed in neither direction", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.peer(5, ID_A, { in: ALLOW });
   node.policy.enforce(B.row, 5, 1, "audit");
@@ -644,7 +563,7 @@ test("in audit mode an answer of which nobody knows the flow is reported only if
 });
 
 test("an answer that one end denies as what begins passes if the other end is in audit mode only", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, { in: ALLOW });
   node.policy.set(6, {});
   node.policy.enforce(B.row, 5, 1);
@@ -657,7 +576,7 @@ test("an answer that one end denies as what begins passes if the other end is in
 });
 
 test("in audit mode an ICMP error about a flow that nobody knows passes", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, {});
   node.policy.enforce(A.row, 5, 1, "audit");
   const sent = { source: A.address, target: FAR, sourceMac: A.mac, flags: TcpFlag.Ack } as const;
@@ -673,7 +592,7 @@ test("in audit mode an ICMP error about a flow that nobody knows passes", async 
 });
 
 test("what passes in audit mode is counted each time, and its events are limited as drops are", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.events().want([EventKind.Audited]);
   node.policy.set(5, {});
   node.policy.enforce(A.row, 5, 1, "audit");
@@ -685,7 +604,7 @@ test("what passes in audit mode is counted each time, and its events are limited
 });
 
 test("another pod's entry of the same ports says nothing for a new pod", async (t) => {
-  const node = setUp(t);
+  const node = makePolicyNode(t);
   node.policy.set(5, { in: ALLOW });
   node.policy.enforce(B.row, 5, 1);
   assert.equal(await node.run("from_pod"), Redirect);

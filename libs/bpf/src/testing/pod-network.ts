@@ -97,6 +97,8 @@ export function makePodNode(t: TestContext, mechanism: MechanismName, flows?: nu
       return { other, mac: node.mac("up0") };
     },
     nodeSockets: () => sockets(node),
+    /** Sockets in the namespace of another node. */
+    socketsIn: sockets,
     async addLivePod(address: string): Promise<LivePod> {
       const { netns, ifindex, mac, hostMac } = wirePod(t, node, `pod${++pods}`, address);
       programs.addPod({ address, ifindex, mac, hostMac });
