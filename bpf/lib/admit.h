@@ -173,6 +173,7 @@ __noinline int judge(struct packet *packet, __u32 index, __u32 place, __u64 hash
 	bool is_begin = true, may_be_answer;
 	struct flow_row *row = NULL;
 	__u32 flags = 0, reason, other;
+	struct judgement first;
 	struct flow_set *set;
 	__u64 word;
 
@@ -190,10 +191,15 @@ __noinline int judge(struct packet *packet, __u32 index, __u32 place, __u64 hash
 	may_be_answer = row ? flags & FLOW_PICKED_UP : packet->has_ports && !begins_flow(packet);
 	reason = ask_ends(packet, is_begin);
 	if (reason && may_be_answer) {
+		first = *judgement;
+		judgement->identity[SOURCE] = judgement->identity[TARGET] = IDENTITY_NONE;
 		other = ask_ends(packet, !is_begin);
 		if (!other || (reason & ENFORCED && !(other & ENFORCED))) {
 			packet->target_began = !row;
 			reason = other;
+		} else {
+			/* What is noted is that of the reason. */
+			*judgement = first;
 		}
 	}
 	packet->is_judged = 1;

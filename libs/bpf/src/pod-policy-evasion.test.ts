@@ -254,3 +254,21 @@ test("a rule for a protocol allows no other", async (t) => {
     assert.equal(await node.run("to_pod", { protocol, source: WORLD }, B.ifindex, PASSED_ON), Drop, `${protocol}`);
   }
 });
+
+test("the event of what is denied in both directions names the rule and the identity of the one that its reason is of", async (t) => {
+  const node = makePolicyNode(t);
+  node.events().want([EventKind.Drop]);
+  node.policy.set(5, { in: { allow: false, rule: 9 }, out: { allow: false, rule: 4 } });
+  node.policy.enforce(A.row, 5, 1);
+  node.policy.set(6, { in: ALLOW });
+  node.policy.enforce(B.row, 6, 2);
+  assert.equal(await node.run("from_pod", { flags: TcpFlag.Ack }), Drop);
+  node.policy.set(7, { in: ALLOW, out: { allow: false, rule: 4 } });
+  node.policy.enforce(A.row, 7, 3);
+  assert.equal(await node.run("from_pod", { flags: TcpFlag.Ack }), Drop);
+  const events = (await node.readEvents(2)).map((event) => [
+    ...[event.reason, event.rule, event.sourceIdentity, event.targetIdentity],
+  ]);
+  const expected = [DropReason.EgressDenied, 4, 0, ID_B];
+  assert.deepEqual(events, [expected, expected]);
+});

@@ -39,14 +39,14 @@ async function setUp(t: TestContext) {
   const own = node.nodeSockets();
 
   /** Sends to this address, and expects that the server gets it next, and its answer. */
-  async function isAnswered(sockets: Sockets, host: string, to = PORT): Promise<void> {
+  async function isAnswered(sockets: Sockets, host: string, to = PORT, text = "allowed"): Promise<void> {
     const socket = await sockets.open("udp", 4);
-    await sockets.sendto(socket, host, to, "allowed");
+    await sockets.sendto(socket, host, to, text);
     const { data, from } = await server.sockets.receive(listener);
-    assert.equal(data, "allowed");
+    assert.equal(data, text);
     assert.ok(from);
-    await server.sockets.sendto(listener, ...from, "answer");
-    assert.equal((await sockets.receive(socket)).data, "answer");
+    await server.sockets.sendto(listener, ...from, text);
+    assert.equal((await sockets.receive(socket)).data, text);
   }
 
   return {
@@ -91,6 +91,23 @@ test("an address of another proxy leads a pod to no other pod that its policy de
   await isDenied(client, VIP, "egress_denied");
   policy.enforce(CLIENT_ROW, 5, 3);
   await isAnswered(client, VIP);
+});
+
+test("fragments pass policies that allow a port when netfilter joined them and divided them again", async (t) => {
+  const { policy, client, outside, isAnswered, port } = await setUp(t);
+  const long = "long ".repeat(400);
+  policy.class(1, [{ protocol: UDP, port }]);
+  policy.class(2, [
+    { protocol: UDP, port },
+    { protocol: UDP, port: PORT },
+  ]);
+  policy.set(5, { in: { class: 1 } });
+  policy.set(6, { out: { class: 2 } });
+  policy.enforce(SERVER_ROW, 5, 1);
+  policy.enforce(CLIENT_ROW, 6, 2);
+  await isAnswered(outside, NODE, PORT, long);
+  await isAnswered(client, NODE, PORT, long);
+  await isAnswered(client, VIP, PORT, long);
 });
 
 test("nobody outside is the node by its address", async (t) => {
