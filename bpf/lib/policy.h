@@ -133,6 +133,12 @@ static __always_inline __u32 identity_of(const __u8 *address, bool is_host)
 	return identity > IDENTITY_HOST || (identity && is_host) ? identity : prefix->identity;
 }
 
+/* True for a group's address, or that of all: what a pod sends there, its node alone gets, in sockets of any address. */
+static __always_inline bool is_multicast(const __u8 *address)
+{
+	return address[12] >= 224;
+}
+
 /* True for an address of a pod range of which nothing is known yet. */
 static __always_inline bool is_unmanaged(__u32 identity)
 {
@@ -190,7 +196,7 @@ __noinline int policy_allows(const struct packet *packet, __u32 end, __u32 is_be
 	key.set = FIELDS(pod_policy_word, judgement->policy[end & 1]).set;
 	answer = moved_answer(packet);
 	if (end == SOURCE)
-		key.identity = identity_of(packet->target, true);
+		key.identity = is_multicast(packet->target) ? IDENTITY_HOST : identity_of(packet->target, true);
 	else
 		key.identity = identity_of(answer ? answer_source(answer) : packet->source, is_egress || !packet->is_passed_on);
 	judgement->identity[!(end & 1)] = key.identity;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SCTP, TCP, UDP } from "@isthmus/model";
-import { DropReason, EventKind, FlowFlag } from "./gen/index.js";
+import { DropReason, EventKind, FlowFlag, KnownIdentity } from "./gen/index.js";
 import { ICMP, makePacket, type PacketFields, quote, TcpFlag } from "./testing/packets.js";
 import {
   A,
@@ -242,6 +242,20 @@ for (const [program, target, id, ifindex] of [
     assert.equal(await node.run(program, { target }, ifindex, context), Unspecified);
     for (const fields of [FIRST, LATER])
       assert.equal(await node.run(program, { target, protocol: UDP, ...fields }, ifindex, context), Unspecified);
+  });
+
+for (const target of ["224.0.0.1", "239.1.2.3", "255.255.255.255"])
+  test(`what goes to ${target} is for the node`, async (t) => {
+    const node = makePolicyNode(t);
+    node.policy.prefix("0.0.0.0/0", (4095 << 20) | 7);
+    node.policy.set(5, { out: ALLOW });
+    node.policy.peer(5, KnownIdentity.Host, { out: DENY });
+    node.policy.enforce(A.row, 5, 1);
+    assert.equal(await node.run("from_pod", { target, protocol: UDP }), Drop);
+    node.policy.set(6, {});
+    node.policy.peer(6, KnownIdentity.Host, { out: ALLOW });
+    node.policy.enforce(A.row, 6, 2);
+    assert.equal(await node.run("from_pod", { target, protocol: UDP }), Unspecified);
   });
 
 test("a rule for a protocol allows no other", async (t) => {

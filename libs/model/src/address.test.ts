@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { addressFromBytes, formatAddress, isV4, parseAddress } from "./address.js";
+import { addressFromBytes, formatAddress, isV4, isV4Multicast, parseAddress } from "./address.js";
 import { MeshError } from "./errors.js";
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -9,6 +9,13 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 test("an IPv4 text becomes its v4-mapped 16 bytes", () => {
   assert.equal(hex(parseAddress("10.1.2.3")), "00000000000000000000ffff0a010203");
   assert.equal(isV4(parseAddress("10.1.2.3")), true);
+});
+
+test("IPv4 addresses of groups of hosts", () => {
+  const are = ["223.255.255.255", "224.0.0.1", "255.255.255.255", "ff02::1"].map((text) =>
+    isV4Multicast(parseAddress(text)),
+  );
+  assert.deepEqual(are, [false, true, true, false]);
 });
 
 test("IPv6 texts in every form become the same bytes", () => {

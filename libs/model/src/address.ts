@@ -30,6 +30,11 @@ export function isV4(address: Uint8Array): boolean {
   return true;
 }
 
+/** True for an IPv4 address of a group of hosts, or that of all (255.255.255.255). */
+export function isV4Multicast(address: Uint8Array): boolean {
+  return isV4(address) && (address[12] ?? 0) >= 224;
+}
+
 /** `10.1.2.3`, or the canonical IPv6 text (RFC 5952). */
 export function formatAddress(address: Uint8Array): string {
   if (isV4(address)) return address.subarray(12).join(".");

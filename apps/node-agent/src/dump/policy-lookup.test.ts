@@ -174,6 +174,16 @@ test("an address without a row has the identity of the longest prefix", async (t
   assert.deepEqual(ofBlock, { identity: numberOf(5), exact: false, prefix: "203.0.113.0/24", exactOnly: false });
 });
 
+test("a multicast address is the own node, for what a pod sends", async (t) => {
+  const node = await setUp(t);
+  await node.enforce(networkPolicy("none", { podSelector: {}, policyTypes: ["Egress"] }));
+  for (const other of ["224.0.0.1", "255.255.255.255"]) {
+    const sent = node.ask(A.address, EGRESS, other);
+    assert.deepEqual([sent.other?.identity, sent.allowed], [KnownIdentity.Host, false]);
+    assert.equal(node.ask(A.address, INGRESS, other).other?.identity, KnownIdentity.World);
+  }
+});
+
 test("the own node reaches its pods whatever their policy says, and a pod that has no row is none of this node", async (t) => {
   const node = await setUp(t);
   await node.enforce(networkPolicy("none", { podSelector: {}, policyTypes: ["Ingress", "Egress"] }));

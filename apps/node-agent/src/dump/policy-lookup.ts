@@ -26,7 +26,7 @@ import {
   PolicyPortRow,
   PolicySetRow,
 } from "@isthmus/bpf";
-import { formatPrefix, type Prefix, prefixMask } from "@isthmus/model";
+import { formatPrefix, isV4Multicast, type Prefix, prefixMask } from "@isthmus/model";
 import { type Direction, parsePolicyKey } from "@isthmus/policy";
 import {
   type AddressEntry,
@@ -82,8 +82,10 @@ export function createPolicyLookup({ packets, names }: PolicyLookupModules): Pol
     return row.id === index && Buffer.compare(row.addr, address) === 0 ? { ...row, index } : undefined;
   }
 
-  /** As identity_of(). */
-  function addressEntry(address: Uint8Array): AddressEntry {
+  /** As identity_of(), and what policy_allows() makes of a multicast address. */
+  function addressEntry(address: Uint8Array, direction: Direction): AddressEntry {
+    if (direction === "egress" && isV4Multicast(address))
+      return { identity: KnownIdentity.Host, exact: false, prefix: "", exactOnly: false };
     const key = IpcacheKey.encode({ addr: address, space: 0 });
     const own = policy.addresses.get(key);
     const row = own && IpcacheRow.decode(own);
@@ -151,7 +153,7 @@ export function createPolicyLookup({ packets, names }: PolicyLookupModules): Pol
     const endpoint = endpointAt(query.pod);
     if (endpoint === undefined) return PolicyEntries.create();
     const { set, audit, revision } = PodPolicyWord.fromWord(endpoint.policy);
-    const other = addressEntry(query.other);
+    const other = addressEntry(query.other, direction);
     const entries = {
       ...{ endpoint: endpoint.index, identity: endpoint.identity, set, audited: audit !== 0, revision, other },
       ...{ otherIdentity: named(other.identity), peer: undefined, port: undefined, rules: [] },

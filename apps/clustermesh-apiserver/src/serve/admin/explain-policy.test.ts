@@ -145,6 +145,7 @@ test("what no rule allows, a pod that no policy selects, and ends that are no po
   assert.deepEqual(await said({ other: "192.0.2.1" }), [true, 0, 1, "reserved:host", ""], "its own node");
   assert.deepEqual(await said({ other: "192.0.2.2" }), [false, 0, 1, "reserved:remote-node", ""]);
   assert.deepEqual(await said({ direction: EGRESS, other: "10.2.1.7" }), [true, 0, 1, "app=client", ""]);
+  assert.deepEqual(await said({ direction: EGRESS, other: "224.0.0.1" }), [true, 0, 1, "reserved:host", ""]);
   assert.deepEqual(await said({ pod: "client", other: "10.1.1.5" }), [true, 0, 0, "app=web", ""]);
 });
 

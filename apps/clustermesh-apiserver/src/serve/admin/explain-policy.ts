@@ -8,8 +8,14 @@
  * ```
  */
 import { status } from "@grpc/grpc-js";
-import { type IdentityNumber, identityCluster, NODE_LOCAL_CLUSTER, RESERVED } from "@isthmus/identity";
-import { bytesKey, isV4, printable, type ServiceName } from "@isthmus/model";
+import {
+  type IdentityNumber,
+  identityCluster,
+  NODE_LOCAL_CLUSTER,
+  RESERVED,
+  reservedIdentity,
+} from "@isthmus/identity";
+import { bytesKey, isV4, isV4Multicast, printable, type ServiceName } from "@isthmus/model";
 import { nameIdentity } from "@isthmus/node-policy";
 import { type Direction, lookUp, NO_RULE, parsePolicyKey, type RuleName } from "@isthmus/policy";
 import {
@@ -186,7 +192,9 @@ function* decide(
       return key === otherAddress || identities.has(identity) ? "peer" : undefined;
     },
   });
-  const number = view.identityAt(flow.other);
+  // What a pod sends there, its node alone gets.
+  const isNode = flow.direction === "egress" && isV4Multicast(flow.other);
+  const number = isNode ? reservedIdentity("host") : view.identityAt(flow.other);
   const [owner] = others;
   const service = owner === undefined && !view.desired.addresses.has(otherAddress);
   return {
