@@ -21,7 +21,11 @@ function rig(t: TestContext) {
   const metrics = createMetrics();
   const writes: string[] = [];
   const objects = new Map<string, TestPod>();
-  const state: { refusal: Error | undefined } = { refusal: undefined };
+  const state: { refusal: Error | undefined; isWatchLate: boolean } = { refusal: undefined, isWatchLate: false };
+  const unseen: TestPod[] = [];
+  /** Ends what `hold` began. */
+  let release = () => {};
+  let held = Promise.resolve();
   const node = (name: string, cidr: string) =>
     nodeFacts({ metadata: { name }, spec: { podCIDRs: [cidr] } } as unknown as KubeObject);
   const nodes = new Map([
@@ -44,9 +48,13 @@ function rig(t: TestContext) {
         ).metadata;
         const value = annotations["mesh.isthmus.io/pod-ips"];
         writes.push(`${name} ${value ?? "none"}`);
+        await held;
         assert.equal(uid, `uid-${name}`);
         const { reported: _before, ...rest } = objects.get(name) ?? {};
-        pod(value == null ? rest : { ...rest, reported: value.split("@")[0] ?? "" });
+        const changed = value == null ? rest : { ...rest, reported: value.split("@")[0] ?? "" };
+        objects.set(name, changed);
+        if (state.isWatchLate) unseen.push(changed);
+        else pod(changed);
         return {} as T;
       },
     },
@@ -80,7 +88,17 @@ function rig(t: TestContext) {
       close: stream.close,
     };
   };
-  return { table, pod, open, settled, lines, metrics, state, nodes };
+  /** Writes have no answer before `release`. */
+  const hold = () => {
+    held = new Promise((resolve) => {
+      release = resolve;
+    });
+  };
+  /** The watch shows what was written since `isWatchLate`. */
+  const showWrites = () => {
+    for (const each of unseen.splice(0)) pod(each);
+  };
+  return { hold, release: () => release(), showWrites, table, pod, open, settled, lines, metrics, state, nodes };
 }
 
 const counted = async (metrics: ReturnType<typeof createMetrics>, reason: string) =>
@@ -167,6 +185,46 @@ test("a pod without a sandbox loses the annotation, unless it is being deleted o
   pod({ reported: ADDRESS, deleted: true });
   down(ADDRESS);
   assert.deepEqual(await settled(), []);
+});
+
+test("a pod that goes while its address is written loses the annotation when that is done", async (t) => {
+  const { pod, open, settled, hold, release } = rig(t);
+  pod({});
+  const { up, down } = open("n1");
+  hold();
+  up(ADDRESS);
+  assert.deepEqual(await settled(), [`web-1 ${ADDRESS}@uid-web-1`]);
+  down(ADDRESS);
+  assert.deepEqual(await settled(), []);
+  release();
+  assert.deepEqual(await settled(), ["web-1 none"]);
+});
+
+test("what is reported before the watch has shown a write is compared with what was written", async (t) => {
+  const { pod, open, settled, state, showWrites, table } = rig(t);
+  pod({});
+  const { up, down } = open("n1");
+  state.isWatchLate = true;
+  up(ADDRESS);
+  await settled();
+  up(ADDRESS);
+  assert.deepEqual(await settled(), []);
+  down(ADDRESS);
+  assert.deepEqual(await settled(), ["web-1 none"]);
+  showWrites();
+  up(ADDRESS);
+  await settled();
+  showWrites();
+  down(ADDRESS);
+  await settled();
+  up(ADDRESS);
+  assert.deepEqual(await settled(), [`web-1 ${ADDRESS}@uid-web-1`], "the removal has not been shown");
+  showWrites();
+  assert.ok(table.table.owns("shop/web-1", parseAddress(ADDRESS)));
+  state.isWatchLate = false;
+  pod({});
+  up(ADDRESS);
+  assert.deepEqual(await settled(), [`web-1 ${ADDRESS}@uid-web-1`], "after the watch its annotation counts");
 });
 
 test("a node cannot make the server keep more reports than it can have pods", async (t) => {

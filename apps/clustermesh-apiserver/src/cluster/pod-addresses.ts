@@ -18,6 +18,7 @@ import { POD_ADDRESSES, type PodFacts, podAddressesText } from "./identities/pod
 import type { LocalIdentities } from "./identities/pod-feed.js";
 import { isPodAddress } from "./nodes/node-facts.js";
 import type { NodeFeed } from "./nodes/node-feed.js";
+import { createWrittenAddresses, hasAddress } from "./written-addresses.js";
 
 export interface PodAddressesModules {
   /** Each write has a deadline of 5 s. */
@@ -75,9 +76,17 @@ interface Stream {
 /** Values of the label `reason`. */
 type RefusedReport = "malformed" | "other-node" | "outside-pod-range" | "too-many";
 
+/** What to write; undefined: the annotation must go. */
+interface Write {
+  readonly address: Address | undefined;
+}
+
 /** Writes nothing before `run`; what is reported before waits for it. */
 export function createPodAddresses({ client, pods, nodes, clock, log, metrics }: PodAddressesModules): PodAddresses {
   const streams = new Map<string, Stream>();
+  const written = createWrittenAddresses();
+  /** By namespace/name. */
+  const writing = new Set<string>();
   const refused = metrics.counter(
     "mesh_pod_reports_refused_total",
     "Reports of agents about pods that were refused: by reason, as docs/design/identity.md has them",
@@ -95,8 +104,8 @@ export function createPodAddresses({ client, pods, nodes, clock, log, metrics }:
     log.warn("Report of a pod refused", { node: stream.node, reason, pod: printable(pod, 128) });
   }
 
-  /** The value of the annotation to write, null = it must go; undefined: nothing to write, now or ever, for this report. */
-  function due(stream: Stream, pod: string, report: Waiting): { readonly value: string | null } | "wait" | undefined {
+  /** The address to write, undefined in it: the annotation must go. Undefined: nothing to write, now or ever, for this report. */
+  function due(stream: Stream, pod: string, report: Waiting): Write | "wait" | undefined {
     const facts = pods.pod(pod);
     if (facts === undefined || facts.node === "" || facts.uid !== report.uid) return "wait";
     const { address, up } = report;
@@ -106,7 +115,7 @@ export function createPodAddresses({ client, pods, nodes, clock, log, metrics }:
     }
     if (!up) {
       // One that is being deleted comes after all others, so its annotation does no harm.
-      return facts.isReported && has(facts, address) && !facts.isTerminating ? { value: null } : undefined;
+      return written.has(pod, facts, address) && !facts.isTerminating ? { address: undefined } : undefined;
     }
     const node = nodes.factsOf(stream.node);
     if (node === undefined) return "wait";
@@ -114,8 +123,8 @@ export function createPodAddresses({ client, pods, nodes, clock, log, metrics }:
       refuse(stream, "outside-pod-range", `${pod} ${formatAddress(address)}`);
       return undefined;
     }
-    const isKnown = has(facts, address) && (facts.isReported || pods.owns(pod, address));
-    return isKnown ? undefined : { value: podAddressesText(address, facts) };
+    const isOfStatus = !facts.isReported && hasAddress(facts, address) && pods.owns(pod, address);
+    return written.has(pod, facts, address) || isOfStatus ? undefined : { address };
   }
 
   /** The report that waits for this pod, and its stream. */
@@ -127,7 +136,8 @@ export function createPodAddresses({ client, pods, nodes, clock, log, metrics }:
 
   function check(stream: Stream, pod: string): void {
     const report = stream.waiting.get(pod);
-    if (report === undefined) return;
+    // After a write what is reported meanwhile is looked at again.
+    if (report === undefined || writing.has(pod)) return;
     const what = due(stream, pod, report);
     if (what === undefined) stream.waiting.delete(pod);
     else if (what !== "wait") tasks.trigger(pod);
@@ -139,19 +149,31 @@ export function createPodAddresses({ client, pods, nodes, clock, log, metrics }:
     const what = due(stream, pod, report);
     const facts = pods.pod(pod);
     if (what === "wait" || facts === undefined) return;
-    if (what !== undefined) await write(facts, what.value, signal);
+    if (what !== undefined) await write(pod, facts, what, signal);
     if (stream.waiting.get(pod) === report) stream.waiting.delete(pod);
+    else {
+      const [later] = waitingFor(pod) ?? [];
+      if (later !== undefined) check(later, pod);
+    }
   }
 
-  async function write({ namespace, name, objectUid }: PodFacts, value: string | null, signal: AbortSignal) {
+  async function write(pod: string, facts: PodFacts, { address }: Write, signal: AbortSignal): Promise<void> {
+    const { namespace, name, objectUid } = facts;
+    const value = address === undefined ? null : podAddressesText(address, facts);
     const patch = { metadata: { uid: objectUid, annotations: { [POD_ADDRESSES]: value } } };
     // Through the status, which leaves the spec as it is: no right to write that is needed.
     const target = { namespace, subresource: "status", signal, timeoutMs: DEADLINE_MS } as const;
+    writing.add(pod);
     try {
       await client.mergePatch<KubePod>(PODS, name, patch, target);
+      written.wrote(pod, facts, address);
+      // The watch may have shown it already.
+      written.changed(pod, pods.pod(pod));
     } catch (thrown) {
       // The Pod is gone: the watch will report it. When another one has its name, its uid makes this an invalid change.
-      if (!hasStatus(thrown, 404) && pods.pod(`${namespace}/${name}`)?.objectUid === objectUid) throw thrown;
+      if (!hasStatus(thrown, 404) && pods.pod(pod)?.objectUid === objectUid) throw thrown;
+    } finally {
+      writing.delete(pod);
     }
   }
 
@@ -190,6 +212,7 @@ export function createPodAddresses({ client, pods, nodes, clock, log, metrics }:
     async run(signal) {
       const end = pods.onPods((changed) => {
         for (const pod of changed) {
+          written.changed(pod, pods.pod(pod));
           const [stream] = waitingFor(pod) ?? [];
           if (stream !== undefined) check(stream, pod);
         }
@@ -198,10 +221,6 @@ export function createPodAddresses({ client, pods, nodes, clock, log, metrics }:
       end();
     },
   };
-}
-
-function has({ addresses }: PodFacts, address: Address): boolean {
-  return addresses.some((each) => same(each, address));
 }
 
 function same(a: Address, b: Address): boolean {

@@ -94,7 +94,7 @@ export async function startNode({ name, mode, calls, pods, rounds }: PodsNodeOpt
       return out.trim().split("\n").map(Number);
     },
     async settle() {
-      const notice = once(cluster, "message");
+      const notice = noticeOf(cluster);
       cluster.send({});
       await notice;
     },
@@ -109,12 +109,25 @@ export async function startNode({ name, mode, calls, pods, rounds }: PodsNodeOpt
 
 /** Resolves when it serves. */
 async function uidsOf(cluster: ChildProcess): Promise<readonly string[]> {
-  const ended = once(cluster, "exit").then(([code]) => {
-    throw new Error(`Cannot measure: the cluster ended with ${code}`);
-  });
-  const [notice] = await Promise.race([once(cluster, "message") as Promise<[ClusterNotice]>, ended]);
+  const notice = await noticeOf(cluster);
   if (!("uids" in notice)) throw new Error("Cannot measure: the cluster did not say its pods");
   return notice.uids;
+}
+
+/** The next one. Rejects when the cluster ends before it. */
+async function noticeOf(cluster: ChildProcess): Promise<ClusterNotice> {
+  const waiting = new AbortController();
+  const { signal } = waiting;
+  const ended = once(cluster, "exit", { signal }).then(([code]) => {
+    throw new Error(`Cannot measure: the cluster ended with ${code}`);
+  });
+  try {
+    const [notice] = await Promise.race([once(cluster, "message", { signal }) as Promise<[ClusterNotice]>, ended]);
+    return notice;
+  } finally {
+    waiting.abort();
+    await ended.catch(() => undefined);
+  }
 }
 
 interface StartOptions {
