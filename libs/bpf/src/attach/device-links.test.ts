@@ -204,6 +204,30 @@ for (const mechanism of MECHANISMS) {
     assertNothingLeft(netns, pinFolder);
   });
 
+  test(`${mechanism}: devices that come at once have their programs, of the last call for each`, async (t) => {
+    const { links, netns, pinFolder } = setUp(t, mechanism);
+    const [version, next] = [loadVersion(t), loadVersion(t)];
+    const devices = Array.from({ length: 12 }, (_, i) => `pod${i}`);
+    for (const device of devices) makeVeth(netns, device, `${device}-peer`);
+    const indexes = devices.map((device) => netns.index(device));
+    await Promise.all(
+      indexes.flatMap((index) => [
+        links.attachAtOnce(index, version.programs),
+        links.attach(index, version.programs),
+        links.attachAtOnce(index, next.programs),
+      ]),
+    );
+    for (const device of devices) await netns.sendFrames(device, 2);
+    assert.deepEqual([version.sent(), next.sent()], [0, 24]);
+    const [kept = 0, ...others] = indexes;
+    const again = others.map((index) => links.attachAtOnce(index, version.programs));
+    await Promise.all([...again, links.retain(new Set([kept])), links.attachAtOnce(kept, version.programs)]);
+    for (const device of devices) await netns.sendFrames(device, 3);
+    assert.deepEqual([version.sent(), next.sent()], [3, 24]);
+    await links.retain(new Set());
+    assertNothingLeft(netns, pinFolder);
+  });
+
   test(`${mechanism}: after an agent is killed at any moment, the next one's programs run exactly once`, async (t) => {
     const { links, netns, one, pinFolder } = setUp(t, mechanism);
     const maps = makePinFolder(t);

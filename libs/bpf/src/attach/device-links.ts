@@ -13,6 +13,7 @@
 import { native } from "../native.js";
 import { createClsactFilters } from "./clsact-filters.js";
 import type { DeviceMechanism, DeviceProgram } from "./device-mechanism.js";
+import { createDeviceTurns } from "./device-turns.js";
 import { createTcxLinks } from "./tcx-links.js";
 
 export type MechanismName = "tcx" | "clsact";
@@ -37,30 +38,24 @@ export interface DeviceLinks extends DeviceMechanism {
 }
 
 /**
- * Calls run one after another. While `attach` puts one mechanism in the place of the other, a packet that the first
+ * Calls for one device run one after the other, those for different devices at the same time; `retain` runs alone. While `attach` puts one mechanism in the place of the other, a packet that the first
  * program passes may run the second, too (bpf/lib/once.h).
  */
 export function openDeviceLinks({ pinFolder, netns, mechanism = defaultMechanism() }: DeviceLinkOptions): DeviceLinks {
   const [links, filters] = [createTcxLinks(pinFolder, netns), createClsactFilters(pinFolder, netns)];
   const [chosen, other] = mechanism === "tcx" ? [links, filters] : [filters, links];
-  let last: Promise<unknown> = Promise.resolve();
+  const turns = createDeviceTurns();
 
   async function attach(ifindex: number, programs: readonly DeviceProgram[]): Promise<void> {
     await chosen.attach(ifindex, programs);
     await other.attach(ifindex, []);
   }
 
-  function inTurn<T>(call: () => Promise<T>): Promise<T> {
-    const next = last.then(call, call);
-    last = next;
-    return next;
-  }
-
   return {
     mechanism,
-    attach: (ifindex, programs) => inTurn(() => attach(ifindex, programs)),
+    attach: (ifindex, programs) => turns.run(ifindex, () => attach(ifindex, programs)),
     attachAtOnce: (ifindex, programs) =>
-      inTurn(async () => {
+      turns.run(ifindex, async () => {
         if (mechanism === "clsact") {
           await attach(ifindex, programs);
           return false;
@@ -76,7 +71,7 @@ export function openDeviceLinks({ pinFolder, netns, mechanism = defaultMechanism
         }
       }),
     retain: (ifindexes) =>
-      inTurn(async () => {
+      turns.runAlone(async () => {
         await links.retain(ifindexes);
         await filters.retain(ifindexes);
       }),
