@@ -29,9 +29,16 @@ async function rig(...records: readonly HashedRecord[]) {
   own.change(records);
   const node = await startTestNode({ kernel: createMemoryKernel(), enforces: true });
   const controller = new AbortController();
-  const state = { connected: true, outcome: "waits" };
+  const state = { connected: true, outcome: "waits", timers: 0 };
   const wait = createEnforcedPods({
-    ...{ core: node.state.core, changes: node.state.changes, clock: node.clock, signal: controller.signal },
+    ...{ core: node.state.core, changes: node.state.changes, signal: controller.signal },
+    clock: {
+      ...node.clock,
+      delay(ms, signal) {
+        state.timers++;
+        return node.clock.delay(ms, signal);
+      },
+    },
     isEnforced: (address) => node.state.datapath.policy?.isReady(address) ?? false,
     connected: () => state.connected,
   });
@@ -89,6 +96,20 @@ test("all pods of a node may wait at once: no leak is reported", async (t) => {
   await nextTurn();
   assert.deepEqual(warnings, []);
   controller.abort(new Error("over"));
+});
+
+test("what is applied for other pods does not begin a wait again", async () => {
+  const { own, node, state, begin, quiet } = await rig(IDENTITY);
+  await node.sync(own);
+  await begin();
+  for (let i = 0; i < 20; i++) {
+    await node.receive(own.change([makeEndpoint(`10.1.1.${100 + i}`, WEB)]));
+    await quiet();
+  }
+  assert.deepEqual([state.outcome, state.timers], ["waits", 1]);
+  await node.receive(own.change([makeEndpoint(ADDRESS, WEB)]));
+  await quiet();
+  assert.equal(state.outcome, "enforced");
 });
 
 test("a record of another pod at the address is not enough", async () => {

@@ -49,11 +49,12 @@ export function createEnforcedPods(modules: EnforcedPodsModules): (pod: PodAttac
       if (exported !== undefined && !exported.has(Kind.KIND_POLICY)) return true;
       return pod.addresses.every((address) => isEnforced(bytesKey(address)));
     };
-    const done = await waitWithin(look, { timeoutMs: ENFORCED_WAIT_MS, changes, clock, signal }).catch(
-      (cause: unknown) => {
-        throw new CniError(CNI_TRY_AGAIN, "Cannot enforce policy for the pod yet: the agent ends", { cause });
-      },
-    );
+    // Of pods that start at once each apply is for some: the others do not begin their wait again.
+    const concerned = (changed: () => void) => changes(() => look() && changed());
+    const options = { timeoutMs: ENFORCED_WAIT_MS, changes: concerned, clock, signal };
+    const done = await waitWithin(look, options).catch((cause: unknown) => {
+      throw new CniError(CNI_TRY_AGAIN, "Cannot enforce policy for the pod yet: the agent ends", { cause });
+    });
     if (done === undefined) throw new CniError(CNI_TRY_AGAIN, `Cannot enforce policy for the pod yet: ${reason(pod)}`);
   };
 }
