@@ -30,8 +30,10 @@ export interface AddressIdentities {
   readonly identities: ReadonlyMap<string, IdentityNumber>;
   /** True when some address has an identity of the cluster, node-local ones not counted, as of the last `settle`. */
   isUsed(cluster: number): boolean;
-  /** Of the own node, as of the last `settle`. */
+  /** Of the own node, as of the last `settle`; while addresses leave it, as of the one before. */
   readonly host: HostFacts;
+  /** The facts of the own node, or addresses that it gets, wait for another `settle`. */
+  readonly isWaiting: boolean;
 }
 
 export interface HostFacts {
@@ -61,6 +63,8 @@ export function createAddressIdentities(localCluster: number, modules: AddressId
   const identities = new Map<string, IdentityNumber>();
   const uses = new Map<number, number>();
   const hostPrefixes = new Map<string, Prefix | undefined>();
+  let host: HostFacts = { prefix: undefined, isApiserver: false };
+  let isLeft = false;
   let apiservers: ReadonlySet<string> = new Set();
   let pending = new Set<string>();
 
@@ -99,6 +103,13 @@ export function createAddressIdentities(localCluster: number, modules: AddressId
     else uses.set(cluster, now);
   }
 
+  function hostFacts(): HostFacts {
+    const [first, ...others] = hostPrefixes.values();
+    const prefix = others.every((one) => isSamePrefix(one, first)) ? first : undefined;
+    const isApiserver = [...hostPrefixes.keys()].some((address) => apiservers.has(address));
+    return { prefix, isApiserver };
+  }
+
   return {
     claims,
     identities,
@@ -125,25 +136,31 @@ export function createAddressIdentities(localCluster: number, modules: AddressId
       // A pod range may have come or gone.
       for (const address of apiservers) looked.add(address);
       pending = new Set();
-      yield* inSlices(looked, ADDRESSES_PER_SLICE, (address) => {
+      // An address leaves the node before the node's number means something else, and others get the number after that.
+      isLeft = false;
+      const first = [...looked].filter((address) => identities.get(address) === RESERVED.host);
+      yield* inSlices(new Set([...first, ...looked]), ADDRESSES_PER_SLICE, (address) => {
         const before = identities.get(address);
+        if (isLeft && before !== RESERVED.host && baseOf(address) === RESERVED.host) return void pending.add(address);
         // The new one first: a node-local identity that both are stays.
         const now = numberOf(address);
         if (before !== undefined) local.release(before);
         if (before === now) return;
+        isLeft ||= before === RESERVED.host;
         count(before, -1);
         count(now, 1);
         if (now === undefined) identities.delete(address);
         else identities.set(address, now);
         changed.add(address);
       });
+      if (!isLeft) host = hostFacts();
       return changed;
     },
     get host() {
-      const [first, ...others] = hostPrefixes.values();
-      const prefix = others.every((one) => isSamePrefix(one, first)) ? first : undefined;
-      const isApiserver = [...hostPrefixes.keys()].some((address) => apiservers.has(address));
-      return { prefix, isApiserver };
+      return host;
+    },
+    get isWaiting() {
+      return isLeft;
     },
   };
 }

@@ -67,6 +67,38 @@ test("addresses of the node's devices are its own, whatever records say, until t
   assert.deepEqual(["172.17.0.1", "192.0.2.7"].map(node.identity), [6, 1]);
 });
 
+test("an address leaves the node before the node's number is in another block, and the next one gets the number after that", async () => {
+  const node = await startMesh(allow("blocks", "web", "egress", [{ ipBlock: { cidr: "172.18.0.0/16" } }]));
+  const [left, came] = ["172.18.0.1", "192.0.2.9"];
+  const allows = () => [left, came].map((other) => node.allows("10.1.1.5", "egress", other, 80));
+  const numbers = () => [left, came].map((address) => node.identity(address) === RESERVED.host);
+  assert.deepEqual(
+    [allows(), numbers()],
+    [
+      [true, false],
+      [true, false],
+    ],
+  );
+  await node.take(1, [makeMeshNode("n1", { addresses: [came], podCidrs: ["10.1.1.0/24"] })]);
+  const { subjects, again } = await node.flush();
+  assert.deepEqual(
+    [allows(), numbers()],
+    [
+      [true, false],
+      [false, false],
+    ],
+  );
+  assert.deepEqual([[...subjects], again], [[], true], "what allows the number stays until nobody has it");
+  await node.settle();
+  assert.deepEqual(
+    [allows(), numbers()],
+    [
+      [true, false],
+      [false, true],
+    ],
+  );
+});
+
 test("an address whose identity is not known is not among the addresses until it is", async () => {
   const node = await startMesh();
   const late = numberOf(1, 300);

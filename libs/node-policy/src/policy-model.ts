@@ -174,7 +174,11 @@ export function createPolicyModel({ clusterId, prefixMap, inMaps }: PolicyModelO
         counted(({ number }) => engine.deleteIdentity(number)),
       );
       if (!atOnce) yield* enforce(steps);
-      return { addresses: changedAddresses, prefixes, again: again || steps.again || home.again };
+      return {
+        addresses: changedAddresses,
+        prefixes,
+        again: again || steps.again || home.again || addresses.isWaiting,
+      };
     },
   };
 }
