@@ -8,7 +8,7 @@ BIN := node_modules/.bin
 
 help:
 	@echo 'make demo      two clusters, one global Service, ten faults; sets everything up first'
-	@echo 'make test      everything CI runs: make check faults e2e, with make unit node24 beside these two'
+	@echo 'make test      everything CI runs: make check tests, and make node24 beside the e2e tests'
 	@echo 'make tests     make unit faults e2e, with one total'
 	@echo 'make check     format lint shell types layers docs words generated bpf c-programs'
 	@echo 'make bench     the figures'
@@ -90,7 +90,7 @@ down:
 	@$(NODE) rig/lab/dist/main.js down --all
 
 test: setup check
-	$(NODE) tools/test/run.mjs faults e2e --units-beside
+	$(NODE) tools/test/run.mjs base e2e --node24
 
 check: format lint shell types layers docs words generated bpf c-programs
 

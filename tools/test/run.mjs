@@ -2,39 +2,30 @@
 /**
  * Runs the built tests of one or more groups and ends with the totals.
  *
- *   node tools/test/run.mjs [unit] [faults] [base] [e2e] [explore] [--units-beside]        no group = base e2e
+ *   node tools/test/run.mjs [unit] [faults] [base] [e2e] [explore] [--node24]        no group = base e2e
  *
- * unit: every other `*.test.js` in a package's dist, four files at once. faults: `*.faults.test.js`, with real servers that the
- * tests break, three at once, since they mostly wait. base: both, four at once. e2e: `*.e2e.test.js`, one after another, since they
- * share a lab (shared-lab.mjs). explore: units with random histories, MESH_EXPLORE times as many steps (default 20). Exit code 1
- * for a failed test; with CI set, also for a skipped one. --units-beside: the units on this Node and on Node 24 too, in parallel
- * with the groups, which wait half of their time; their output is printed when they have ended.
+ * unit: every other `*.test.js` in a package's dist, three files at once. faults: `*.faults.test.js`, with real servers that the
+ * tests break, three at once, since they mostly wait. base: both, four at once, the long ones first. e2e: `*.e2e.test.js`, one
+ * after another, since they share a lab (shared-lab.mjs). explore: units with random histories, MESH_EXPLORE times as many steps
+ * (default 20). Exit code 1 for a failed test; with CI set, also for a skipped one. --node24: the units on Node 24 too, in parallel
+ * with e2e, which waits half of its time; their output is printed at the end.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { unitsOnNode24 } from "./on-node24.mjs";
 import { withSharedLab } from "./shared-lab.mjs";
-import { unitsBeside } from "./units-beside.mjs";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const PLACES = ["libs", "apps", "rig", "tools"];
 const isFault = (file) => file.endsWith(".faults.test.js");
 const isE2e = (file) => file.endsWith(".e2e.test.js");
-/** Start before the others, so that none of them is what the end of a run waits for. */
-const LONG = [
-  "apps/mesh/dist/time-out.test.js",
-  "test/dist/agent/agent.test.js",
-  "libs/bpf/dist/pod-flood.test.js",
-  "apps/node-agent/dist/packets/packets.test.js",
-  "libs/bpf/dist/map-growth.test.js",
-  "test/dist/agent/cgroups.test.js",
-].map((file) => join(ROOT, file));
 const GROUPS = {
   unit: {
     pick: (file) => !isFault(file) && !isE2e(file),
-    concurrency: 4,
+    concurrency: 3,
     timeoutMs: 5 * 60_000,
     around: (work) => work(),
   },
@@ -69,22 +60,27 @@ const ALL = ["base", "e2e"];
  */
 if (process.version.startsWith("v20.")) process.execArgv.push("--interrupt-budget=1000000");
 
-const FLAG = "--units-beside";
+const FLAG = "--node24";
 const asked = process.argv.slice(2).filter((name) => name !== FLAG);
+const alsoNode24 = process.argv.includes(FLAG);
 const unknown = asked.filter((name) => !(name in GROUPS));
 if (unknown.length > 0) {
   console.error(`Unknown group "${unknown[0]}": choose from ${Object.keys(GROUPS).join(", ")}`);
   process.exit(2);
 }
 
+if (alsoNode24 && asked.length > 0 && !asked.includes("e2e")) {
+  console.error(`${FLAG} runs beside the group e2e: add it, or run make node24`);
+  process.exit(2);
+}
+
 const totals = { passed: 0, failed: 0, skipped: 0 };
-const all = testFiles();
-const failures = LONG.filter((file) => !all.includes(file)).map(
-  (file) => `${file}: is in LONG, but there is no such test`,
-);
-const beside = process.argv.includes(FLAG) ? unitsBeside(add) : undefined;
-for (const name of asked.length > 0 ? asked : ALL) await runGroup(name);
-await beside;
+const failures = [];
+for (const name of asked.length > 0 ? asked : ALL) {
+  const beside = alsoNode24 && name === "e2e" ? unitsOnNode24() : undefined;
+  await runGroup(name);
+  if (beside !== undefined) add(await beside);
+}
 report();
 
 function add({ output, totals: more, failures: found }) {
@@ -95,7 +91,7 @@ function add({ output, totals: more, failures: found }) {
 
 async function runGroup(name) {
   const { pick, around } = GROUPS[name];
-  const files = all.filter(pick);
+  const files = testFiles().filter(pick);
   console.log(`\n${name}: ${files.length} files, Node ${process.version}`);
   if (files.length === 0) {
     failures.push(`${name}: no test file was found; is it built?`);
@@ -126,8 +122,7 @@ async function runFiles(files, { concurrency, timeoutMs }, signal) {
 function testFiles() {
   const packages = [...PLACES.flatMap((place) => folders(join(ROOT, place))), join(ROOT, "test")];
   const files = packages.flatMap((folder) => walk(join(folder, "dist"))).sort();
-  const rank = (file) => (isFault(file) ? 0 : LONG.includes(file) ? 1 : 2);
-  return files.sort((a, b) => rank(a) - rank(b));
+  return [...files.filter(isFault), ...files.filter((file) => !isFault(file))];
 }
 
 function folders(place) {
