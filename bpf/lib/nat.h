@@ -177,7 +177,7 @@ static __always_inline void rewrite_quote(struct __sk_buff *skb, const struct pa
 	replace_port(skb, ports + 2, check, source_port(packet), row->peer_port);
 }
 
-/* What the packet is after its translation. Policy asks the scratch memory who sent an answer. */
+/* What the packet is after its translation. The scratch memory has the sender of an answer, for policy. */
 static __always_inline void set_tuple(struct packet *packet, const struct nat_row *row, bool from_client)
 {
 	__builtin_memcpy(from_client ? packet->target : packet->source, row->peer, sizeof(row->peer));

@@ -64,7 +64,7 @@ test("the position is that of what is in force, and there is none while the maps
       { position: before, inForce: 1 },
       { position: east.position, inForce: 2 },
     ],
-    "its range is told apart first",
+    "its range gets its identity first",
   );
   maps.hold = false;
   await node.receive(east.change([allow("in", "web", "ingress", [])]));

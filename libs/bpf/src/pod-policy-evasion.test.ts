@@ -1,4 +1,4 @@
-/** What one tries who wants to get past policies of pods, packet in, packet out. */
+/** Attempts to get past policies of pods, packet in, packet out. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SCTP, TCP, UDP } from "@isthmus/model";
@@ -160,7 +160,7 @@ test("an ICMP error of the other pod of a flow passes, on one node", async (t) =
   assert.equal(await node.run("from_pod", error, B.ifindex), Redirect);
 });
 
-test("who may answer a ping may not begin one with its id", async (t) => {
+test("an end that may answer a ping may not begin one with its id", async (t) => {
   const node = makePolicyNode(t);
   node.policy.set(5, { out: ALLOW });
   node.policy.enforce(A.row, 5, 1);

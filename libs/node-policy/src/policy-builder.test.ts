@@ -426,7 +426,7 @@ test("a policy that waits for room or for its prefixes is not in force, and one 
   assert.deepEqual(inForce(node), [1]);
   await node.take(1, [block("r", "203.0.113.0/24")]);
   assert.equal((await node.flush()).again, true);
-  assert.deepEqual(inForce(node), [1], "its prefix is told apart first");
+  assert.deepEqual(inForce(node), [1], "its prefix gets its identity first");
   await node.settle();
   assert.deepEqual(inForce(node), [2]);
 });

@@ -60,7 +60,7 @@ export async function viewCluster(
   try {
     const cluster = await readMeshCluster(client, FIRST_MS);
     if (cluster === undefined) {
-      // Whoever may not read the ConfigMap is told of a cluster without the mesh.
+      // Without the right to read the ConfigMap it counts as a cluster without the mesh.
       const config = await readMeshConfig(client).catch(() => undefined);
       if (config !== undefined) return { ...view, misinstalled: true, problem: noMeshCluster(name) };
       return { ...view, noMesh: true, problem: noMesh(name) };

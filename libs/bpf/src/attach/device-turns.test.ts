@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import { test } from "node:test";
 import { createDeviceTurns } from "./device-turns.js";
 
-/** Calls that end when they are told to, and which of them have begun. */
+/** Calls that the test ends, and which of them have begun. */
 function calls() {
   const begun: string[] = [];
   const ends = new Map<string, (error?: Error) => void>();

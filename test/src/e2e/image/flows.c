@@ -166,7 +166,7 @@ struct try {
 	uint32_t number;	   // of the exchange
 	size_t have;
 	char in[128];
-	char who[128]; // that a connection to hold began with
+	char responder[128]; // that a connection to hold began with
 };
 static struct try tries[TRIES];
 
@@ -182,10 +182,10 @@ static const char *outcome(int error)
 	}
 }
 
-static void report(enum kind kind, const struct try *it, int64_t ended, int error, const char *who)
+static void report(enum kind kind, const struct try *it, int64_t ended, int error, const char *responder)
 {
 	printf("%s %lld %lld %d %s:%d %s%s%s\n", names[kind], (long long)it->began, (long long)ended, it->port,
-	       inet_ntoa(it->to.sin_addr), ntohs(it->to.sin_port), outcome(error), *who ? " " : "", who);
+	       inet_ntoa(it->to.sin_addr), ntohs(it->to.sin_port), outcome(error), *responder ? " " : "", responder);
 }
 
 static epoll_data_t event_of(const struct try *it)
@@ -243,7 +243,7 @@ static void begin(struct try *it)
 	if (it->fd < 0) fail("open a socket");
 	if (is_stream(it->kind)) setsockopt(it->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	it->have = 0;
-	it->who[0] = 0;
+	it->responder[0] = 0;
 	it->began = now_us();
 	error = connect(it->fd, (struct sockaddr *)&it->to, sizeof(it->to)) ? errno : 0;
 	it->port = port_of(it->fd);
@@ -294,7 +294,7 @@ static void exchange(struct try *it, int64_t now)
 	if (it->kind == HOLD) text[0] = 'a' + ++it->number % 26;
 	it->began = now;
 	if (send(it->fd, text, length, MSG_NOSIGNAL) != length) {
-		report(it->kind, it, now_us(), errno, it->who);
+		report(it->kind, it, now_us(), errno, it->responder);
 		// An error of an earlier datagram ends no UDP socket.
 		if (it->kind == HOLD) return lose(it, now);
 		if (it->kind == ASK) return end(it);
@@ -327,7 +327,7 @@ static void hear_greeting(struct try *it, int64_t now)
 	report(CONNECT, it, it->ended, 0, line_end ? it->in : "");
 	if (!line_end) return lose(it, now);
 	if (it->kind == CONNECT) return end(it);
-	memcpy(it->who, it->in, sizeof(it->who));
+	memcpy(it->responder, it->in, sizeof(it->responder));
 	pause_until_next(it, now);
 }
 
@@ -340,11 +340,11 @@ static void hear_answer(struct try *it, int64_t now)
 	if (it->kind == HOLD) {
 		if (n <= 0) {
 			it->began = it->state == WAITING ? it->began : now;
-			report(HOLD, it, now, n < 0 ? errno : ECONNRESET, it->who);
+			report(HOLD, it, now, n < 0 ? errno : ECONNRESET, it->responder);
 			return lose(it, now);
 		}
 		if (it->state != WAITING) return;
-		report(HOLD, it, now, 0, it->who);
+		report(HOLD, it, now, 0, it->responder);
 		return pause_until_next(it, now);
 	}
 	if (n < 0) {
@@ -406,7 +406,7 @@ static void on_due(struct try *it, int64_t now)
 		return lose(it, now);
 	case PAUSED: return exchange(it, now);
 	case WAITING:
-		report(it->kind, it, now, ETIMEDOUT, it->who);
+		report(it->kind, it, now, ETIMEDOUT, it->responder);
 		if (it->kind == HOLD) return lose(it, now);
 		return pause_until_next(it, now);
 	case REOPENS: return begin(it);
