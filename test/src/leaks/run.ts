@@ -12,7 +12,7 @@ import { createJudge, type Probe } from "./judge.js";
 import { createModel, type Model, type ModelPod } from "./model.js";
 import { openMoves } from "./moves.js";
 import { NAMESPACES_USED, type PodPlan, ROLE_OF_BACKENDS, SERVICE_NAMESPACE, SERVICE_TARGETS } from "./objects.js";
-import { parseLine, type Prober, startProber } from "./prober.js";
+import { type Prober, parseLine, startProber } from "./prober.js";
 import { createRandom } from "./random.js";
 import { COLORS, PORTS } from "./random-policy.js";
 import { addTo, certainShare, createTally, type Outcome, type Tally, type Violation } from "./report.js";
@@ -88,7 +88,7 @@ export interface Clients {
   readonly failed: (error: Error) => void;
 }
 
-/** Starts all, calls `work` when all clients reach something, and ends all. Rejects if a part failed meanwhile. */
+/** Starts all, calls `work` when backends of every node answered all clients, and ends all. Rejects if a part failed meanwhile. */
 export async function withClients<T>(
   lab: LabHandle,
   options: Pick<RunOptions, "rate" | "say" | "signal">,
@@ -117,7 +117,8 @@ export async function withClients<T>(
       startProber(lab, pod, options.rate, { onProbe, onLate: judge.late, onEnd: failed }),
     );
     watch.start(probers);
-    await waitFor("all clients to reach something", () => watch.reached.size === probers.length, {
+    // Only then each node knows how long a connect to each other one takes, and when to move one that a dark node does not answer.
+    await waitFor("the Service to answer all clients from every node", () => watch.isAnsweredFromAll(probers), {
       timeoutMs: WARM_UP_MS,
       everyMs: 50,
     });
@@ -176,7 +177,8 @@ function watchProbes(model: Model, clusters: Clusters) {
   );
   const judge = createJudge(model, services);
   let tally: Tally = createTally();
-  const reached = new Set<string>();
+  /** By client: nodes whose backends answered its connects to the Service. */
+  const answeredFrom = new Map<string, Set<string>>();
   /** Pods that dial from their first moment on, and were not asked yet what they found. */
   const withFirst = new Set<string>();
   /** Before there is a listener. */
@@ -205,8 +207,15 @@ function watchProbes(model: Model, clusters: Clusters) {
     };
   }
 
+  function noteAnswer({ kind, client, target, outcome, answeredBy = "" }: Probe): void {
+    const node = model.pods.get(answeredBy)?.node;
+    if (kind !== "connect" || outcome !== "open" || node === undefined) return;
+    if (!services.some(({ frontend }) => frontend === target)) return;
+    answeredFrom.set(client, (answeredFrom.get(client) ?? new Set()).add(node));
+  }
+
   function onProbe(probe: Probe): void {
-    if (probe.outcome === "open") reached.add(probe.client);
+    noteAnswer(probe);
     const violation = addTo(tally, model, probe, judge.judge(probe));
     if (violation !== undefined) tell(violation);
   }
@@ -240,7 +249,10 @@ function watchProbes(model: Model, clusters: Clusters) {
         else onProbe(read);
       }
     },
-    reached,
+    isAnsweredFromAll(probers: readonly Prober[]): boolean {
+      const nodes = clusters.all.flatMap(({ plan }) => plan.nodes).length;
+      return probers.every(({ pod }) => answeredFrom.get(pod)?.size === nodes);
+    },
     setTargets,
     /** Called with those that are kept. */
     onViolation(listener: (violation: Violation) => void) {
